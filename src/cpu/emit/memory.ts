@@ -1,0 +1,131 @@
+/**
+ * Guest memory accesses: the software TLB looked up in line, and calls to the functions of src/cpu/mmu
+ * where it has no answer (first touch, device memory, page crossing, pages with decoded code, faults).
+ */
+import type { Callee, FunctionBuilder } from "../../wasm/function.ts";
+import type { LoadKind, StoreKind } from "../../wasm/opcodes.ts";
+import type { Operand, Value } from "../../wasm/value.ts";
+import { fieldAddress, SCRATCH, TLB, TLB_ENTRIES, TLB_ENTRY } from "../state.ts";
+
+/** The slow paths, in the module under construction. */
+export interface MemoryFunctions {
+  /** (record, linear, bytes) → value; a fault sets `exit`. */
+  readonly slowLoad: Callee;
+  /** (record, linear, bytes, value). */
+  readonly slowStore: Callee;
+  /** (record, linear): 16 bytes to or from SCRATCH. */
+  readonly slowLoad128: Callee;
+  readonly slowStore128: Callee;
+  /** (record, linear, bytes) → address of the bytes to change, SCRATCH where they cannot be changed in place. */
+  readonly beginUpdate: Callee;
+  /** (linear, bytes): writes SCRATCH back. */
+  readonly endUpdate: Callee;
+}
+
+const LOAD: Record<number, LoadKind> = { 8: "i32.8u", 16: "i32.16u", 32: "i32", 64: "i64", 128: "v128" };
+const STORE: Record<number, StoreKind> = { 8: "i32.8", 16: "i32.16", 32: "i32", 64: "i64", 128: "v128" };
+
+export class GuestAccess {
+  readonly #f: FunctionBuilder;
+  readonly #vcpu: number;
+  readonly #functions: MemoryFunctions;
+  readonly #record: () => Operand;
+  readonly #returnIfFaulted: () => void;
+
+  constructor(options: {
+    f: FunctionBuilder;
+    vcpu: number;
+    functions: MemoryFunctions;
+    /** The record of the instruction at hand, for precise faults. */
+    record: () => Operand;
+    /** Leaves the function where `exit` is set. */
+    returnIfFaulted: () => void;
+  }) {
+    this.#f = options.f;
+    this.#vcpu = options.vcpu;
+    this.#functions = options.functions;
+    this.#record = options.record;
+    this.#returnIfFaulted = options.returnIfFaulted;
+  }
+
+  #entry(linear: Value): Value {
+    const index = linear.shrU(12 - Math.log2(TLB_ENTRY)).wrap().and((TLB_ENTRIES - 1) * TLB_ENTRY);
+    return this.#f.load("i32", 0, fieldAddress(this.#vcpu, "tlb")).add(index);
+  }
+
+  /** i32: whether the whole access lies in the page that `entry` maps for it. */
+  #hit(entry: Value, linear: Value, bytes: number, tag: number): Value {
+    return linear.add(bytes - 1).and(-4096n).eq(this.#f.load("i64", entry, tag));
+  }
+
+  #host(entry: Value, linear: Value): Value {
+    return linear.wrap().add(this.#f.load("i32", entry, TLB.addend));
+  }
+
+  /** Reads `width` bits: up to 32 as i32, zero-extended. */
+  load(linear: Value, width: number): Value {
+    const f = this.#f;
+    const bytes = width / 8;
+    const type = width === 128 ? "v128" : width === 64 ? "i64" : "i32";
+    const result = f.variable(type);
+    const entry = this.#entry(linear);
+    f.if(
+      this.#hit(entry, linear, bytes, TLB.read),
+      () => result.set(f.load(LOAD[width] as LoadKind, this.#host(entry, linear))),
+      () => {
+        if (width === 128) {
+          f.call(this.#functions.slowLoad128, this.#record(), linear);
+          this.#returnIfFaulted();
+          result.set(f.load("v128", 0, this.#vcpu + SCRATCH));
+        } else {
+          const value = f.call(this.#functions.slowLoad, this.#record(), linear, bytes);
+          this.#returnIfFaulted();
+          result.set(width === 64 ? value : value.wrap());
+        }
+      },
+    );
+    return result.get();
+  }
+
+  store(linear: Value, width: number, value: Value): void {
+    const f = this.#f;
+    const bytes = width / 8;
+    const entry = this.#entry(linear);
+    f.if(
+      this.#hit(entry, linear, bytes, TLB.write),
+      () => f.store(STORE[width] as StoreKind, this.#host(entry, linear), value),
+      () => {
+        if (width === 128) {
+          f.store("v128", 0, value, this.#vcpu + SCRATCH);
+          f.call(this.#functions.slowStore128, this.#record(), linear);
+        } else {
+          f.call(this.#functions.slowStore, this.#record(), linear, bytes, value.extendU());
+        }
+        this.#returnIfFaulted();
+      },
+    );
+  }
+
+  /** Reads, changes and writes in one go; faults as a write before `change` runs. */
+  update(linear: Value, width: number, change: (old: Value) => Value): void {
+    const f = this.#f;
+    const bytes = width / 8;
+    const scratch = this.#vcpu + SCRATCH;
+    const address = f.variable("i32");
+    const entry = this.#entry(linear);
+    f.if(
+      this.#hit(entry, linear, bytes, TLB.write),
+      () => address.set(this.#host(entry, linear)),
+      () => {
+        address.set(f.call(this.#functions.beginUpdate, this.#record(), linear, bytes));
+        this.#returnIfFaulted();
+      },
+    );
+    const at = address.get();
+    const old = f.load(LOAD[width] as LoadKind, at);
+    f.store(STORE[width] as StoreKind, at, change(old));
+    f.if(at.eq(scratch), () => {
+      f.call(this.#functions.endUpdate, linear, bytes);
+    });
+  }
+}

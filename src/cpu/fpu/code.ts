@@ -1,0 +1,247 @@
+/**
+ * What the functions of the floating-point unit are written with: a function under construction, the unit's
+ * state, and numbers in the double extended-precision format. @spec SDM 1, chapter 8
+ *
+ * Every function takes the address of the state field `fpuControl` first. An operation leaves its results in
+ * three places: the significand is the function's result; sign and exponent are at RESULT.exponent; and the
+ * exceptions it found, with C1, are at RESULT.raised in the places of the status word. No architectural state
+ * changes until `fpuFinish` and its like (stack.ts) look at the exceptions and their masks.
+ *
+ * `fpuTag` has bit i set where physical register i is empty; only the low 8 bits count. `fpuStatus` holds the
+ * status word without TOP, which is `fpuTop`.
+ */
+import type { Callee, FunctionBuilder, Variable } from "../../wasm/function.ts";
+import type { Operand, Value } from "../../wasm/value.ts";
+import { FPU, fieldAddress, SCRATCH } from "../state.ts";
+
+const ORIGIN = fieldAddress(0, "fpuControl");
+const offsetOf = (address: number): number => {
+  if (address < ORIGIN) throw new Error("FPU state must lie behind fpuControl");
+  return address - ORIGIN;
+};
+
+/** Offsets from `fpuControl`. */
+const STATE = {
+  control: 0,
+  status: offsetOf(fieldAddress(0, "fpuStatus")),
+  tag: offsetOf(fieldAddress(0, "fpuTag")),
+  top: offsetOf(fieldAddress(0, "fpuTop")),
+  registers: offsetOf(FPU),
+} as const;
+
+/** Where results wait that do not fit a function's result; memory accesses use SCRATCH only below. */
+const RESULT = {
+  raised: offsetOf(SCRATCH) + 32,
+  exponent: offsetOf(SCRATCH) + 36,
+  /** Low half of a 128-bit result. */
+  low: offsetOf(SCRATCH) + 40,
+  /** A memory operand in the format of a register. */
+  operand: offsetOf(SCRATCH) + 48,
+} as const;
+
+/** Bits of the status word; the exceptions have the same places in the control word. @spec SDM 1, 8.1.3 */
+export const IE = 0x01;
+export const DE = 0x02;
+export const ZE = 0x04;
+export const OE = 0x08;
+export const UE = 0x10;
+export const PE = 0x20;
+export const SF = 0x40;
+export const ES = 0x80;
+export const C0 = 0x100;
+export const C1 = 0x200;
+export const C2 = 0x400;
+export const C3 = 0x4000;
+export const BUSY = 0x8000;
+export const EXCEPTIONS = 0x3f;
+
+/** Control word: full precision, whatever the program set; rounding control. @spec SDM 1, 8.1.5 */
+export const PRECISION_64 = 0x300;
+export const ROUND_DOWN = 1;
+export const ROUND_UP = 2;
+
+/** What an instruction does besides its operation: bits of the `options` parameter. */
+export const OPTION = {
+  pop: 1,
+  /** The second operand comes from memory, through RESULT.operand; RESULT.raised is already valid. */
+  memory: 2,
+  /** A comparison that does not mind quiet NaNs. */
+  quiet: 4,
+  /** A comparison that pops both operands. */
+  popTwice: 8,
+} as const;
+
+export const INTEGER_BIT = 1n << 63n;
+export const QUIET_BIT = 1n << 62n;
+export const SIGN = 0x8000;
+export const MAX_EXPONENT = 0x7fff;
+export const BIAS = 0x3fff;
+/** The QNaN floating-point indefinite. @spec SDM 1, 4.8.3.7 */
+export const INDEFINITE = { significand: 3n << 62n, exponent: 0xffff } as const;
+
+/** A number in double extended precision: significand (i64), sign and exponent (i32). */
+export interface F80 {
+  readonly m: Value;
+  readonly se: Value;
+}
+
+export type FpuBody = (c: FpuCode) => void;
+export type FpuBodies = Record<string, FpuBody>;
+
+export class FpuCode {
+  readonly f: FunctionBuilder;
+  readonly fpu: Value;
+  readonly #callee: (name: string) => Callee;
+
+  constructor(f: FunctionBuilder, callee: (name: string) => Callee) {
+    this.f = f;
+    this.fpu = f.param(0);
+    this.#callee = callee;
+  }
+
+  /** Parameter `index`, counted without the pointer to the state. */
+  param(index: number): Value {
+    return this.f.param(index + 1);
+  }
+  i32(value: number): Value {
+    return this.f.i32(value);
+  }
+  i64(value: number | bigint): Value {
+    return this.f.i64(value);
+  }
+  variable(type: "i32" | "i64", initial?: Operand): Variable {
+    return this.f.variable(type, initial);
+  }
+  if(condition: Value, then: () => void, otherwise?: () => void): void {
+    this.f.if(condition, then, otherwise);
+  }
+  call(name: string, ...args: Operand[]): Value {
+    return this.f.call(this.#callee(name), this.fpu, ...args);
+  }
+  /** Calls and returns what the function returns. */
+  returnCall(name: string, ...args: Operand[]): void {
+    this.f.returnCall(this.#callee(name), this.fpu, ...args);
+  }
+
+  control(): Value {
+    return this.f.load("i32", this.fpu, STATE.control);
+  }
+  /** Rounding control, 0–3. */
+  rounding(control = this.control()): Value {
+    return control.shrU(10).and(3);
+  }
+  status(): Value {
+    return this.f.load("i32", this.fpu, STATE.status);
+  }
+  setStatus(value: Value): void {
+    this.f.store("i32", this.fpu, value, STATE.status);
+  }
+  tag(): Value {
+    return this.f.load("i32", this.fpu, STATE.tag);
+  }
+  setTag(value: Value): void {
+    this.f.store("i32", this.fpu, value, STATE.tag);
+  }
+  top(): Value {
+    return this.f.load("i32", this.fpu, STATE.top);
+  }
+  setTop(value: Value): void {
+    this.f.store("i32", this.fpu, value.and(7), STATE.top);
+  }
+
+  /** Address of ST(index). */
+  st(index: number | Value, top = this.top()): Value {
+    return this.fpu.add(STATE.registers).add(top.add(index).and(7).shl(4));
+  }
+  /** Number of the physical register at `pointer`. */
+  physical(pointer: Value): Value {
+    return pointer.sub(this.fpu).sub(STATE.registers).shrU(4);
+  }
+  /** i32, 0 or 1: whether the register at `pointer` is empty. */
+  isEmpty(pointer: Value): Value {
+    return this.tag().shrU(this.physical(pointer)).and(1);
+  }
+  read(pointer: Value): F80 {
+    return { m: this.f.load("i64", pointer), se: this.f.load("i32.16u", pointer, 8) };
+  }
+  /** Writes a register and marks it as used. */
+  write(pointer: Value, value: F80): void {
+    this.f.store("i64", pointer, value.m);
+    this.f.store("i32.16", pointer, value.se, 8);
+    this.setTag(this.tag().and(this.i32(1).shl(this.physical(pointer)).not()));
+  }
+  /** Empties ST(0) and makes ST(1) the top. */
+  pop(): void {
+    const top = this.top();
+    this.setTag(this.tag().or(this.i32(1).shl(top)));
+    this.setTop(top.add(1));
+  }
+
+  /** Address of the memory operand's image. */
+  operand(): Value {
+    return this.fpu.add(RESULT.operand);
+  }
+  setOperand(value: F80): void {
+    this.f.store("i64", this.fpu, value.m, RESULT.operand);
+    this.f.store("i32.16", this.fpu, value.se, RESULT.operand + 8);
+  }
+
+  raised(): Value {
+    return this.f.load("i32", this.fpu, RESULT.raised);
+  }
+  setRaised(value: Operand): void {
+    this.f.store("i32", this.fpu, value, RESULT.raised);
+  }
+  raise(bits: Operand): void {
+    this.setRaised(this.raised().or(bits));
+  }
+  resultExponent(): Value {
+    return this.f.load("i32", this.fpu, RESULT.exponent);
+  }
+  setResultExponent(value: Operand): void {
+    this.f.store("i32", this.fpu, value, RESULT.exponent);
+  }
+  low(): Value {
+    return this.f.load("i64", this.fpu, RESULT.low);
+  }
+  setLow(value: Operand): void {
+    this.f.store("i64", this.fpu, value, RESULT.low);
+  }
+
+  /** Returns a number: its significand as the function's result. */
+  return(significand: Value, exponent: Operand): void {
+    this.setResultExponent(exponent);
+    this.f.return(significand);
+  }
+  /** Returns the indefinite with exactly these exceptions. */
+  returnInvalid(raised: number = IE): void {
+    this.setRaised(raised);
+    this.return(this.i64(INDEFINITE.significand), INDEFINITE.exponent);
+  }
+
+  /** `bits` where `condition` (i32, 0 or 1) holds, else 0. */
+  bitsIf(condition: Value, bits: number): Value {
+    return this.i32(bits).when(condition, 0);
+  }
+}
+
+export const exponentOf = (x: F80): Value => x.se.and(MAX_EXPONENT);
+export const signOf = (x: F80): Value => x.se.and(SIGN);
+/** Exponent not 0 and integer bit 0: a format that the 80387 and later reject. @spec SDM 1, 8.2.2 */
+export const isUnsupported = (x: F80): Value => exponentOf(x).ne(0).and(x.m.geS(0));
+export const isNan = (x: F80): Value => exponentOf(x).eq(MAX_EXPONENT).and(x.m.shl(1).ne(0));
+export const isNanOrUnsupported = (x: F80): Value => isNan(x).or(isUnsupported(x));
+export const isInfinity = (x: F80): Value => exponentOf(x).eq(MAX_EXPONENT).and(x.m.eq(INTEGER_BIT));
+/** Denormal or pseudo-denormal. */
+export const isDenormal = (x: F80): Value => exponentOf(x).eqz().and(x.m.ne(0));
+/** Normal: what needs no special treatment. */
+export const isNormal = (x: F80): Value =>
+  exponentOf(x)
+    .sub(1)
+    .ltU(MAX_EXPONENT - 1)
+    .and(x.m.ltS(0));
+/** Exponent of the integer bit, which for denormals is that of the smallest normal number. */
+export const effectiveExponent = (x: F80): Value => {
+  const exponent = exponentOf(x);
+  return exponent.add(exponent.eqz());
+};

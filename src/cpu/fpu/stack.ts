@@ -1,0 +1,184 @@
+/**
+ * The register stack, and how an operation ends: what it raised meets the masks, and results are written or
+ * not. @spec SDM 1, 8.1.2, 8.5 and 8.6
+ */
+import { declareFunction } from "../../isa/functions.ts";
+import {
+  FPU_CHANGE_SIGN, FPU_EXCHANGE, FPU_FREE, FPU_LOAD, FPU_MAY_STORE, FPU_MOVE_IF, FPU_PUSH, FPU_REGISTER, FPU_STORE, FPU_STORED,
+  FPU_TAKE_80,
+} from "../../isa/x87-functions.ts";
+import type { Operand, Value } from "../../wasm/value.ts";
+import {
+  BUSY, C1, DE, ES, EXCEPTIONS, type F80, type FpuBodies, type FpuCode, IE, INDEFINITE, OE, OPTION, SF, UE, ZE,
+} from "./code.ts";
+
+/** (fpu, target, significand, options): ends an operation with a result for the register at `target`. */
+const FINISH = declareFunction("fpuFinish", { in: "wasm", params: ["i32", "i32", "i64", "i32"] });
+/** (fpu, target, options): ends an operation on an empty register with the masked or unmasked response. */
+const UNDERFLOW = declareFunction("fpuUnderflow", { in: "wasm", params: ["i32", "i32", "i32"] });
+/** (fpu, significand): ends an operation that pushes its result. */
+const FINISH_PUSH = declareFunction("fpuFinishPush", { in: "wasm", params: ["i32", "i64"] });
+
+/** Ends the function at hand with a result for the register at `target`; its exponent is at its place. */
+export function finish(c: FpuCode, target: Value, significand: Value, options: Operand = 0): void {
+  c.returnCall(FINISH, target, significand, options);
+}
+/** Ends the function at hand with the response to stack underflow where `empty` is not 0. */
+export function underflowIf(c: FpuCode, empty: Value, target: Value, options: Operand = 0): void {
+  c.if(empty, () => {
+    c.returnCall(UNDERFLOW, target, options);
+  });
+}
+export function finishPush(c: FpuCode, significand: Value): void {
+  c.returnCall(FINISH_PUSH, significand);
+}
+
+/** Merges what was raised into the status word; `faults` are the unmasked exceptions among it. */
+export function report(c: FpuCode, raised: Value, faults: Value): void {
+  const summary = c.bitsIf(faults.ne(0), ES | BUSY);
+  c.setStatus(c.status().and(~C1).or(raised).or(summary));
+}
+
+const indefinite = (c: FpuCode): F80 => ({ m: c.i64(INDEFINITE.significand), se: c.i32(INDEFINITE.exponent) });
+
+/** Exceptions that are found before an operation computes: unmasked, they leave its operands as they were. */
+const BEFORE = IE | DE | ZE;
+
+export const STACK: FpuBodies = {
+  [FINISH](c) {
+    const [target, significand, options] = [c.param(0), c.param(1), c.param(2)];
+    const raised = c.raised();
+    const faults = raised.and(c.control().not()).and(EXCEPTIONS);
+    c.if(faults.and(BEFORE), () => {
+      report(c, raised.and(BEFORE | SF), faults);
+      c.f.return();
+    });
+    report(c, raised, faults);
+    c.write(target, { m: significand, se: c.resultExponent() });
+    c.if(options.and(OPTION.pop), () => c.pop());
+  },
+
+  [UNDERFLOW](c) {
+    c.setRaised(IE | SF);
+    c.setResultExponent(INDEFINITE.exponent);
+    c.returnCall(FINISH, c.param(0), c.i64(INDEFINITE.significand), c.param(1));
+  },
+
+  [FINISH_PUSH](c) {
+    const result = c.variable("i64", c.param(0));
+    const target = c.st(-1);
+    c.if(c.isEmpty(target).eqz(), () => {
+      c.setRaised(IE | SF | C1);
+      c.setResultExponent(INDEFINITE.exponent);
+      result.set(INDEFINITE.significand);
+    });
+    const raised = c.raised();
+    const faults = raised.and(c.control().not()).and(EXCEPTIONS);
+    report(c, raised, faults);
+    // Loading a denormal ends with the number on the stack even where the exception is not masked.
+    c.if(faults.and(IE).eqz(), () => {
+      c.write(target, { m: result.get(), se: c.resultExponent() });
+      c.setTop(c.top().sub(1));
+    });
+  },
+
+  [FPU_REGISTER](c) {
+    c.f.return(c.st(c.param(0)));
+  },
+
+  [FPU_PUSH](c) {
+    c.setRaised(0);
+    c.setResultExponent(c.param(1));
+    c.returnCall(FINISH_PUSH, c.param(0));
+  },
+
+  [FPU_LOAD](c) {
+    const source = c.param(0);
+    const value = c.read(source);
+    const empty = c.isEmpty(source);
+    c.setRaised(c.bitsIf(empty, IE | SF));
+    c.setResultExponent(value.se.when(empty.eqz(), INDEFINITE.exponent));
+    c.returnCall(FINISH_PUSH, value.m.when(empty.eqz(), INDEFINITE.significand));
+  },
+
+  [FPU_STORE](c) {
+    const target = c.param(0);
+    const options = c.param(1);
+    const source = c.st(0);
+    underflowIf(c, c.isEmpty(source), target, options);
+    const value = c.read(source);
+    c.setRaised(0);
+    c.setResultExponent(value.se);
+    finish(c, target, value.m, options);
+  },
+
+  [FPU_TAKE_80](c) {
+    const source = c.st(0);
+    const value = c.read(source);
+    const empty = c.isEmpty(source);
+    c.setRaised(c.bitsIf(empty, IE | SF));
+    c.setOperand({
+      m: value.m.when(empty.eqz(), INDEFINITE.significand),
+      se: value.se.when(empty.eqz(), INDEFINITE.exponent),
+    });
+    c.f.return(c.operand());
+  },
+
+  [FPU_MAY_STORE](c) {
+    const faults = c.raised().and(c.control().not()).and(IE | OE | UE);
+    c.f.return(faults.eqz());
+  },
+
+  [FPU_STORED](c) {
+    const raised = c.raised();
+    const faults = raised.and(c.control().not()).and(EXCEPTIONS);
+    const kept = faults.and(IE | OE | UE);
+    // What prevents the store also prevents that it was inexact.
+    report(c, raised.when(kept.eqz(), raised.and(IE | OE | UE | SF)), faults);
+    c.if(kept.eqz().and(c.param(0)), () => c.pop());
+  },
+
+  [FPU_EXCHANGE](c) {
+    const other = c.param(0);
+    const top = c.st(0);
+    const topEmpty = c.isEmpty(top);
+    const otherEmpty = c.isEmpty(other);
+    const a = c.read(top);
+    const b = c.read(other);
+    const either = topEmpty.or(otherEmpty);
+    const raised = c.bitsIf(either, IE | SF);
+    const faults = raised.and(c.control().not()).and(IE);
+    report(c, raised, faults);
+    c.if(faults.eqz(), () => {
+      const nothing = indefinite(c);
+      c.write(top, { m: nothing.m.when(otherEmpty, b.m), se: nothing.se.when(otherEmpty, b.se) });
+      c.write(other, { m: nothing.m.when(topEmpty, a.m), se: nothing.se.when(topEmpty, a.se) });
+    });
+  },
+
+  [FPU_MOVE_IF](c) {
+    const [source, condition] = [c.param(0), c.param(1)];
+    const target = c.st(0);
+    underflowIf(c, c.isEmpty(target).or(c.isEmpty(source)), target);
+    const from = c.read(source);
+    const old = c.read(target);
+    c.setRaised(0);
+    c.setResultExponent(from.se.when(condition, old.se));
+    finish(c, target, from.m.when(condition, old.m));
+  },
+
+  [FPU_CHANGE_SIGN](c) {
+    const [keep, flip] = [c.param(0), c.param(1)];
+    const target = c.st(0);
+    underflowIf(c, c.isEmpty(target), target);
+    const value = c.read(target);
+    c.setRaised(0);
+    c.setResultExponent(value.se.and(keep).xor(flip));
+    finish(c, target, value.m);
+  },
+
+  [FPU_FREE](c) {
+    c.setTag(c.tag().or(c.i32(1).shl(c.physical(c.param(0)))));
+    c.if(c.param(1), () => c.pop());
+  },
+};

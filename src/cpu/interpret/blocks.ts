@@ -1,0 +1,327 @@
+/**
+ * Decoded blocks: straight runs of instructions as records in linear memory, found again by physical
+ * address and dropped when the guest writes to the bytes that they were decoded from.
+ */
+import type { Feature } from "../../isa/instruction.ts";
+import type { OperandSpec } from "../../isa/operand.ts";
+import { type DecodeFailure, type Decoded, decode, MAX_LENGTH } from "../decode/decoder.ts";
+import { bindOperand } from "../emit/semantics.ts";
+import {
+  BLOCK,
+  BLOCK_CONTEXT,
+  BLOCK_COUNT,
+  BLOCK_END,
+  BLOCK_ENTRIES,
+  BLOCK_HEADER,
+  BLOCK_TABLE,
+  CODE_BITS,
+  CONTEXT,
+  FPU,
+  fieldAddress,
+  GPR,
+  PAGE,
+  PAGE_FLAGS,
+  RAM_BASE,
+  RECORD,
+  RECORD_SIZE,
+  RECORDS,
+  RECORDS_SIZE,
+  SEGMENT_SIZE,
+  SEGMENTS,
+  TLB,
+  TLB_ENTRIES,
+  TLB_ENTRY,
+  TLBS,
+  XMM,
+  ZERO,
+} from "../state.ts";
+import { blockSlot } from "./find-block.ts";
+import { type Handlers, type Pseudo, RESUME } from "./handlers.ts";
+
+const PAGE_BYTES = 4096;
+const MAX_INSTRUCTIONS = 48;
+
+export interface BlockWiring {
+  readonly buffer: ArrayBufferLike;
+  readonly vcpu: number;
+  readonly handlers: Handlers;
+  has(feature: Feature): boolean;
+  /** The physical address of the byte at `linear`, or -1 with the page fault recorded. */
+  translateCode(linear: bigint): number;
+  /** Makes the jump cache forget everything. */
+  newGeneration(): void;
+}
+
+export class BlockCache {
+  readonly #wiring: BlockWiring;
+  readonly #bytes: Uint8Array;
+  readonly #i32: Int32Array;
+  readonly #u16: Uint16Array;
+  readonly #i64: BigInt64Array;
+  /** First records of the blocks decoded from each physical page. */
+  readonly #pages = new Map<number, { record: number; physical: number; context: number }[]>();
+  /** Blocks of one instruction that spans two pages, by its first byte and context. */
+  readonly #straddling = new Map<number, { record: number; second: number }>();
+  #next = RECORDS;
+
+  constructor(wiring: BlockWiring) {
+    this.#wiring = wiring;
+    this.#bytes = new Uint8Array(wiring.buffer);
+    this.#i32 = new Int32Array(wiring.buffer);
+    this.#u16 = new Uint16Array(wiring.buffer);
+    this.#i64 = new BigInt64Array(wiring.buffer);
+    this.clear();
+  }
+
+  /** Drops all blocks. Not while one runs. */
+  clear(): void {
+    this.#next = RECORDS;
+    this.#straddling.clear();
+    for (const page of this.#pages.keys()) this.#forgetPage(page);
+    this.#pages.clear();
+    for (let i = 0; i < BLOCK_ENTRIES; i++) this.#i32[(BLOCK_TABLE + i * 16 + BLOCK.context) >> 2] = -1;
+    this.#wiring.newGeneration();
+  }
+
+  /** Bytes of records in use. */
+  get used(): number {
+    return this.#next - RECORDS;
+  }
+
+  /** Whether a clear is due before more is decoded; done by the run loop, when no block runs. */
+  get full(): boolean {
+    return this.#next + BLOCK_HEADER + (MAX_INSTRUCTIONS + 2) * RECORD_SIZE > RECORDS + RECORDS_SIZE;
+  }
+
+  /**
+   * Decodes the block at `physical`, found again by the block table when `cached`. Returns its first record,
+   * 0 where the code cannot be fetched, or its negative where it must not be found again by address.
+   */
+  decode(physical: number, linear: bigint, contextBits: number, limit = MAX_INSTRUCTIONS): number {
+    const context = contextBits & BLOCK_CONTEXT;
+    const cached = limit === MAX_INSTRUCTIONS;
+    const known = cached ? this.#straddling.get(physical * 16 + context) : undefined;
+    if (known !== undefined) {
+      const second = this.#wiring.translateCode((linear & ~0xfffn) + 0x1000n);
+      if (second < 0) return 0;
+      if (second === known.second) return -known.record;
+    }
+    const mode = { long: (context & CONTEXT.long) !== 0, code32: (context & CONTEXT.code32) !== 0 };
+    const pageEnd = (Math.floor(physical / PAGE_BYTES) + 1) * PAGE_BYTES;
+    const instructions: Decoded[] = [];
+    let position = physical;
+    let ending: Pseudo | undefined = "fallThrough";
+    let secondPage = -1;
+    while (instructions.length < limit) {
+      const decoded: Decoded | DecodeFailure =
+        position >= pageEnd
+          ? "truncated"
+          : decode(this.#bytes, RAM_BASE + position, RAM_BASE + pageEnd, mode, this.#wiring.has);
+      if (typeof decoded === "string") {
+        if (instructions.length > 0) break;
+        if (decoded === "undefined" || decoded === "too-long") {
+          ending = decoded === "undefined" ? "undefined" : "tooLong";
+          break;
+        }
+        const straddling = this.#decodeAcross(physical, pageEnd, linear, mode);
+        if (straddling === undefined) return 0;
+        secondPage = straddling.second;
+        if (typeof straddling.decoded === "string") {
+          ending = straddling.decoded === "undefined" ? "undefined" : "tooLong";
+          break;
+        }
+        instructions.push(straddling.decoded);
+        if (straddling.decoded.form.instruction.ends) ending = undefined;
+        break;
+      }
+      instructions.push(decoded);
+      position += decoded.length;
+      if (decoded.form.instruction.ends) {
+        ending = undefined;
+        break;
+      }
+    }
+    const record = this.#write(instructions, ending, context);
+    const last = instructions.reduce((sum, { length }) => sum + length, 0) || MAX_LENGTH;
+    this.#markCode(physical, Math.min(physical + last, pageEnd) - 1);
+    if (secondPage >= 0) this.#markCode(secondPage, secondPage + MAX_LENGTH);
+    if (cached) this.#remember(record, physical, context, secondPage);
+    return cached && secondPage < 0 ? record : -record;
+  }
+
+  /** An instruction whose bytes lie on two pages; undefined where the second cannot be fetched. */
+  #decodeAcross(
+    physical: number,
+    pageEnd: number,
+    linear: bigint,
+    mode: { long: boolean; code32: boolean },
+  ): { decoded: Decoded | DecodeFailure; second: number } | undefined {
+    const second = this.#wiring.translateCode((linear & ~0xfffn) + 0x1000n);
+    if (second < 0) return undefined;
+    const first = pageEnd - physical;
+    const bytes = new Uint8Array(first + MAX_LENGTH);
+    bytes.set(this.#bytes.subarray(RAM_BASE + physical, RAM_BASE + pageEnd));
+    bytes.set(this.#bytes.subarray(RAM_BASE + second, RAM_BASE + second + MAX_LENGTH), first);
+    return { decoded: decode(bytes, 0, bytes.length, mode, this.#wiring.has), second };
+  }
+
+  #write(instructions: readonly Decoded[], ending: Pseudo | undefined, context: number): number {
+    const { handlers } = this.#wiring;
+    const record = this.#next + BLOCK_HEADER;
+    let at = record;
+    let delta = 0;
+    const total = Math.max(instructions.length, 1);
+    instructions.forEach((decoded, i) => {
+      this.#writeRecord(at, decoded, delta, context, total - i);
+      delta += decoded.length;
+      at += RECORD_SIZE;
+    });
+    if (ending !== undefined) {
+      this.#i32[at >> 2] = handlers.pseudo(ending, context);
+      this.#u16[(at + RECORD.delta) >> 1] = delta;
+      this.#u16[(at + RECORD.nextDelta) >> 1] = delta;
+      this.#u16[(at + RECORD.left) >> 1] = ending === "fallThrough" ? 0 : 1;
+      at += RECORD_SIZE;
+    }
+    handlers.flush();
+    this.#i32[(record + BLOCK_COUNT) >> 2] = total;
+    this.#i32[(record + BLOCK_END) >> 2] = at;
+    this.#next = at;
+    return record;
+  }
+
+  #writeRecord(at: number, decoded: Decoded, delta: number, context: number, left: number): void {
+    const { form, memory, immediate } = decoded;
+    const { vcpu, handlers } = this.#wiring;
+    const word = (field: number, value: number) => {
+      this.#i32[(at + field) >> 2] = value;
+    };
+    word(RECORD.handler, handlers.entry(decoded, context));
+    this.#u16[(at + RECORD.delta) >> 1] = delta;
+    this.#u16[(at + RECORD.nextDelta) >> 1] = delta + decoded.length;
+    this.#u16[(at + RECORD.left) >> 1] = left;
+    let immediateSeen = false;
+    let value = immediate;
+    for (const spec of form.operands) {
+      const bound = bindOperand(spec, memory !== undefined, decoded.operandSize);
+      switch (spec.place) {
+        case "reg":
+          word(RECORD.reg, this.#register(spec, decoded.reg, bound.width, decoded.rex));
+          break;
+        case "rm":
+          if (!bound.isMemory) word(RECORD.rm, this.#register(spec, decoded.rm, bound.width, decoded.rex));
+          break;
+        case "st":
+          word(RECORD.rm, decoded.rm & 7);
+          break;
+        case "opcode":
+          word(RECORD.rm, this.#register(spec, decoded.opcodeRegister, bound.width, decoded.rex));
+          break;
+        case "vvvv":
+          word(RECORD.vvvv, this.#register(spec, decoded.vvvv, bound.width, true));
+          break;
+        case "immediate":
+          if (!immediateSeen && bound.width < 64) value = BigInt.asUintN(bound.width, immediate);
+          immediateSeen = true;
+          break;
+      }
+    }
+    this.#i64[(at + RECORD.immediate) >> 3] = value;
+    word(RECORD.second, decoded.second);
+    word(RECORD.segment, vcpu + SEGMENTS + (memory?.segment ?? decoded.segment) * SEGMENT_SIZE);
+    if (memory) {
+      const general = (index: number) => vcpu + (index < 0 ? ZERO : GPR + index * 8);
+      const base = memory.ripRelative ? fieldAddress(vcpu, "ip") : general(memory.base);
+      word(RECORD.rm, base);
+      word(RECORD.index, general(memory.index));
+      word(RECORD.displacement, memory.displacement + (memory.ripRelative ? delta + decoded.length : 0));
+      this.#u16[(at + RECORD.scale) >> 1] = memory.scale;
+    }
+  }
+
+  /** What a register operand's record field holds: an address, or the number of a special register. */
+  #register(spec: OperandSpec, index: number, width: number, rex: boolean): number {
+    const { vcpu } = this.#wiring;
+    switch (spec.file) {
+      case "xmm":
+        return vcpu + XMM + index * 32;
+      case "mmx":
+        return vcpu + FPU + (index & 7) * 16;
+      case "segment":
+        return index & 7;
+      case "control":
+      case "debug":
+        return index;
+      default:
+        // AH, CH, DH and BH without a REX prefix.
+        if (width === 8 && !rex && index >= 4) return vcpu + GPR + (index - 4) * 8 + 1;
+        return vcpu + GPR + index * 8;
+    }
+  }
+
+  #remember(record: number, physical: number, context: number, secondPage: number): void {
+    const entry = { record, physical, context };
+    this.#blocksOf(physical).push(entry);
+    if (secondPage >= 0) {
+      this.#blocksOf(secondPage).push(entry);
+      this.#straddling.set(physical * 16 + context, { record, second: secondPage });
+      return;
+    }
+    const at = (BLOCK_TABLE + blockSlot(physical) * 16) >> 2;
+    this.#i32[at + BLOCK.physical / 4] = physical;
+    this.#i32[at + BLOCK.context / 4] = context;
+    this.#i32[at + BLOCK.record / 4] = record;
+  }
+
+  #blocksOf(physical: number): { record: number; physical: number; context: number }[] {
+    const page = Math.floor(physical / PAGE_BYTES);
+    let blocks = this.#pages.get(page);
+    if (blocks === undefined) {
+      blocks = [];
+      this.#pages.set(page, blocks);
+    }
+    return blocks;
+  }
+
+  /** Notes that code was read from these bytes of one page, so that writes to them are seen. */
+  #markCode(first: number, last: number): void {
+    const page = Math.floor(first / PAGE_BYTES);
+    const at = (CODE_BITS + page * 8) >> 2;
+    for (let piece = (first % PAGE_BYTES) >> 6; piece <= Math.min((last - page * PAGE_BYTES) >> 6, 63); piece++) {
+      this.#i32[at + (piece >> 5)] = (this.#i32[at + (piece >> 5)] as number) | (1 << (piece & 31));
+    }
+    const flags = PAGE_FLAGS + page;
+    if ((this.#bytes[flags] as number) & PAGE.code) return;
+    this.#bytes[flags] = (this.#bytes[flags] as number) | PAGE.code;
+    // Writes to the page must not use the fast path from now on.
+    const first32 = (this.#wiring.vcpu + TLBS) >> 2;
+    for (let i = 0; i < 4 * TLB_ENTRIES; i++) {
+      const entry = first32 + (i * TLB_ENTRY) / 4;
+      if (this.#i32[entry + TLB.frame / 4] === page) {
+        this.#i32[entry + TLB.write / 4] = -1;
+        this.#i32[entry + TLB.write / 4 + 1] = -1;
+      }
+    }
+  }
+
+  #forgetPage(page: number): void {
+    this.#i64[(CODE_BITS + page * 8) >> 3] = 0n;
+    this.#bytes[PAGE_FLAGS + page] = (this.#bytes[PAGE_FLAGS + page] as number) & ~PAGE.code;
+  }
+
+  /** The guest is about to write to code on `page`: its blocks go, and one that runs stops after its instruction. */
+  pageWritten(page: number): void {
+    const blocks = this.#pages.get(page);
+    this.#forgetPage(page);
+    if (blocks === undefined) return;
+    this.#pages.delete(page);
+    for (const { record, physical, context } of blocks) {
+      const end = this.#i32[(record + BLOCK_END) >> 2] as number;
+      for (let at = record; at < end; at += RECORD_SIZE) this.#i32[at >> 2] = RESUME;
+      const slot = (BLOCK_TABLE + blockSlot(physical) * 16) >> 2;
+      if (this.#i32[slot + BLOCK.record / 4] === record) this.#i32[slot + BLOCK.context / 4] = -1;
+      this.#straddling.delete(physical * 16 + context);
+    }
+    this.#wiring.newGeneration();
+  }
+}

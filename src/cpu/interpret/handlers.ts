@@ -1,0 +1,199 @@
+/** The interpreter's handlers, built when a decoded instruction first needs them. */
+import { declaredFunctions, functionSpec } from "../../isa/functions.ts";
+import { FORMS } from "../../isa/index.ts";
+import type { Form } from "../../isa/instruction.ts";
+import { instruction } from "../../isa/instruction.ts";
+import { ModuleBuilder, signature } from "../../wasm/module.ts";
+import type { Decoded } from "../decode/decoder.ts";
+import type { CodeContext, Linkage, SegmentUse } from "../emit/semantics.ts";
+import { CONTEXT } from "../state.ts";
+import { buildHandler, buildResume, HANDLER, type HandlerShape } from "./handler.ts";
+
+/** Endings of blocks that no instruction stands for. */
+const PSEUDO = {
+  fallThrough: instruction("(next block)", { spec: "", forms: ["90"], ends: true, meaning: (o) => o.endBlock() }),
+  undefined: instruction("(undefined)", { spec: "SDM 2, UD", forms: ["90"], ends: true, meaning: (o) => o.raise("UD") }),
+  tooLong: instruction("(too long)", { spec: "SDM 2A 2.3.11", forms: ["90"], ends: true, meaning: (o) => o.raise("GP", 0) }),
+} as const;
+export type Pseudo = keyof typeof PSEUDO;
+const PSEUDO_FORMS = Object.fromEntries(
+  Object.entries(PSEUDO).map(([name, { parsed }], i) => [name, { ...(parsed[0] as Form), id: FORMS.length + i }]),
+) as Record<Pseudo, Form>;
+
+export function codeContext(bits: number): CodeContext {
+  return {
+    long: (bits & CONTEXT.long) !== 0,
+    code32: (bits & CONTEXT.code32) !== 0,
+    stack32: (bits & CONTEXT.stack32) !== 0,
+    flat: (bits & CONTEXT.flat) !== 0,
+    user: (bits & CONTEXT.user) !== 0,
+  };
+}
+
+/** What a module under construction imports from: the memory, the table, WebAssembly and host functions. */
+export interface CodeEnvironment {
+  readonly memory: WebAssembly.Memory;
+  readonly memoryPages: { readonly initial: number; readonly maximum: number };
+  readonly table: WebAssembly.Table;
+  readonly runtime: Record<string, WebAssembly.ImportValue>;
+  readonly host: Record<string, WebAssembly.ImportValue>;
+}
+
+const SIZE_BITS = { 16: 0, 32: 1, 64: 2 } as const;
+const REPEAT_BITS = { none: 0, repe: 1, repne: 2 } as const;
+const SEGMENT_BITS = { flat: 0, based: 1, checked: 2 } as const;
+
+/** Table entry of the handler that ends a chain; records are pointed at it to stop what runs. */
+export const RESUME = 1;
+
+export class Handlers {
+  readonly #environment: CodeEnvironment;
+  readonly #vcpu: number;
+  readonly #known = new Map<number, number>();
+  #wanted: { index: number; shape: HandlerShape }[] = [];
+  #next = RESUME + 1;
+
+  constructor(environment: CodeEnvironment, vcpu: number) {
+    this.#environment = environment;
+    this.#vcpu = vcpu;
+    const module = this.#module();
+    module.elements(RESUME, [module.function(HANDLER, (f) => buildResume(f, vcpu))]);
+    this.#instantiate(module);
+  }
+
+  /** Handlers built so far. */
+  get count(): number {
+    return this.#next;
+  }
+
+  /** The table entry of a pseudo instruction's handler. */
+  pseudo(name: Pseudo, bits: number): number {
+    const context = codeContext(bits);
+    const size = context.long ? 64 : 32;
+    return this.#entry(PSEUDO_FORMS[name], {
+      operandSize: size,
+      addressSize: size,
+      context,
+      contextBits: bits,
+      segmentUse: "flat",
+      memory: false,
+      indexed: false,
+      repeat: "none",
+      lock: false,
+      opcodeLow: 0,
+    });
+  }
+
+  /** The table entry of the handler for `decoded` in the context `bits`; `flush` builds what is new. */
+  entry(decoded: Decoded, bits: number): number {
+    const context = codeContext(bits);
+    const segment = decoded.memory?.segment ?? decoded.segment;
+    return this.#entry(decoded.form, {
+      operandSize: decoded.operandSize,
+      addressSize: decoded.addressSize,
+      context,
+      contextBits: bits,
+      segmentUse: segmentUse(segment, context),
+      memory: decoded.memory !== undefined,
+      indexed: decoded.memory !== undefined && decoded.memory.index >= 0,
+      repeat: decoded.form.instruction.repeat ? decoded.repeat : "none",
+      lock: decoded.lock,
+      opcodeLow: 0,
+    });
+  }
+
+  #entry(form: Form, shape: Omit<HandlerShape, "form"> & { contextBits: number }): number {
+    // Only what the form's code can depend on enters the key.
+    const key =
+      form.id * 0x8000 +
+      ((shape.contextBits & 15) |
+        (SIZE_BITS[shape.operandSize] << 4) |
+        (SIZE_BITS[shape.addressSize] << 6) |
+        (SEGMENT_BITS[shape.segmentUse] << 8) |
+        (Number(shape.memory) << 10) |
+        (Number(shape.indexed) << 11) |
+        (REPEAT_BITS[shape.repeat] << 12) |
+        (Number(shape.lock) << 14));
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const index = this.#next++;
+    this.#known.set(key, index);
+    this.#wanted.push({ index, shape: { ...shape, form } });
+    return index;
+  }
+
+  /** Builds the handlers that were asked for since the last call. */
+  flush(): void {
+    if (this.#wanted.length === 0) return;
+    const wanted = this.#wanted;
+    this.#wanted = [];
+    const { table } = this.#environment;
+    if (this.#next > table.length) table.grow(Math.max(1024, this.#next - table.length));
+    const module = this.#module();
+    const linkage = linkageOf(module);
+    for (const { index, shape } of wanted) {
+      const handler = module.function(HANDLER, (f) => buildHandler(f, this.#vcpu, shape, linkage));
+      module.elements(index, [handler]);
+    }
+    this.#instantiate(module);
+  }
+
+  #module(): ModuleBuilder {
+    const module = new ModuleBuilder();
+    const { initial, maximum } = this.#environment.memoryPages;
+    module.importMemory({ module: "env", name: "memory", initial, maximum, shared: true });
+    module.importTable("env", "table", 1);
+    return module;
+  }
+
+  #instantiate(module: ModuleBuilder): void {
+    const { memory, table, runtime, host } = this.#environment;
+    const compiled = new WebAssembly.Module(module.build());
+    new WebAssembly.Instance(compiled, { env: { memory, table }, runtime, host });
+  }
+}
+
+function segmentUse(segment: number, context: CodeContext): SegmentUse {
+  const based = segment === 4 || segment === 5;
+  if (context.long) return based ? "based" : "flat";
+  return context.flat && !based ? "flat" : "checked";
+}
+
+/** Imports into `module`: the memory functions and any declared function, by name, when first called. */
+export function linkageOf(module: ModuleBuilder): Linkage {
+  const runtime = (name: string, params: readonly ("i32" | "i64")[], results: readonly ("i32" | "i64")[] = []) =>
+    module.importFunction("runtime", name, signature(params, results));
+  return {
+    memory: {
+      get slowLoad() {
+        return runtime("slowLoad", ["i32", "i64", "i32"], ["i64"]);
+      },
+      get slowStore() {
+        return runtime("slowStore", ["i32", "i64", "i32", "i64"]);
+      },
+      get slowLoad128() {
+        return runtime("slowLoad128", ["i32", "i64"]);
+      },
+      get slowStore128() {
+        return runtime("slowStore128", ["i32", "i64"]);
+      },
+      get beginUpdate() {
+        return runtime("beginUpdate", ["i32", "i64", "i32"], ["i32"]);
+      },
+      get endUpdate() {
+        return runtime("endUpdate", ["i64", "i32"]);
+      },
+    },
+    callee(name) {
+      if (name === "findBlock") return runtime("findBlock", ["i64"], ["i32"]);
+      const spec = functionSpec(name);
+      const type = signature(spec.params, spec.result ? [spec.result] : []);
+      return module.importFunction(spec.in === "wasm" ? "runtime" : "host", name, type);
+    },
+  };
+}
+
+/** Names of the declared functions of one kind. */
+export function functionsIn(kind: "wasm" | "host"): string[] {
+  return [...declaredFunctions()].filter(([, spec]) => spec.in === kind).map(([name]) => name);
+}

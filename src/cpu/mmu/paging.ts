@@ -1,0 +1,474 @@
+/**
+ * Address translation as WebAssembly functions: the page walk that fills the software TLB, and the slow
+ * paths of accesses that the TLB does not answer. @spec SDM 3A chapter 4, "Paging"
+ *
+ * Not modelled: 5-level paging, protection keys, memory types (PAT and MTRRs are stored, not obeyed),
+ * PDPTE registers (PAE entries are read from memory at each walk).
+ */
+import type { Callee, FunctionBuilder, Label, Variable } from "../../wasm/function.ts";
+import { type ModuleBuilder, signature } from "../../wasm/module.ts";
+import type { Value } from "../../wasm/value.ts";
+import {
+  CODE_BITS,
+  EXIT,
+  fieldAddress,
+  MMU_MODE,
+  PAGE,
+  PAGE_FLAGS,
+  RAM_BASE,
+  SCRATCH,
+  TLB,
+  TLB_ENTRIES,
+  TLB_ENTRY,
+  TLB_SIZE,
+  TLBS,
+} from "../state.ts";
+
+/** What an access wants; `supervisor` overrides the mode's privilege (implicit accesses). */
+export const ACCESS = { write: 1, execute: 2, supervisor: 4, probe: 8 } as const;
+
+/** Page fault error code. @spec SDM 3A 4.7 */
+const PF = { present: 1, write: 2, user: 4, reserved: 8, fetch: 16 } as const;
+
+const PTE = { present: 1n, writable: 2n, user: 4n, accessed: 32n, dirty: 64n, large: 128n, noExecute: 1n << 63n } as const;
+/** Physical addresses have 40 bits (CPUID 80000008h); the bits above must be zero. */
+export const PHYSICAL_BITS = 40;
+const RESERVED_HIGH = ((1n << 52n) - 1n) & ~((1n << BigInt(PHYSICAL_BITS)) - 1n);
+const FRAME = ((1n << BigInt(PHYSICAL_BITS)) - 1n) & ~0xfffn;
+
+/** Host functions that memory accesses end in. */
+export interface MmuImports {
+  /** (physical i64, bytes) → value: device memory. */
+  readonly readMemory: Callee;
+  /** (physical i64, bytes, value i64). */
+  readonly writeMemory: Callee;
+  /** (physical page number): decoded code in these 64-byte pieces was written. */
+  readonly codeWritten: Callee;
+}
+
+export interface MmuFunctions {
+  /** (linear, access) → physical address, or -1 with the fault recorded. */
+  readonly translate: Callee;
+  readonly slowLoad: Callee;
+  readonly slowStore: Callee;
+  readonly slowLoad128: Callee;
+  readonly slowStore128: Callee;
+  readonly beginUpdate: Callee;
+  readonly endUpdate: Callee;
+}
+
+export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuImports): MmuFunctions {
+  const at = (name: string) => fieldAddress(vcpu, name);
+  const SCRATCH_AT = vcpu + SCRATCH;
+
+  /** (physical, access) → 0 where RAM may be used in place at RAM_BASE + physical, else 1. Drops decoded code when written. */
+  const special = module.function(signature(["i64", "i32", "i32"], ["i32"]), (f) => {
+    const [physical, write, bytes] = [f.param(0), f.param(1), f.param(2)];
+    f.if(physical.shrU(32).ne(0), () => f.return(f.i32(1)));
+    const page = physical.wrap().shrU(12);
+    const flags = f.load("i32.8u", page, PAGE_FLAGS);
+    f.if(flags.and(PAGE.io), () => f.return(f.i32(1)));
+    f.if(write.and(flags.ne(0)), () => {
+      f.if(flags.and(PAGE.readOnly), () => f.return(f.i32(1)));
+      const bits = f.load("i64", page.shl(3), CODE_BITS);
+      const first = physical.shrU(6);
+      const last = physical.add(bytes.extendU()).sub(1).shrU(6);
+      const hit = bits.shrU(first).or(bits.shrU(last)).and(1);
+      f.if(hit.wrap(), () => {
+        f.call(imports.codeWritten, page);
+      });
+    });
+    f.return(f.i32(0));
+  });
+
+  const fault = (f: FunctionBuilder, linear: Value, code: Value, access: Value) => {
+    f.if(access.and(ACCESS.probe).eqz(), () => {
+      f.store("i64", 0, linear, at("faultAddress"));
+      f.store("i32", 0, 14, at("faultVector"));
+      f.store("i32", 0, code, at("faultCode"));
+      f.store("i32", 0, EXIT.fault, at("exit"));
+    });
+    f.return(f.i64(-1));
+  };
+
+  /** Reads a paging-structure entry: 0 (not present) where it is not in RAM. */
+  const entryAt = module.function(signature(["i64", "i32"], ["i64"]), (f) => {
+    const [address, bytes] = [f.param(0), f.param(1)];
+    f.if(f.call(special, address, 0, bytes), () => f.return(f.i64(0)));
+    f.if(bytes.eq(4), () => f.return(f.load("i64.32u", address.wrap(), RAM_BASE)));
+    f.return(f.load("i64", address.wrap(), RAM_BASE));
+  });
+
+  const setEntry = module.function(signature(["i64", "i32", "i64"]), (f) => {
+    const [address, bytes, value] = [f.param(0), f.param(1), f.param(2)];
+    f.if(f.call(special, address, 1, bytes), () => f.return());
+    f.if(
+      bytes.eq(4),
+      () => f.store("i64.32", address.wrap(), value, RAM_BASE),
+      () => f.store("i64", address.wrap(), value, RAM_BASE),
+    );
+  });
+
+  /** Enters a translation into the TLB of the present mode. `rights`: 1 readable, 2 writable, 4 executable. */
+  const fill = module.function(signature(["i64", "i64", "i32"]), (f) => {
+    const [linear, physical, rights] = [f.param(0), f.param(1), f.param(2)];
+    f.if(physical.shrU(32).ne(0), () => f.return());
+    const page = physical.wrap().shrU(12);
+    const flags = f.load("i32.8u", page, PAGE_FLAGS);
+    f.if(flags.and(PAGE.io), () => f.return());
+    const mode = f.load("i32", 0, at("mmuMode"));
+    f.if(mode.eq(MMU_MODE.checked), () => f.return());
+    const index = linear.shrU(12 - Math.log2(TLB_ENTRY)).wrap().and((TLB_ENTRIES - 1) * TLB_ENTRY);
+    const entry = mode.mul(TLB_SIZE).add(index).add(vcpu + TLBS);
+    const tag = linear.and(-4096n);
+    f.store("i64", entry, tag.when(rights.and(1), -1n), TLB.read);
+    f.store("i64", entry, tag.when(rights.and(2).and(flags.eqz().shl(1)), -1n), TLB.write);
+    f.store("i64", entry, tag.when(rights.and(4), -1n), TLB.execute);
+    f.store("i32", entry, physical.wrap().and(-4096).sub(linear.wrap().and(-4096)).add(RAM_BASE), TLB.addend);
+    f.store("i32", entry, page, TLB.frame);
+  });
+
+  const translate = module.function(
+    signature(["i64", "i32"], ["i64"]),
+    (f) => {
+      const [linear, access] = [f.param(0), f.param(1)];
+      const cr0 = f.load("i64", 0, at("cr0"));
+      f.if(cr0.and(0x80000000n).eqz(), () => {
+        const physical = linear.and(0xffffffffn);
+        f.if(access.and(ACCESS.supervisor).eqz(), () => {
+          f.call(fill, linear, physical, 7);
+        });
+        f.return(physical);
+      });
+      const cr3 = f.load("i64", 0, at("cr3"));
+      const cr4 = f.load("i64", 0, at("cr4"));
+      const efer = f.load("i64", 0, at("efer"));
+      const user = f.load("i32", 0, at("cpl")).eq(3).and(access.and(ACCESS.supervisor).eqz());
+      const write = access.and(ACCESS.write);
+      const execute = access.and(ACCESS.execute).shrU(1);
+      const nxe = efer.shrU(11).wrap().and(1);
+      const fetchBit = f.i32(PF.fetch).when(execute.and(nxe.or(cr4.shrU(20).wrap().and(1))), 0);
+      const code = user.shl(2).or(write.shl(1)).or(fetchBit);
+      const long = efer.shrU(10).wrap().and(1);
+      const pae = cr4.shrU(5).wrap().and(1);
+      // Rights that all levels grant: writable and user, and no-execute that any level asks for.
+      const rights = f.variable("i64", PTE.writable | PTE.user);
+      const noExecute = f.variable("i64", 0);
+      const shift = f.variable("i64");
+      const table = f.variable("i64");
+      const size = f.variable("i32", 8);
+      const address = f.variable("i64");
+      const entry = f.variable("i64");
+      f.if(
+        long,
+        () => {
+          // Non-canonical addresses have no translation; the caller turns this into #GP or #SS.
+          f.if(linear.shl(16).shrS(16).ne(linear), () => {
+            f.if(access.and(ACCESS.probe).eqz(), () => {
+              f.store("i32", 0, 13, at("faultVector"));
+              f.store("i32", 0, 0, at("faultCode"));
+              f.store("i32", 0, EXIT.fault, at("exit"));
+            });
+            f.return(f.i64(-1));
+          });
+          shift.set(39);
+          table.set(cr3.and(FRAME));
+        },
+        () =>
+          f.if(
+            pae,
+            () => {
+              shift.set(30);
+              table.set(cr3.and(0xffffffe0n));
+            },
+            () => {
+              shift.set(22);
+              size.set(4);
+              table.set(cr3.and(0xfffff000n));
+            },
+          ),
+      );
+      const legacyPdpt = pae.and(long.eqz());
+      f.block((done: Label) => {
+        f.loop((next: Label) => {
+          const isPdpt = legacyPdpt.and(shift.get().eq(30));
+          const indexMask = f
+            .i64(3)
+            .when(isPdpt, f.i64(1023).when(size.get().eq(4), 511));
+          const index = linear.shrU(shift.get()).and(indexMask);
+          address.set(table.get().add(index.mul(size.get().extendU())));
+          entry.set(f.call(entryAt, address.get(), size.get()));
+          const value = entry.get();
+          f.if(value.and(PTE.present).eqz(), () => fault(f, linear, code, access));
+          const wide = size.get().eq(8);
+          const largePossible = shift
+            .get()
+            .eq(21)
+            .or(shift.get().eq(30).and(isPdpt.eqz()))
+            .or(shift.get().eq(22).and(cr4.shrU(4).wrap().and(1)));
+          const large = largePossible.and(value.shrU(7).wrap()).and(1);
+          // Reserved bits: high physical bits, NX without EFER.NXE, low frame bits of large pages, PS where it has no meaning.
+          const nxReserved = value.shrU(63).wrap().and(nxe.eqz());
+          const lowMask = f.i64(1).shl(shift.get()).sub(1).and(FRAME & ~0x1000n);
+          const lowReserved = large.and(value.and(lowMask).ne(0)).and(wide);
+          const psReserved = shift.get().eq(39).and(value.shrU(7).wrap().and(1));
+          const highReserved = value.and(RESERVED_HIGH).ne(0);
+          const reserved = wide.and(nxReserved.or(highReserved)).or(lowReserved).or(psReserved);
+          f.if(reserved, () => fault(f, linear, code.or(PF.present | PF.reserved), access));
+          f.if(isPdpt.eqz(), () => {
+            rights.set(rights.get().and(value));
+            noExecute.set(noExecute.get().or(value));
+          });
+          f.branchIf(done, large.or(shift.get().eq(12)));
+          // Not the last level: mark it accessed and go on.
+          f.if(isPdpt.eqz().and(value.and(PTE.accessed).eqz()), () => {
+            f.call(setEntry, address.get(), size.get(), value.or(PTE.accessed));
+          });
+          table.set(value.and(FRAME).and(f.i64(-1n).when(wide, 0xfffff000n)));
+          shift.set(shift.get().sub(f.i64(9).when(wide, 10)));
+          f.branch(next);
+        });
+      });
+      const value = entry.get();
+      const userPage = rights.get().and(PTE.user).ne(0);
+      const writablePage = rights.get().and(PTE.writable).ne(0);
+      const nx = noExecute.get().shrU(63).wrap().and(nxe);
+      const smap = cr4.shrU(21).wrap().and(1);
+      const smep = cr4.shrU(20).wrap().and(1);
+      const wp = cr0.shrU(16).wrap().and(1);
+      const ac = f.load("i32", 0, at("eflagsSystem")).shrU(18).and(1);
+      const implicit = access.and(ACCESS.supervisor).ne(0);
+      // Each right for this privilege.
+      const smapBlocks = userPage.and(smap).and(ac.eqz().or(implicit.and(f.load("i32", 0, at("cpl")).eq(3))));
+      const canRead = userPage.when(user, smapBlocks.eqz());
+      const canWrite = canRead.and(writablePage.or(user.eqz().and(wp.eqz())));
+      const canExecute = nx.eqz().and(userPage.when(user, userPage.and(smep).eqz()));
+      const allowed = canExecute.when(execute, canWrite.when(write, canRead));
+      f.if(allowed.eqz(), () => fault(f, linear, code.or(PF.present), access));
+      const marked = value.or(PTE.accessed).or(f.i64(PTE.dirty).when(write, 0));
+      f.if(marked.ne(value).and(access.and(ACCESS.probe).eqz()), () => {
+        f.call(setEntry, address.get(), size.get(), marked);
+      });
+      const pageMask = f.i64(1).shl(shift.get()).sub(1);
+      // A 4 MiB page keeps physical address bits 39:32 in bits 20:13 (PSE-36).
+      const pse36 = value.shrU(13).and(0xff).shl(32).when(size.get().eq(4).and(shift.get().eq(22)), 0);
+      const frame = value.and(FRAME).and(pageMask.not()).and(f.i64(-1n).when(size.get().eq(8), 0xffffffffn)).or(pse36);
+      const physical = frame.or(linear.and(pageMask));
+      f.if(access.and(ACCESS.supervisor | ACCESS.probe).eqz(), () => {
+        const dirty = marked.shrU(6).wrap().and(1);
+        f.call(fill, linear, physical, canRead.or(canWrite.and(dirty).shl(1)).or(canExecute.shl(2)));
+      });
+      f.return(physical);
+    },
+    { export: "translate" },
+  );
+
+  /** One access within a page at a physical address. */
+  const readPhysical = module.function(
+    signature(["i64", "i32"], ["i64"]),
+    (f) => {
+      const [physical, bytes] = [f.param(0), f.param(1)];
+      f.if(f.call(special, physical, 0, bytes), () => f.return(f.call(imports.readMemory, physical, bytes)));
+      const host = physical.wrap();
+      f.if(bytes.eq(1), () => f.return(f.load("i64.8u", host, RAM_BASE)));
+      f.if(bytes.eq(2), () => f.return(f.load("i64.16u", host, RAM_BASE)));
+      f.if(bytes.eq(4), () => f.return(f.load("i64.32u", host, RAM_BASE)));
+      f.return(f.load("i64", host, RAM_BASE));
+    },
+    { export: "readPhysical" },
+  );
+
+  const writePhysical = module.function(
+    signature(["i64", "i32", "i64"]),
+    (f) => {
+      const [physical, bytes, value] = [f.param(0), f.param(1), f.param(2)];
+      f.if(f.call(special, physical, 1, bytes), () => {
+        f.call(imports.writeMemory, physical, bytes, value);
+        f.return();
+      });
+      const host = physical.wrap();
+      f.if(bytes.eq(1), () => {
+        f.store("i64.8", host, value, RAM_BASE);
+        f.return();
+      });
+      f.if(bytes.eq(2), () => {
+        f.store("i64.16", host, value, RAM_BASE);
+        f.return();
+      });
+      f.if(bytes.eq(4), () => {
+        f.store("i64.32", host, value, RAM_BASE);
+        f.return();
+      });
+      f.store("i64", host, value, RAM_BASE);
+    },
+    { export: "writePhysical" },
+  );
+
+  /** The next linear address, cut to 32 bits outside of 64-bit mode. */
+  const linearPlus = (f: FunctionBuilder, linear: Value, bytes: Value) => {
+    const long = f.load("i64", 0, at("efer")).and(0x400n).ne(0);
+    return linear.add(bytes.extendU()).and(f.i64(-1n).when(long, 0xffffffffn));
+  };
+
+  const exitSet = (f: FunctionBuilder) => f.load("i32", 0, at("exit"));
+
+  /** (linear, bytes, access) → value; the whole access is translated before any byte is read. */
+  const readLinear = module.function(
+    signature(["i64", "i32", "i32"], ["i64"]),
+    (f) => {
+      const [linear, bytes, access] = [f.param(0), f.param(1), f.param(2)];
+      const physical = f.call(translate, linear, access);
+      f.if(physical.ltS(0), () => f.return(f.i64(0)));
+      const inPage = f.i32(4096).sub(linear.wrap().and(4095));
+      f.if(inPage.geU(bytes), () => f.return(f.call(readPhysical, physical, bytes)));
+      const second = f.call(translate, linearPlus(f, linear, inPage), access);
+      f.if(second.ltS(0), () => f.return(f.i64(0)));
+      const result = f.variable("i64", 0);
+      const i = f.variable("i32", 0);
+      f.loop((next) => {
+        const n = i.get();
+        const address = f.variable("i64");
+        f.if(
+          n.ltU(inPage),
+          () => address.set(physical.add(n.extendU())),
+          () => address.set(second.add(n.sub(inPage).extendU())),
+        );
+        const byte = f.call(readPhysical, address.get(), 1);
+        result.set(result.get().or(byte.shl(n.shl(3).extendU())));
+        i.set(n.add(1));
+        f.branchIf(next, i.get().ltU(bytes));
+      });
+      f.return(result.get());
+    },
+    { export: "readLinear" },
+  );
+
+  const writeLinear = module.function(
+    signature(["i64", "i32", "i64", "i32"]),
+    (f) => {
+      const [linear, bytes, value, access] = [f.param(0), f.param(1), f.param(2), f.param(3)];
+      const physical = f.call(translate, linear, access.or(ACCESS.write));
+      f.if(physical.ltS(0), () => f.return());
+      const inPage = f.i32(4096).sub(linear.wrap().and(4095));
+      f.if(inPage.geU(bytes), () => {
+        f.call(writePhysical, physical, bytes, value);
+        f.return();
+      });
+      const second = f.call(translate, linearPlus(f, linear, inPage), access.or(ACCESS.write));
+      f.if(second.ltS(0), () => f.return());
+      const i = f.variable("i32", 0);
+      f.loop((next) => {
+        const n = i.get();
+        const address = f.variable("i64");
+        f.if(
+          n.ltU(inPage),
+          () => address.set(physical.add(n.extendU())),
+          () => address.set(second.add(n.sub(inPage).extendU())),
+        );
+        f.call(writePhysical, address.get(), 1, value.shrU(n.shl(3).extendU()));
+        i.set(n.add(1));
+        f.branchIf(next, i.get().ltU(bytes));
+      });
+    },
+    { export: "writeLinear" },
+  );
+
+  const setRecord = (f: FunctionBuilder) => f.store("i32", 0, f.param(0), at("pc"));
+
+  const slowLoad = module.function(
+    signature(["i32", "i64", "i32"], ["i64"]),
+    (f) => {
+      setRecord(f);
+      f.return(f.call(readLinear, f.param(1), f.param(2), 0));
+    },
+    { export: "slowLoad" },
+  );
+  const slowStore = module.function(
+    signature(["i32", "i64", "i32", "i64"]),
+    (f) => {
+      setRecord(f);
+      f.call(writeLinear, f.param(1), f.param(2), f.param(3), 0);
+    },
+    { export: "slowStore" },
+  );
+  const slowLoad128 = module.function(
+    signature(["i32", "i64"]),
+    (f) => {
+      setRecord(f);
+      const linear = f.param(1);
+      const low = f.call(readLinear, linear, 8, 0);
+      f.if(exitSet(f), () => f.return());
+      const high = f.call(readLinear, linearPlus(f, linear, f.i32(8)), 8, 0);
+      f.if(exitSet(f), () => f.return());
+      f.store("i64", 0, low, SCRATCH_AT);
+      f.store("i64", 0, high, SCRATCH_AT + 8);
+    },
+    { export: "slowLoad128" },
+  );
+  /** Makes sure that both ends of an access can be written, or records the fault. */
+  const probeWrite = (f: FunctionBuilder, linear: Value, bytes: Value): Value => {
+    const first = f.call(translate, linear, ACCESS.write);
+    f.if(first.ltS(0), () => f.return());
+    const inPage = f.i32(4096).sub(linear.wrap().and(4095));
+    f.if(inPage.ltU(bytes), () => {
+      f.if(f.call(translate, linearPlus(f, linear, inPage), ACCESS.write).ltS(0), () => f.return());
+    });
+    return first;
+  };
+  const slowStore128 = module.function(
+    signature(["i32", "i64"]),
+    (f) => {
+      setRecord(f);
+      const linear = f.param(1);
+      probeWrite(f, linear, f.i32(16));
+      f.call(writeLinear, linear, 8, f.load("i64", 0, SCRATCH_AT), 0);
+      f.call(writeLinear, linearPlus(f, linear, f.i32(8)), 8, f.load("i64", 0, SCRATCH_AT + 8), 0);
+    },
+    { export: "slowStore128" },
+  );
+  const beginUpdate = module.function(
+    signature(["i32", "i64", "i32"], ["i32"]),
+    (f) => {
+      setRecord(f);
+      const [linear, bytes] = [f.param(1), f.param(2)];
+      const physical = f.call(translate, linear, ACCESS.write);
+      f.if(physical.ltS(0), () => f.return(f.i32(0)));
+      const inPage = f.i32(4096).sub(linear.wrap().and(4095));
+      f.if(
+        inPage.ltU(bytes),
+        () => {
+          f.if(f.call(translate, linearPlus(f, linear, inPage), ACCESS.write).ltS(0), () => f.return(f.i32(0)));
+        },
+        () => {
+          f.if(f.call(special, physical, 1, bytes).eqz(), () => f.return(physical.wrap().add(RAM_BASE)));
+        },
+      );
+      const half: Variable = f.variable("i32", bytes);
+      f.if(bytes.gtU(8), () => {
+        half.set(8);
+        f.store("i64", 0, f.call(readLinear, linearPlus(f, linear, f.i32(8)), 8, 0), SCRATCH_AT + 8);
+      });
+      f.store("i64", 0, f.call(readLinear, linear, half.get(), 0), SCRATCH_AT);
+      f.return(f.i32(SCRATCH_AT));
+    },
+    { export: "beginUpdate" },
+  );
+  const endUpdate = module.function(
+    signature(["i64", "i32"]),
+    (f) => {
+      const [linear, bytes] = [f.param(0), f.param(1)];
+      f.if(
+        bytes.gtU(8),
+        () => {
+          f.call(writeLinear, linear, 8, f.load("i64", 0, SCRATCH_AT), 0);
+          f.call(writeLinear, linearPlus(f, linear, f.i32(8)), 8, f.load("i64", 0, SCRATCH_AT + 8), 0);
+        },
+        () => {
+          f.call(writeLinear, linear, bytes, f.load("i64", 0, SCRATCH_AT), 0);
+        },
+      );
+    },
+    { export: "endUpdate" },
+  );
+  return { translate, slowLoad, slowStore, slowLoad128, slowStore128, beginUpdate, endUpdate };
+}

@@ -1,0 +1,507 @@
+/**
+ * One guest processor: its state in the shared memory, the code that runs it, and the loop between blocks
+ * where interrupts, exceptions, single steps and halts are looked at.
+ */
+import type { Feature } from "../isa/instruction.ts";
+import { CS, DS, ES, SS } from "../isa/semantics.ts";
+import type { FaultReport, ProcessorBus, RunResult } from "./bus.ts";
+import { BlockCache } from "./interpret/blocks.ts";
+import { Handlers } from "./interpret/handlers.ts";
+import { ACCESS } from "./mmu/paging.ts";
+import { Registers } from "./registers.ts";
+import { buildRuntime, type RuntimeExports, type RuntimeHost } from "./runtime.ts";
+import {
+  BLOCK_COUNT,
+  CONTEXT,
+  CONTEXT_BITS,
+  EXIT,
+  fieldAddress,
+  JUMP,
+  JUMP_CACHE,
+  JUMP_ENTRIES,
+  JUMP_ENTRY,
+  MMU_MODE,
+  PAGE,
+  PAGE_FLAGS,
+  RECORD,
+  SEGMENT,
+  SEGMENT_SIZE,
+  SEGMENTS,
+  TLB_SIZE,
+  TLBS,
+  VCPU_BASE,
+} from "./state.ts";
+import { GuestFault } from "./system/guest-fault.ts";
+import { createSystem, type System, wasmFunctions } from "./system/functions.ts";
+import type { LinearMemory, SystemContext } from "./system/system.ts";
+
+export interface ProcessorOptions {
+  readonly memory: WebAssembly.Memory;
+  readonly memoryPages: { readonly initial: number; readonly maximum: number };
+  readonly bus: ProcessorBus;
+  readonly model: string;
+}
+
+/** Exceptions that push an error code. @spec SDM 3A table 6-1 */
+const HAS_ERROR_CODE = new Set([8, 10, 11, 12, 13, 14, 17, 21]);
+
+const ATTRIBUTE_LONG = 0x2000;
+const ATTRIBUTE_BIG = 0x4000;
+const TRAP_FLAG = 0x100;
+const INTERRUPT_FLAG = 0x200;
+const RESUME_FLAG = 0x10000;
+const VIRTUAL_8086 = 0x20000;
+const ALIGNMENT_CHECK = 0x40000;
+
+export class Processor implements SystemContext {
+  readonly registers: Registers;
+  readonly memory: LinearMemory;
+  readonly system: System;
+  readonly #bus: ProcessorBus;
+  readonly #runtime: RuntimeExports;
+  readonly #handlers: Handlers;
+  readonly #blocks: BlockCache;
+  readonly #wide = new Uint32Array(2);
+  #nmi = false;
+  #returnRequested = false;
+
+  constructor({ memory, memoryPages, bus, model }: ProcessorOptions) {
+    const vcpu = VCPU_BASE;
+    this.#bus = bus;
+    this.registers = new Registers(memory, vcpu);
+    this.memory = this.#linearMemory();
+    this.system = createSystem(this, model);
+    const table = new WebAssembly.Table({ element: "anyfunc", initial: 4096 });
+    const host = this.#hostFunctions();
+    const bytes = buildRuntime(vcpu, memoryPages, wasmFunctions());
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory, table }, host });
+    this.#runtime = instance.exports as unknown as RuntimeExports;
+    const runtime = instance.exports as Record<string, WebAssembly.ImportValue>;
+    this.#handlers = new Handlers({ memory, memoryPages, table, runtime, host }, vcpu);
+    this.#blocks = new BlockCache({
+      buffer: memory.buffer,
+      vcpu,
+      handlers: this.#handlers,
+      has: (feature: Feature) => this.system.has(feature),
+      translateCode: (linear) => this.#translateCode(linear),
+      newGeneration: () => this.#newGeneration(),
+    });
+    this.reset();
+  }
+
+  /** Puts the processor in the state after RESET. */
+  reset(): void {
+    this.#nmi = false;
+    this.flushTlb();
+    this.system.reset();
+    this.modeChanged();
+  }
+
+  /** Sends a non-maskable interrupt. */
+  nmi(): void {
+    this.#nmi = true;
+    this.requestEvents();
+  }
+
+  /** Makes `run` come back after the present block. */
+  requestReturn(): void {
+    this.#returnRequested = true;
+    this.requestEvents();
+  }
+
+  /** Counts of what was built and decoded, for reports. */
+  get statistics(): { handlers: number; recordBytes: number } {
+    return { handlers: this.#handlers.count, recordBytes: this.#blocks.used };
+  }
+
+  /** Instructions executed since power-on, as of the block that runs. */
+  get instructions(): number {
+    return this.#executed + this.#granted - this.registers.get32("budget") - this.registers.get32("budgetAside");
+  }
+  #executed = 0;
+  #granted = 0;
+
+  /** Runs about `budget` instructions: whole blocks, so that a few more or less are possible. */
+  run(budget: number): RunResult {
+    const { registers } = this;
+    this.#returnRequested = false;
+    this.#grant(budget);
+    try {
+      for (;;) {
+        const activity = registers.get32("activity");
+        if (activity !== 0) {
+          const wakes = this.#nmi || (this.#bus.interruptPending() && (registers.get32("eflagsSystem") & INTERRUPT_FLAG) !== 0);
+          if (activity === 1 && wakes) registers.set32("activity", 0);
+          else return { kind: "halted" };
+        }
+        if (this.#returnRequested) return { kind: "budget" };
+        const fault = this.#takeEvents();
+        if (fault) return fault;
+        if (registers.get32("budget") <= 0) return { kind: "budget" };
+        const before = registers.get32("budget");
+        const shadow = registers.get32("shadow");
+        const trap = registers.get32("eflagsSystem") & TRAP_FLAG;
+        const report = shadow || trap ? this.#step(trap !== 0) : this.#runBlocks();
+        if (report) return report;
+        if (registers.get32("exit") === EXIT.event && registers.get32("budgetAside") === 0 && !shadow && !trap) {
+          // The budget does not reach through the next block: hand back what is left of it.
+          if (registers.get32("budget") === before || registers.get32("budget") < 64) return { kind: "budget" };
+        }
+        this.#recallBudget();
+      }
+    } finally {
+      this.#recallBudget();
+      this.#executed += this.#granted - registers.get32("budget");
+      this.#granted = 0;
+      registers.set32("budget", 0);
+    }
+  }
+
+  #grant(budget: number): void {
+    this.#granted = budget;
+    this.registers.set32("budget", budget);
+    this.registers.set32("budgetAside", 0);
+  }
+
+  #recallBudget(): void {
+    const { registers } = this;
+    registers.set32("budget", registers.get32("budget") + registers.get32("budgetAside"));
+    registers.set32("budgetAside", 0);
+  }
+
+  /** Delivers what is due before the next instruction. */
+  #takeEvents(): RunResult | undefined {
+    const { registers } = this;
+    if (this.#blocks.full) this.#blocks.clear();
+    if (registers.get32("shadow") !== 0) return undefined;
+    if (this.#nmi) {
+      this.#nmi = false;
+      return this.#deliver({ vector: 2, kind: "external" });
+    }
+    if ((registers.get32("eflagsSystem") & INTERRUPT_FLAG) !== 0 && this.#bus.interruptPending()) {
+      const vector = this.#bus.acknowledgeInterrupt();
+      if (vector >= 0) return this.#deliver({ vector, kind: "external" });
+    }
+    return undefined;
+  }
+
+  /** Runs blocks until something is up, and deals with exceptions. */
+  #runBlocks(): RunResult | undefined {
+    const { registers } = this;
+    registers.set32("exit", EXIT.none);
+    const record = this.#runtime.findBlock(this.#linearIp());
+    if (record !== 0) {
+      const count = registers.i32[(record + BLOCK_COUNT) >> 2] as number;
+      const left = registers.get32("budget") - count;
+      if (left < 0) {
+        registers.set32("exit", EXIT.event);
+        return undefined;
+      }
+      registers.set32("budget", left);
+      this.#runtime.enter(record);
+    }
+    return this.#afterRun();
+  }
+
+  /** Runs one instruction, then raises the single-step trap where the trap flag was set before it. */
+  #step(trap: boolean): RunResult | undefined {
+    const { registers } = this;
+    registers.set32("shadow", 0);
+    registers.set32("exit", EXIT.none);
+    registers.set32("pc", 0);
+    const linear = this.#linearIp();
+    const physical = this.#runtime.translate(linear, ACCESS.execute);
+    if (physical < 0n) return this.#afterRun();
+    const record = this.#decodeStep(Number(physical), linear);
+    if (record === 0) return this.#afterRun();
+    // The budget ends with this instruction, so that the next block is not entered.
+    const budget = registers.get32("budget");
+    registers.set32("budget", 0);
+    this.#runtime.enter(record);
+    registers.set32("budget", registers.get32("budget") + budget - 1);
+    const fetchOfNext = registers.get32("exit") === EXIT.fault && registers.get32("pc") === 0;
+    const done = registers.get32("exit") === EXIT.event || fetchOfNext;
+    if (fetchOfNext) registers.set32("exit", EXIT.event);
+    if (done && trap) {
+      registers.set64("dr6", registers.get64("dr6") | 0x4000n);
+      return this.#deliver({ vector: 1, kind: "exception" });
+    }
+    if (done) return undefined;
+    return this.#afterRun();
+  }
+
+  #decodeStep(physical: number, linear: bigint): number {
+    if (!this.#isRam(physical)) {
+      this.#fetchFault();
+      return 0;
+    }
+    return Math.abs(this.#blocks.decode(physical, linear, this.registers.get32("context"), 1));
+  }
+
+  #isRam(physical: number): boolean {
+    return physical < 0x1_0000_0000 && ((this.registers.bytes[PAGE_FLAGS + Math.floor(physical / 4096)] as number) & PAGE.io) === 0;
+  }
+
+  /** Code is fetched from where no memory is: the bus gives ones, which are no instruction. */
+  #fetchFault(): void {
+    const { registers } = this;
+    registers.set32("faultVector", 6);
+    registers.set32("faultCode", 0);
+    registers.set32("pc", 0);
+    registers.set32("exit", EXIT.fault);
+  }
+
+  #linearIp(): bigint {
+    const ip = this.registers.get64("ip");
+    if (this.registers.get32("context") & CONTEXT.long) return ip;
+    return (ip + this.registers.segmentBase(CS)) & 0xffff_ffffn;
+  }
+
+  /** Moves `ip` from the block's start to the instruction at `pc`, and gives back what did not run. */
+  #settle(): void {
+    const { registers } = this;
+    const pc = registers.get32("pc");
+    if (pc === 0) return;
+    const word = registers.i32[(pc + RECORD.delta) >> 2] as number;
+    const delta = word & 0xffff;
+    const left = ((registers.i32[(pc + RECORD.scale) >> 2] as number) >>> 16) & 0xffff;
+    let ip = registers.get64("ip") + BigInt(delta);
+    if (!(registers.get32("context") & CONTEXT.long)) ip &= 0xffff_ffffn;
+    registers.set64("ip", ip);
+    registers.set32("budget", registers.get32("budget") + left);
+    registers.set32("pc", 0);
+  }
+
+  #afterRun(): RunResult | undefined {
+    const { registers } = this;
+    switch (registers.get32("exit")) {
+      case EXIT.fault: {
+        this.#settle();
+        const vector = registers.get32("faultVector");
+        const errorCode = registers.get32("faultCode");
+        if (vector === 14) registers.set64("cr2", registers.get64("faultAddress"));
+        const event = { vector, kind: "exception" } as const;
+        return this.#deliver(HAS_ERROR_CODE.has(vector) ? { ...event, errorCode } : event);
+      }
+      case EXIT.restart:
+      case EXIT.resume:
+        this.#settle();
+        return undefined;
+      default:
+        return undefined;
+    }
+  }
+
+  /** Delivers an event; faults on the way make a double fault, then a shutdown. @spec SDM 3A 6.15, table 6-5 */
+  #deliver(event: { vector: number; errorCode?: number; kind: "exception" | "external" }): RunResult | undefined {
+    const { registers } = this;
+    const vectors: number[] = [];
+    let current: { vector: number; errorCode?: number; kind: "exception" | "external" } = event;
+    for (;;) {
+      vectors.push(current.vector);
+      try {
+        this.system.deliver({ ...current, returnIp: registers.get64("ip") });
+        return undefined;
+      } catch (error) {
+        if (!(error instanceof GuestFault)) throw error;
+        if (error.vector === 14) registers.set64("cr2", registers.get64("faultAddress"));
+        registers.set32("exit", EXIT.none);
+        const combined = this.system.combine(current, error);
+        if (combined === "shutdown") {
+          registers.set32("activity", 2);
+          const report: FaultReport = { vectors: [...vectors, error.vector], errorCode: error.errorCode, ip: registers.get64("ip") };
+          return { kind: "shutdown", fault: report };
+        }
+        current = { ...combined, kind: "exception" };
+      }
+    }
+  }
+
+  // SystemContext: what instructions' system functions call.
+
+  modeChanged(): void {
+    const { registers } = this;
+    const flags = registers.get32("eflagsSystem");
+    const cr0 = registers.get32("cr0");
+    const cs = registers.attributes(CS);
+    const lma = (registers.get32("efer") & 0x400) !== 0;
+    const long = lma && (cs & ATTRIBUTE_LONG) !== 0;
+    const user = registers.get32("cpl") === 3;
+    const isProtected = (cr0 & 1) !== 0 && (flags & VIRTUAL_8086) === 0;
+    let bits = long ? CONTEXT.long : 0;
+    if (!long && cs & ATTRIBUTE_BIG) bits |= CONTEXT.code32;
+    if (!long && registers.attributes(SS) & ATTRIBUTE_BIG) bits |= CONTEXT.stack32;
+    if (!long && isProtected && [ES, CS, SS, DS].every((segment) => this.#isFlat(segment))) bits |= CONTEXT.flat;
+    if (user) bits |= CONTEXT.user;
+    const generation = registers.get32("context") >>> CONTEXT_BITS;
+    registers.set32("context", (generation << CONTEXT_BITS) | bits);
+    const alignment = user && (cr0 & ALIGNMENT_CHECK) !== 0 && (flags & ALIGNMENT_CHECK) !== 0;
+    const mode = alignment
+      ? MMU_MODE.user
+      : user
+        ? MMU_MODE.user
+        : flags & ALIGNMENT_CHECK
+          ? MMU_MODE.supervisorAc
+          : MMU_MODE.supervisor;
+    registers.set32("mmuMode", mode);
+    registers.set32("tlb", registers.base + TLBS + mode * TLB_SIZE);
+    this.system.setUnitTraps();
+  }
+
+  #isFlat(segment: number): boolean {
+    const { registers } = this;
+    const at = (registers.base + SEGMENTS + segment * SEGMENT_SIZE) / 4;
+    const word = (field: number) => registers.i32[at + field / 4] as number;
+    if (word(SEGMENT.base) !== 0 || word(SEGMENT.base + 4) !== 0) return false;
+    if (word(SEGMENT.readMin) !== 0 || word(SEGMENT.readMax) !== -1) return false;
+    return segment === CS || (word(SEGMENT.writeMin) === 0 && word(SEGMENT.writeMax) === -1);
+  }
+
+  flushTlb(): void {
+    const start = this.registers.base + TLBS;
+    this.registers.bytes.fill(0xff, start, start + 4 * TLB_SIZE);
+    this.#newGeneration();
+  }
+
+  flushPage(linear: bigint): void {
+    void linear;
+    // Large pages are cached as small ones, any of which may lie in the page meant.
+    this.flushTlb();
+  }
+
+  /** Empties the jump cache, by a number that its entries must have. */
+  #newGeneration(): void {
+    const { registers } = this;
+    const context = registers.get32("context");
+    const generation = ((context >>> CONTEXT_BITS) + 1) & (0xffff_ffff >>> CONTEXT_BITS);
+    if (generation === 0) {
+      for (let i = 0; i < JUMP_ENTRIES; i++) {
+        registers.i32[(registers.base + JUMP_CACHE + i * JUMP_ENTRY + JUMP.context) >> 2] = -1;
+      }
+    }
+    registers.set32("context", (generation << CONTEXT_BITS) | (context & ((1 << CONTEXT_BITS) - 1)));
+  }
+
+  readPort(port: number, bytes: number): number {
+    return this.#bus.readPort(port, bytes);
+  }
+  writePort(port: number, bytes: number, value: number): void {
+    this.#bus.writePort(port, bytes, value);
+  }
+  readMachineMsr(msr: number, value: Uint32Array): boolean {
+    return this.#bus.readMsr(msr, value);
+  }
+  writeMachineMsr(msr: number, low: number, high: number): boolean {
+    return this.#bus.writeMsr(msr, low, high);
+  }
+  readCr8(): number {
+    return this.#bus.readCr8();
+  }
+  writeCr8(value: number): void {
+    this.#bus.writeCr8(value);
+  }
+  tsc(): bigint {
+    return this.#bus.tsc();
+  }
+  random(bytes: number): bigint {
+    const target = new Uint8Array(bytes);
+    this.#bus.random(target);
+    return target.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
+  }
+  requestEvents(): void {
+    const { registers } = this;
+    registers.set32("budgetAside", registers.get32("budgetAside") + registers.get32("budget"));
+    registers.set32("budget", 0);
+  }
+
+  #linearMemory(): LinearMemory {
+    const check = () => {
+      const { registers } = this;
+      if (registers.get32("exit") !== EXIT.fault) return;
+      registers.set32("exit", EXIT.none);
+      throw new GuestFault(registers.get32("faultVector"), registers.get32("faultCode"));
+    };
+    return {
+      read: (linear, bytes, supervisor) => {
+        const value = this.#runtime.readLinear(linear, bytes, supervisor ? ACCESS.supervisor : 0);
+        check();
+        return BigInt.asUintN(64, value);
+      },
+      write: (linear, bytes, value, supervisor) => {
+        this.#runtime.writeLinear(linear, bytes, value, supervisor ? ACCESS.supervisor : 0);
+        check();
+      },
+    };
+  }
+
+  #translateCode(linear: bigint): number {
+    this.registers.set32("pc", 0);
+    const physical = Number(this.#runtime.translate(linear, ACCESS.execute));
+    if (physical < 0) return -1;
+    if (!this.#isRam(physical)) {
+      this.#fetchFault();
+      return -1;
+    }
+    return physical;
+  }
+
+  #hostFunctions(): Record<string, WebAssembly.ImportValue> {
+    const functions: Record<string, WebAssembly.ImportValue> = {};
+    for (const [name, implementation] of Object.entries(this.system.functions)) {
+      const nothing = this.system.resultType(name) === "i64" ? 0n : 0;
+      functions[name] = (...args: never[]) => {
+        try {
+          return implementation(...args);
+        } catch (error) {
+          if (!(error instanceof GuestFault)) throw error;
+          const { registers } = this;
+          registers.set32("faultVector", error.vector);
+          registers.set32("faultCode", error.errorCode);
+          registers.set32("exit", EXIT.fault);
+          return nothing;
+        }
+      };
+    }
+    const wide = this.#wide;
+    const host: RuntimeHost = {
+      readMemory: (physical, bytes) => {
+        const low = this.#bus.readMemory(Number(physical), bytes, wide);
+        return bytes === 8 ? (BigInt(wide[1] as number) << 32n) | BigInt(wide[0] as number) : BigInt(low);
+      },
+      writeMemory: (physical, bytes, value) => {
+        this.#bus.writeMemory(Number(physical), bytes, Number(value & 0xffff_ffffn), Number((value >> 32n) & 0xffff_ffffn));
+      },
+      codeWritten: (page) => this.#blocks.pageWritten(page),
+      decodeBlock: (physical, linear) => {
+        if (!this.#isRam(Number(physical))) {
+          this.#fetchFault();
+          return 0;
+        }
+        if (this.#blocks.full) {
+          // Handlers of the block that ends now still run; the run loop clears the cache and comes back.
+          this.registers.set32("exit", EXIT.event);
+          return 0;
+        }
+        return this.#blocks.decode(Number(physical), linear, this.registers.get32("context"));
+      },
+    };
+    return { ...functions, ...(host as unknown as Record<string, WebAssembly.ImportValue>) };
+  }
+
+  /** Bytes at a physical address were changed by something other than this processor. */
+  physicalWritten(first: number, last: number): void {
+    for (let page = Math.floor(first / 4096); page <= Math.floor(last / 4096); page++) {
+      if (((this.registers.bytes[PAGE_FLAGS + page] as number) & PAGE.code) !== 0) this.#blocks.pageWritten(page);
+    }
+  }
+
+  /** Marks that bit of EFLAGS which suppresses instruction breakpoints once; for tests and debuggers. */
+  get resumeFlag(): boolean {
+    return (this.registers.get32("eflagsSystem") & RESUME_FLAG) !== 0;
+  }
+
+  /** Address of a state field in the shared memory. */
+  address(name: string): number {
+    return fieldAddress(this.registers.base, name);
+  }
+}

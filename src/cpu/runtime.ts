@@ -1,0 +1,54 @@
+/** The WebAssembly module that handlers call into: address translation, block lookup, and large functions of instructions. */
+import { functionSpec } from "../isa/functions.ts";
+import type { Callee } from "../wasm/function.ts";
+import { ModuleBuilder, signature } from "../wasm/module.ts";
+import { findBlockFunction } from "./interpret/find-block.ts";
+import { mmuFunctions } from "./mmu/paging.ts";
+import type { WasmFunctions } from "./wasm-functions.ts";
+
+export interface RuntimeHost {
+  readonly readMemory: (physical: bigint, bytes: number) => bigint;
+  readonly writeMemory: (physical: bigint, bytes: number, value: bigint) => void;
+  readonly codeWritten: (page: number) => void;
+  readonly decodeBlock: (physical: bigint, linear: bigint) => number;
+}
+
+/** What TypeScript calls of the runtime module. */
+export interface RuntimeExports {
+  readonly enter: (record: number) => void;
+  readonly findBlock: (linear: bigint) => number;
+  readonly translate: (linear: bigint, access: number) => bigint;
+  readonly readLinear: (linear: bigint, bytes: number, access: number) => bigint;
+  readonly writeLinear: (linear: bigint, bytes: number, value: bigint, access: number) => void;
+}
+
+export function buildRuntime(vcpu: number, pages: { initial: number; maximum: number }, functions: WasmFunctions) {
+  const module = new ModuleBuilder();
+  module.importMemory({ module: "env", name: "memory", ...pages, shared: true });
+  module.importTable("env", "table", 1);
+  const host = (name: keyof RuntimeHost, params: readonly ("i32" | "i64")[], results: readonly ("i32" | "i64")[] = []) =>
+    module.importFunction("host", name, signature(params, results));
+  const mmu = mmuFunctions(module, vcpu, {
+    readMemory: host("readMemory", ["i64", "i32"], ["i64"]),
+    writeMemory: host("writeMemory", ["i64", "i32", "i64"]),
+    codeWritten: host("codeWritten", ["i32"]),
+  });
+  findBlockFunction(module, vcpu, mmu.translate, host("decodeBlock", ["i64", "i64"], ["i32"]));
+  module.function(
+    signature(["i32"]),
+    (f) => f.returnCallIndirect(signature(["i32"]), f.load("i32", f.param(0)), f.param(0)),
+    { export: "enter" },
+  );
+  const callees = new Map<string, Callee>();
+  const callee = (name: string): Callee => {
+    const found = callees.get(name);
+    if (!found) throw new Error(`WebAssembly function ${name} is declared but not built`);
+    return found;
+  };
+  for (const [name, build] of Object.entries(functions)) {
+    const spec = functionSpec(name);
+    const type = signature(spec.params, spec.result ? [spec.result] : []);
+    callees.set(name, module.function(type, (f) => build(f, callee), { export: name }));
+  }
+  return module.build();
+}

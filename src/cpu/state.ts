@@ -1,0 +1,216 @@
+/**
+ * Where everything lives in the guest's memory object: one table of names and offsets that emitters,
+ * functions, tests and snapshots read. One vCPU's state is VCPU_SIZE bytes from VCPU_BASE on; shared
+ * tables and guest RAM follow.
+ */
+export type StateType = "i32" | "i64";
+
+export const VCPU_BASE = 0x1_0000;
+export const VCPU_SIZE = 0x8_0000;
+
+/** Software TLB: entries of TLB_ENTRY bytes, TLB_ENTRIES for each MMU mode. */
+export const TLB_ENTRIES = 512;
+export const TLB_ENTRY = 32;
+/** An entry's fields: page address for reads, writes and execution (or -1), host offset to add, guest frame. */
+export const TLB = { read: 0, write: 8, addend: 16, frame: 20, execute: 24 } as const;
+export const TLB_SIZE = TLB_ENTRIES * TLB_ENTRY;
+/** MMU modes: which TLB an access looks into. The last is never filled: it forces checks (alignment, watchpoints). */
+export const MMU_MODE = { supervisor: 0, user: 1, supervisorAc: 2, checked: 3 } as const;
+
+/** Jump cache: linear address of a block to its first record. */
+export const JUMP_ENTRIES = 8192;
+export const JUMP_ENTRY = 16;
+/** Bits of `context`; above them stands the generation. */
+export const CONTEXT = { long: 1, code32: 2, stack32: 4, flat: 8, user: 16 } as const;
+export const CONTEXT_BITS = 8;
+/** The bits that decoded blocks depend on. */
+export const BLOCK_CONTEXT = 15;
+export const JUMP = { linear: 0, record: 8, context: 12 } as const;
+
+/** A segment register's visible and hidden parts. @spec SDM 3A 3.4.3 */
+export const SEGMENT = {
+  base: 0,
+  /** Valid offsets for reads and for writes, inclusive; readMin > readMax where none is. */
+  readMin: 8,
+  readMax: 12,
+  writeMin: 16,
+  writeMax: 20,
+  selector: 24,
+  limit: 28,
+  /** Descriptor bits 40–55: type, S, DPL, P, limit 19:16, AVL, L, D/B, G; 0x10000 marks an unusable segment. */
+  attributes: 32,
+} as const;
+export const SEGMENT_SIZE = 40;
+
+const layout: Record<string, { offset: number; type: StateType }> = {};
+let end = 0;
+function place(type: StateType, ...names: string[]): void {
+  const size = type === "i64" ? 8 : 4;
+  end = Math.ceil(end / size) * size;
+  for (const name of names) {
+    layout[name] = { offset: end, type };
+    end += size;
+  }
+}
+function area(size: number, align: number): number {
+  end = Math.ceil(end / align) * align;
+  const offset = end;
+  end += size;
+  return offset;
+}
+
+/** General registers, 8 bytes each, and a register that always reads zero (an absent base or index). */
+export const GPR = area(16 * 8, 16);
+export const ZERO = area(8, 8);
+place(
+  "i64",
+  // Offset in the code segment of the block that runs, and of the instruction that faulted.
+  "ip",
+  // Status flags, kept unevaluated: see emit/flags.ts.
+  "flagResult",
+);
+// These two are stored as one i64 where both are cleared: flagAux first.
+place("i32", "flagAux", "flagCarry");
+place(
+  "i64",
+  "cr0", "cr2", "cr3", "cr4", "xcr0", "efer",
+  "star", "lstar", "cstar", "sfmask", "kernelGsBase", "tscAux", "tscOffset", "tscDeadline",
+  "sysenterCs", "sysenterEsp", "sysenterEip", "pat", "apicBase", "miscEnable",
+  "dr0", "dr1", "dr2", "dr3", "dr6", "dr7",
+  "gdtBase", "idtBase",
+  "fpuIp", "fpuDp",
+  "faultAddress",
+  "instructions",
+);
+place(
+  "i32",
+  // RFLAGS without the status flags and DF: TF, IF, IOPL, NT, RF, VM, AC, VIF, VIP, ID in place.
+  "eflagsSystem",
+  // +1 or -1.
+  "direction",
+  "cpl",
+  // Not zero while x87, MMX or SSE instructions must be looked at by hand (CR0.EM/TS, CR4.OSFXSR): see system/units.ts.
+  "x87Trap", "mmxTrap", "sseTrap", "waitTrap",
+  "mxcsr", "fpuControl", "fpuStatus", "fpuTag", "fpuTop", "fpuOpcode", "fpuCs", "fpuDs",
+  "gdtLimit", "idtLimit",
+  // Address of the TLB of the present MMU mode, and of the one for implicit supervisor accesses.
+  "tlb", "mmuMode",
+  // What decoding depends on, below a generation that changes to empty the jump cache.
+  "context",
+  // Instructions left before control goes back, and what was set aside to force it back at once.
+  "budget", "budgetAside",
+  // Why control came back (EXIT), and the fault's vector, error code and record.
+  "exit", "faultVector", "faultCode", "pc",
+  // Interrupts are held off for one instruction (STI, MOV SS).
+  "shadow",
+  // NMIs are held off until the next IRET.
+  "nmiBlocked",
+  // Processor activity: 0 runs, 1 halted, 2 shut down, 3 waits for SIPI.
+  "activity",
+  "ramPages",
+  "guestModel",
+);
+/** Segment registers ES CS SS DS FS GS, then LDTR and TR. */
+export const SEGMENTS = area(8 * SEGMENT_SIZE, 16);
+export const LDTR = 6;
+export const TR = 7;
+/** x87 and MMX registers, 16 bytes each: mantissa at 0, sign and exponent at 8. */
+export const FPU = area(8 * 16, 16);
+/** XMM registers in 32-byte slots: the upper half is kept for YMM. */
+export const XMM = area(16 * 32, 32);
+/** Bytes for accesses that cannot be made in place, and for functions' results. */
+export const SCRATCH = area(64, 16);
+/** Where functions of the instruction set leave results of more than one word (`simdResult`). */
+export const RESULT = area(64, 16);
+export const FIELDS_SIZE = area(0, 4096);
+export const TLBS = area(4 * TLB_SIZE, 4096);
+export const JUMP_CACHE = area(JUMP_ENTRIES * JUMP_ENTRY, 4096);
+if (end > VCPU_SIZE) throw new Error("VCPU_SIZE is too small");
+
+/** Names of i32 and i64 fields. */
+export type FieldName = string;
+
+/** Absolute address of a field of the vCPU at `vcpu`. */
+export function fieldAddress(vcpu: number, name: FieldName): number {
+  const field = layout[name];
+  if (!field) throw new Error(`processor state has no field ${name}`);
+  return vcpu + field.offset;
+}
+
+export function fieldType(name: FieldName): StateType {
+  const field = layout[name];
+  if (!field) throw new Error(`processor state has no field ${name}`);
+  return field.type;
+}
+
+/** All fields by name, for snapshots and reports. */
+export function fieldNames(): string[] {
+  return Object.keys(layout);
+}
+
+/** Why handlers returned to the run loop. */
+export const EXIT = {
+  none: 0,
+  /** The budget is used up or an event waits; `ip` is the next instruction. */
+  event: 1,
+  /** An exception at record `pc`, or at `ip` where `pc` is 0. */
+  fault: 2,
+  /** The instruction at `pc` is to be started again after a look at events. */
+  restart: 3,
+  /** The instruction at `pc` is complete and the block ends after it: what follows may have been changed. */
+  resume: 4,
+} as const;
+
+// Shared tables.
+/** One byte for each guest page below 4 GiB. */
+export const PAGE_FLAGS = 0x20_0000;
+export const PAGE = { code: 1, readOnly: 2, io: 4 } as const;
+/** One bit for each 64 bytes of each guest page below 4 GiB that decoded code was read from. */
+export const CODE_BITS = 0x40_0000;
+/** Blocks by physical address: entries of 16 bytes. */
+export const BLOCK_TABLE = 0xc0_0000;
+export const BLOCK_ENTRIES = 65536;
+export const BLOCK = { physical: 0, context: 4, record: 8 } as const;
+/** Decoded blocks. */
+export const RECORDS = 0xe0_0000;
+export const RECORDS_SIZE = 0x180_0000;
+/** Guest RAM. */
+export const RAM_BASE = 0x400_0000;
+if (RECORDS + RECORDS_SIZE > RAM_BASE) throw new Error("records reach into RAM");
+if (VCPU_BASE + VCPU_SIZE > PAGE_FLAGS) throw new Error("vCPU state reaches into the page flags");
+
+/** Largest guest RAM: what a 32-bit memory leaves, in whole MiB, below the PCI hole. */
+export const MAX_RAM = 3 * 1024 * 1024 * 1024;
+
+/** A decoded instruction as the interpreter's handlers read it; the next one follows at once. */
+export const RECORD = {
+  handler: 0,
+  /** Address of the register of the ModR/M reg field. */
+  reg: 4,
+  /** Address of the rm register, or of the base register of a memory operand. */
+  rm: 8,
+  /** Address of the VEX.vvvv register. */
+  vvvv: 12,
+  index: 16,
+  displacement: 20,
+  immediate: 24,
+  /** Address of the segment register's fields. */
+  segment: 32,
+  /** Bytes from the block's start to this instruction, and to the next. */
+  delta: 36,
+  nextDelta: 38,
+  scale: 40,
+  /** Instructions of the block from this one on, this one included. */
+  left: 42,
+  /** Second immediate: ENTER's level, a far pointer's selector. */
+  second: 44,
+} as const;
+export const RECORD_SIZE = 48;
+/** In front of a block's first record: how many instructions it has, and where its records end. */
+export const BLOCK_HEADER = 16;
+export const BLOCK_COUNT = -16;
+export const BLOCK_END = -12;
+
+/** Offsets within a vCPU's state of the code segment's base and limit. */
+export const CS_BASE = SEGMENTS + SEGMENT_SIZE + SEGMENT.base;
+export const CS_LIMIT = SEGMENTS + SEGMENT_SIZE + SEGMENT.limit;

@@ -1,0 +1,32 @@
+/**
+ * The contract of every disk back end: raw files, image formats, overlays. Offsets and lengths are in
+ * bytes and may have any alignment unless `sectorSize` says otherwise.
+ */
+import type { ByteOffset } from "../bits/units.ts";
+
+export interface BlockDevice {
+  /** Capacity in bytes, a multiple of 512. */
+  readonly size: number;
+  readonly readOnly: boolean;
+  /** Fills `target` from `offset` on. */
+  read(offset: ByteOffset, target: Uint8Array): Promise<void>;
+  /** Stores `source` at `offset`; it is on stable storage after the next `flush`. */
+  write(offset: ByteOffset, source: Uint8Array): Promise<void>;
+  /** Resolves when everything written before is on stable storage. */
+  flush(): Promise<void>;
+  /** Gives up the content of a range: it reads as zeros or as before, and may free host storage. */
+  discard(offset: ByteOffset, length: number): Promise<void>;
+  /** Makes a range read as zeros. */
+  writeZeroes(offset: ByteOffset, length: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A failed operation of a block device; `message` is one line for the user. */
+export class BlockError extends Error {
+  readonly kind: "out-of-range" | "read-only" | "no-space" | "io";
+  constructor(kind: BlockError["kind"], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "BlockError";
+    this.kind = kind;
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * A file as a byte store, in Node. Files are sparse where the host's file system has sparse files: extending,
+ * hole punching and zeros written over a hole take no storage.
+ *
+ * A file opened for writing is locked (image-lock.ts), so that two machines cannot write one image.
+ */
+import { type FileHandle, open } from "node:fs/promises";
+import path from "node:path";
+import { type ByteOffset, MIB } from "../../bits/units.ts";
+import { BlockError } from "../block-device.ts";
+import type { ByteStore } from "../byte-store.ts";
+import { hostError } from "./host-error.ts";
+import { ImageLock } from "./image-lock.ts";
+import { loadPunchHole, type PunchHole } from "./punch-hole.ts";
+
+export interface FileStoreOptions {
+  /** Opens for reading only, without a lock. */
+  readOnly?: boolean;
+  /** Creates the file with this size in bytes; it must not exist. */
+  create?: number;
+}
+
+/** Bytes looked at or written at once where a range is made zeros. */
+const ZERO_PIECE = MIB;
+
+export class FileStore implements ByteStore {
+  readonly name: string;
+  readonly readOnly: boolean;
+  readonly #file: FileHandle;
+  readonly #lock: ImageLock | undefined;
+  readonly #punchHole: PunchHole;
+  #size: number;
+
+  private constructor(
+    name: string,
+    readOnly: boolean,
+    file: FileHandle,
+    lock: ImageLock | undefined,
+    punchHole: PunchHole,
+    size: number,
+  ) {
+    this.name = name;
+    this.readOnly = readOnly;
+    this.#file = file;
+    this.#lock = lock;
+    this.#punchHole = punchHole;
+    this.#size = size;
+  }
+
+  /** Rejects with BlockError: no such file, no permission, not a regular file, in use by another machine. */
+  static async open(file: string, { readOnly = false, create }: FileStoreOptions = {}): Promise<FileStore> {
+    const name = path.basename(file);
+    const flags = create === undefined ? (readOnly ? "r" : "r+") : "wx+";
+    const what = create === undefined ? "open" : "create";
+    let handle: FileHandle | undefined;
+    let lock: ImageLock | undefined;
+    try {
+      handle = await open(file, flags);
+      const stat = await handle.stat();
+      if (!stat.isFile()) throw new BlockError("io", `cannot ${what} ${file}: it is not a regular file`);
+      if (!readOnly) lock = await ImageLock.acquire(file);
+      if (create !== undefined) await handle.truncate(create);
+      // The size is taken under the lock: until then another machine may have let the file grow.
+      const { size } = await handle.stat();
+      return new FileStore(name, readOnly, handle, lock, await loadPunchHole(), size);
+    } catch (error) {
+      await handle?.close();
+      await lock?.release();
+      throw hostError(`${what} ${file}`, error);
+    }
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  async read(offset: ByteOffset, target: Uint8Array): Promise<void> {
+    let done = 0;
+    try {
+      while (done < target.length) {
+        const { bytesRead } = await this.#file.read(target, done, target.length - done, offset + done);
+        if (bytesRead === 0) break;
+        done += bytesRead;
+      }
+    } catch (error) {
+      throw hostError(`read ${this.name}`, error);
+    }
+    target.fill(0, done);
+  }
+
+  async write(offset: ByteOffset, source: Uint8Array): Promise<void> {
+    this.#mustBeWritable();
+    await this.#attempt("write", () => this.#writeAll(offset, source));
+  }
+
+  async flush(): Promise<void> {
+    if (this.readOnly) return;
+    await this.#attempt("flush", () => this.#file.datasync());
+  }
+
+  async punchHole(offset: ByteOffset, length: number): Promise<boolean> {
+    this.#mustBeWritable();
+    const inside = Math.min(length, this.#size - offset);
+    return inside <= 0 || this.#punchHole(this.#file.fd, offset, inside);
+  }
+
+  async writeZeroes(offset: ByteOffset, length: number): Promise<void> {
+    if (await this.punchHole(offset, length)) return;
+    const end = Math.min(offset + length, this.#size);
+    const zeros = new Uint8Array(Math.min(ZERO_PIECE, end - offset));
+    const found = new Uint8Array(zeros.length);
+    for (let at: number = offset; at < end; at += ZERO_PIECE) {
+      const piece = Math.min(ZERO_PIECE, end - at);
+      // Zeros over a hole would only fill it.
+      await this.read(at as ByteOffset, found.subarray(0, piece));
+      if (found.subarray(0, piece).every((byte) => byte === 0)) continue;
+      await this.write(at as ByteOffset, zeros.subarray(0, piece));
+    }
+  }
+
+  async resize(size: number): Promise<void> {
+    this.#mustBeWritable();
+    await this.#attempt("resize", () => this.#file.truncate(size));
+    this.#size = size;
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.flush();
+    } finally {
+      await this.#attempt("close", () => this.#file.close()).finally(() => this.#lock?.release());
+    }
+  }
+
+  async #writeAll(offset: number, source: Uint8Array): Promise<void> {
+    for (let done = 0; done < source.length; ) {
+      const { bytesWritten } = await this.#file.write(source, done, source.length - done, offset + done);
+      done += bytesWritten;
+      this.#size = Math.max(this.#size, offset + done);
+    }
+  }
+
+  async #attempt(what: string, operation: () => Promise<void>): Promise<void> {
+    try {
+      await operation();
+    } catch (error) {
+      throw hostError(`${what} ${this.name}`, error);
+    }
+  }
+
+  #mustBeWritable(): void {
+    if (this.readOnly) throw new BlockError("read-only", `${this.name} is opened for reading only`);
+  }
+}

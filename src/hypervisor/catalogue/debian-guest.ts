@@ -1,0 +1,88 @@
+/** Makes guests of the catalogue ready to boot: built once from the host's package sources, then taken from the cache. */
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { type BuildContext, withApt } from "./build-context.ts";
+import { buildBusyboxGuest } from "./busybox-guest.ts";
+import { buildDiskGuest } from "./debian-disk.ts";
+import { CATALOGUE_DIRECTORY, type CatalogueEntry, loadEntry } from "./entry.ts";
+import { CatalogueError } from "./failure.ts";
+import { defaultCacheDirectory, type GuestManifest, GuestStore } from "./guest-store.ts";
+import { buildInstallerGuest } from "./installer-guest.ts";
+import { type Progress, silentProgress } from "./progress.ts";
+
+/** A guest on the host's disk. Paths are absolute. */
+export interface PreparedGuest extends GuestManifest {
+  readonly name: string;
+}
+
+export interface PrepareOptions {
+  /** By default the user's cache; see `defaultCacheDirectory`. */
+  readonly cacheDirectory?: string;
+  readonly catalogueDirectory?: string;
+  readonly progress?: Progress;
+  /** Build anew, from the packages that are the newest now. */
+  readonly refresh?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** To be raised where the same entry gives other files than before. */
+const BUILDERS_VERSION = 1;
+
+/** The named guest, ready to boot. Throws CatalogueError with a message of one line that says what to do. */
+export async function prepareGuest(name: string, options: PrepareOptions = {}): Promise<PreparedGuest> {
+  const context: BuildContext = {
+    catalogueDirectory: options.catalogueDirectory ?? CATALOGUE_DIRECTORY,
+    cacheDirectory: path.resolve(options.cacheDirectory ?? defaultCacheDirectory()),
+    progress: options.progress ?? silentProgress,
+    signal: options.signal,
+  };
+  const { refresh = false } = options;
+  const entry = await loadEntry(name, context.catalogueDirectory);
+  const recipe = await describeRecipe(entry, context);
+  const store = new GuestStore(context.cacheDirectory);
+  const ready =
+    (refresh ? undefined : await store.find(name, recipe)) ??
+    (await store.build(name, recipe, (directory) => build(entry, directory, context), {
+      replace: refresh,
+      progress: context.progress,
+      signal: options.signal,
+    }));
+  context.progress.finish();
+  const { directory, manifest } = ready;
+  return {
+    ...manifest,
+    name,
+    kernel: path.join(directory, manifest.kernel),
+    initrd: path.join(directory, manifest.initrd),
+    ...(manifest.disk === undefined ? {} : { disk: path.join(directory, manifest.disk) }),
+  };
+}
+
+async function build(entry: CatalogueEntry, directory: string, context: BuildContext): Promise<GuestManifest> {
+  switch (entry.builder) {
+    case "debian-busybox":
+      return withApt(entry, context, (apt) => buildBusyboxGuest(entry, directory, context, apt));
+    case "debian-installer":
+      return withApt(entry, context, (apt) => buildInstallerGuest(entry, directory, context, apt));
+    case "debian-disk": {
+      const base = await baseOf(entry.base, context);
+      return withApt(base, context, (apt) => buildDiskGuest(entry, base, directory, context, apt));
+    }
+  }
+}
+
+async function baseOf(name: string, { catalogueDirectory }: BuildContext) {
+  const base = await loadEntry(name, catalogueDirectory);
+  if (base.builder === "debian-busybox") return base;
+  throw new CatalogueError({ kind: "entry-invalid", file: `${name}.json`, problem: "cannot be the base of a disk" });
+}
+
+/** A text that changes with everything on our side that the guest is made of. */
+async function describeRecipe(entry: CatalogueEntry, context: BuildContext): Promise<string> {
+  const base = entry.builder === "debian-disk" ? await describeRecipe(await baseOf(entry.base, context), context) : "";
+  const files = "files" in entry ? Object.values(entry.files) : [];
+  const contents = await Promise.all(
+    files.map((file) => readFile(path.join(context.catalogueDirectory, file), "utf8")),
+  );
+  return JSON.stringify([BUILDERS_VERSION, entry, contents, base]);
+}

@@ -1,0 +1,161 @@
+/**
+ * SSE floating point: where WebAssembly's own arithmetic gives the guest's result, and what runs elsewhere.
+ *
+ * WebAssembly rounds to nearest and has no exception flags, and its NaNs have no certain bits. So native
+ * arithmetic serves where MXCSR could not come out differently: rounding to nearest with the inexact flag
+ * already set and masked (compilers' code has it set after the first inexact operation), operands normal or zero,
+ * results not NaN, infinite or denormal. DAZ, FTZ and the other masks have nothing to act on then. All else is
+ * left to the functions of src/cpu/sse, which compute result and flags for every setting of MXCSR.
+ * @spec SDM 1, 10.2.3 (MXCSR), 11.5 (SIMD floating-point exceptions)
+ */
+import { declareFunction } from "./functions.ts";
+import type { Semantics } from "./semantics.ts";
+import { lanes } from "./sse-operand.ts";
+import type { Argument, Value, ValueType } from "./value.ts";
+
+/** A binary floating-point format as scalar and as lanes. */
+export interface FloatFormat {
+  readonly type: "f32" | "f64";
+  /** The type of its bits. */
+  readonly bits: "i32" | "i64";
+  readonly width: 32 | 64;
+  readonly vector: "f32x4" | "f64x2";
+  readonly integer: "i32x4" | "i64x2";
+  /** Twice the smallest normal number's and infinity's bits: magnitudes are compared without the sign bit, shifted out. */
+  readonly smallest: bigint;
+  readonly infinity: bigint;
+}
+
+export const SINGLE: FloatFormat = {
+  type: "f32",
+  bits: "i32",
+  width: 32,
+  vector: "f32x4",
+  integer: "i32x4",
+  smallest: 0x0100_0000n,
+  infinity: 0xff00_0000n,
+};
+export const DOUBLE: FloatFormat = {
+  type: "f64",
+  bits: "i64",
+  width: 64,
+  vector: "f64x2",
+  integer: "i64x2",
+  smallest: 0x0020_0000_0000_0000n,
+  infinity: 0xffe0_0000_0000_0000n,
+};
+
+const constant = (format: FloatFormat, value: bigint) => (format.width === 32 ? Number(value) : value);
+
+/** i32: rounding to nearest, and another inexact result changes nothing (PE set, PM set). */
+export function roundsQuietly(o: Semantics): Value {
+  return o.state("mxcsr").and(0x7020).eq(0x1020);
+}
+
+// Scalar checks take the number's bits and give an i32, 0 or 1.
+
+/** Zero, normal, infinite or NaN. */
+export function notDenormal(format: FloatFormat, bits: Value): Value {
+  return bits
+    .shl(1)
+    .sub(1)
+    .geU(constant(format, format.smallest - 1n));
+}
+
+/** Neither zero nor denormal, infinite or NaN. */
+export function normal(format: FloatFormat, bits: Value): Value {
+  const range = format.infinity - format.smallest;
+  return bits.shl(1).sub(constant(format, format.smallest)).ltU(constant(format, range));
+}
+
+/** Zero or normal. */
+export function zeroOrNormal(format: FloatFormat, bits: Value): Value {
+  return notDenormal(format, bits).and(bits.shl(1).ltU(constant(format, format.infinity)));
+}
+
+// Vector checks give a v128 with all ones in lanes that pass.
+
+/**
+ * Lanes whose magnitude, shifted left by one, lies in `from` to 2^width - 1 when counted from `origin` on (modulo
+ * 2^width): an unsigned comparison made of a signed one, which processors have.
+ */
+function lanesFrom(o: Semantics, format: FloatFormat, value: Value, origin: bigint, from: bigint): Value {
+  const { integer, width } = format;
+  const top = 1n << BigInt(width - 1);
+  const moved = value.op(`${integer}.shl`, o.i32(1)).op(`${integer}.add`, lanes(o, width, top - origin));
+  return moved.op(`${integer}.ge_s`, lanes(o, width, from - origin + top));
+}
+
+export function lanesNotDenormal(o: Semantics, format: FloatFormat, value: Value): Value {
+  return lanesFrom(o, format, value, 1n, format.smallest);
+}
+
+/** Counted from infinity on, normal numbers come last. */
+export function lanesNormal(o: Semantics, format: FloatFormat, value: Value): Value {
+  return lanesFrom(o, format, value, format.infinity, format.smallest);
+}
+
+export function lanesZeroOrNormal(o: Semantics, format: FloatFormat, value: Value): Value {
+  const { vector } = format;
+  const finite = value.op(`${vector}.abs`).op(`${vector}.lt`, lanes(o, format.width, format.infinity >> 1n));
+  return lanesNotDenormal(o, format, value).op("v128.and", finite);
+}
+
+/** i32: all lanes of all masks are set. */
+export function allSet(first: Value, ...rest: readonly Value[]): Value {
+  return rest.reduce((all, mask) => all.op("v128.and", mask), first).op("i32x4.all_true");
+}
+
+/** Lanes that are not NaN. */
+export function lanesOrdered(format: FloatFormat, value: Value): Value {
+  return value.op(`${format.vector}.eq`, value);
+}
+
+/**
+ * Declares a function of src/cpu/sse: operands, then pointers to MXCSR and to where the result goes
+ * (`simdResult`). It sets MXCSR's flags and returns 0, or the unmasked exceptions; then there is no result.
+ */
+export function declareSoft(name: string, params: readonly ValueType[]): string {
+  return declareFunction(`soft.${name}`, { in: "wasm", params: [...params, "i32", "i32"], result: "i32" });
+}
+
+/**
+ * Calls such a function and reads its result. An unmasked exception is #XM, or #UD where the operating system
+ * has not announced a handler for it (CR4.OSXMMEXCPT). MXCSR has the flags then; all else is as before.
+ */
+export function callSoft(o: Semantics, type: "i32" | "i64" | "v128", name: string, ...args: Argument[]): Value {
+  const result = o.slot("simdResult");
+  const unmasked = o.call(name, ...args, o.slot("mxcsr"), result);
+  o.if(unmasked, () => {
+    o.raiseIf(o.state("cr4").wrap().and(0x400), "XM");
+    o.raise("UD");
+  });
+  return o.loadState(type, result);
+}
+
+/** `native` where `fits` (i32), else what `soft` computes. */
+export function nativeOr(o: Semantics, fits: Value, native: Value, soft: () => Value): Value {
+  const result = o.variable(native.type, native);
+  o.if(fits.eqz(), () => result.set(soft()));
+  return result.get();
+}
+
+/** A scalar's bits as a number, and back. */
+export function fromBits(format: FloatFormat, bits: Value): Value {
+  return bits.op(`${format.type}.reinterpret_${format.bits}`);
+}
+export function toBits(format: FloatFormat, number: Value): Value {
+  return number.op(`${format.bits}.reinterpret_${format.type}`);
+}
+
+/** The low lane of a v128 as a number and as its bits. */
+export function lowNumber(format: FloatFormat, value: Value): Value {
+  return value.lane(`${format.vector}.extract_lane`, 0);
+}
+export function lowBits(format: FloatFormat, value: Value): Value {
+  return value.lane(`${format.integer}.extract_lane`, 0);
+}
+/** `value` with its low lane replaced by a number. */
+export function withLowNumber(format: FloatFormat, value: Value, number: Value): Value {
+  return value.lane(`${format.vector}.replace_lane`, 0, number);
+}

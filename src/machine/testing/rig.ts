@@ -1,0 +1,102 @@
+/** Test doubles for a device's wiring: a clock that moves by hand, memory, lines and seeded randomness. */
+import { type GuestPhysical, type Nanoseconds, nanoseconds } from "../../bits/units.ts";
+import type { AsyncWork, GuestMemory, RandomSource, SignalLine, TimeSource, Timer } from "../device.ts";
+
+/** Guest time that stands still until `advance` is called; timers fire in deadline order. */
+export class ManualTime implements TimeSource {
+  #now = 0;
+  readonly #armed = new Map<Timer, { deadline: number; fire: () => void }>();
+
+  now(): Nanoseconds {
+    return nanoseconds(this.#now);
+  }
+
+  createTimer(_name: string, fire: () => void): Timer {
+    const armed = this.#armed;
+    const timer: Timer = {
+      arm: (deadline) => void armed.set(timer, { deadline, fire }),
+      cancel: () => void armed.delete(timer),
+      get deadline() {
+        const entry = armed.get(timer);
+        return entry && nanoseconds(entry.deadline);
+      },
+    };
+    return timer;
+  }
+
+  /** Moves time on by `ns`, firing what falls due at its own time. */
+  advance(ns: number): void {
+    const end = this.#now + ns;
+    for (;;) {
+      let next: Timer | undefined;
+      for (const timer of this.#armed.keys()) {
+        if (timer.deadline! <= end && (next === undefined || timer.deadline! < next.deadline!)) next = timer;
+      }
+      if (next === undefined) break;
+      const { deadline, fire } = this.#armed.get(next)!;
+      this.#armed.delete(next);
+      this.#now = Math.max(this.#now, deadline);
+      fire();
+    }
+    this.#now = end;
+  }
+}
+
+/** A signal line that remembers its level and how often it rose. */
+export class ProbeLine implements SignalLine {
+  level = false;
+  rises = 0;
+  set(level: boolean): void {
+    if (level && !this.level) this.rises++;
+    this.level = level;
+  }
+}
+
+/** RAM from guest-physical 0 up. */
+export class PlainMemory implements GuestMemory {
+  readonly bytes: Uint8Array;
+  constructor(size: number) {
+    this.bytes = new Uint8Array(size);
+  }
+  view(address: GuestPhysical, length: number): Uint8Array | undefined {
+    if (!(address >= 0 && length >= 0 && address + length <= this.bytes.length)) return undefined;
+    return this.bytes.subarray(address, address + length);
+  }
+}
+
+/** Completes operations as soon as their promise settles. */
+export class ImmediateWork implements AsyncWork {
+  run<T>(
+    operation: Promise<T>,
+    complete: (result: { ok: true; value: T } | { ok: false; error: Error }) => void,
+  ): void {
+    operation.then(
+      (value) => complete({ ok: true, value }),
+      (error: Error) => complete({ ok: false, error }),
+    );
+  }
+}
+
+/** xorshift32: the same numbers on every run. */
+export class SeededRandom implements RandomSource {
+  #state: number;
+  constructor(seed: number) {
+    this.#state = seed >>> 0 || 1;
+  }
+  /** The next unsigned 32-bit number. */
+  next(): number {
+    let x = this.#state;
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    this.#state = x >>> 0;
+    return this.#state;
+  }
+  /** A number from 0 up to, not including, `bound`. */
+  below(bound: number): number {
+    return this.next() % bound;
+  }
+  fill(target: Uint8Array): void {
+    for (let i = 0; i < target.length; i++) target[i] = this.next() & 0xff;
+  }
+}

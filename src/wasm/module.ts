@@ -1,0 +1,169 @@
+/** Building a WebAssembly module. @spec WebAssembly Core 3.0, "Binary Format: Modules" */
+import { ByteWriter } from "./bytes.ts";
+import { type Callee, FunctionBuilder, type Signature } from "./function.ts";
+import { TYPE_CODE, type ValueType } from "./opcodes.ts";
+
+export interface MemoryImport {
+  readonly module: string;
+  readonly name: string;
+  /** Pages of 64 KiB. */
+  readonly initial: number;
+  readonly maximum: number;
+  readonly shared: boolean;
+}
+
+interface Import {
+  readonly module: string;
+  readonly name: string;
+  readonly encode: (writer: ByteWriter) => void;
+}
+
+export function signature(params: readonly ValueType[], results: readonly ValueType[] = []): Signature {
+  return { params, results };
+}
+
+export class ModuleBuilder {
+  readonly #types: string[] = [];
+  readonly #typeBytes: Uint8Array[] = [];
+  readonly #imports: Import[] = [];
+  readonly #imported = new Map<string, Callee>();
+  readonly #functions: { callee: Callee; build: (f: FunctionBuilder) => void }[] = [];
+  readonly #exports: { name: string; callee: Callee }[] = [];
+  readonly #elements: { at: number; functions: readonly Callee[] }[] = [];
+
+  #typeIndex = ({ params, results }: Signature): number => {
+    const key = `${params.join()}>${results.join()}`;
+    const known = this.#types.indexOf(key);
+    if (known >= 0) return known;
+    const writer = new ByteWriter(16);
+    writer.byte(0x60);
+    for (const list of [params, results]) {
+      writer.unsigned(list.length);
+      for (const type of list) writer.byte(TYPE_CODE[type]);
+    }
+    this.#types.push(key);
+    this.#typeBytes.push(writer.view());
+    return this.#types.length - 1;
+  };
+
+  /** Imports a function, once however often it is asked for; also while bodies are being built. */
+  importFunction(module: string, name: string, type: Signature): Callee {
+    const known = this.#imported.get(`${module}.${name}`);
+    if (known) return known;
+    const typeIndex = this.#typeIndex(type);
+    this.#imports.push({
+      module,
+      name,
+      encode: (writer) => {
+        writer.byte(0);
+        writer.unsigned(typeIndex);
+      },
+    });
+    const callee = { index: this.#imported.size, signature: type };
+    this.#imported.set(`${module}.${name}`, callee);
+    return callee;
+  }
+
+  importMemory({ module, name, initial, maximum, shared }: MemoryImport): void {
+    this.#imports.push({
+      module,
+      name,
+      encode: (writer) => {
+        writer.byte(2);
+        writer.byte(shared ? 3 : 1);
+        writer.unsigned(initial);
+        writer.unsigned(maximum);
+      },
+    });
+  }
+
+  /** Imports the function table, table 0 of the module. */
+  importTable(module: string, name: string, minimum: number): void {
+    this.#imports.push({
+      module,
+      name,
+      encode: (writer) => {
+        writer.byte(1);
+        writer.byte(0x70);
+        writer.byte(0);
+        writer.unsigned(minimum);
+      },
+    });
+  }
+
+  /** Declares a function; its body is built when the module is, so that functions may call each other. */
+  function(type: Signature, build: (f: FunctionBuilder) => void, options: { export?: string } = {}): Callee {
+    const callee = { index: -1, signature: type };
+    this.#typeIndex(type);
+    this.#functions.push({ callee, build });
+    if (options.export !== undefined) this.#exports.push({ name: options.export, callee });
+    return callee;
+  }
+
+  /** Puts functions into table 0 from entry `at` on when the module is instantiated. */
+  elements(at: number, functions: readonly Callee[]): void {
+    this.#elements.push({ at, functions });
+  }
+
+  /** The module's bytes. */
+  build(): Uint8Array<ArrayBuffer> {
+    const builders = this.#functions.map(({ callee, build }) => {
+      const builder = new FunctionBuilder(callee.signature, this.#typeIndex);
+      build(builder);
+      return builder;
+    });
+    // Bodies may have imported functions, which come first in the index space.
+    this.#functions.forEach(({ callee }, i) => {
+      callee.index = this.#imported.size + i;
+    });
+    const bodies = builders.map((builder) => builder.finish());
+    const out = new ByteWriter(1024);
+    out.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
+    const section = (id: number, count: number, encode: (writer: ByteWriter) => void) => {
+      if (count === 0) return;
+      const writer = new ByteWriter(1024);
+      writer.unsigned(count);
+      encode(writer);
+      out.byte(id);
+      out.unsigned(writer.length);
+      out.bytes(writer.view());
+    };
+    section(1, this.#typeBytes.length, (writer) => {
+      for (const type of this.#typeBytes) writer.bytes(type);
+    });
+    section(2, this.#imports.length, (writer) => {
+      for (const { module, name, encode } of this.#imports) {
+        writer.name(module);
+        writer.name(name);
+        encode(writer);
+      }
+    });
+    section(3, this.#functions.length, (writer) => {
+      for (const { callee } of this.#functions) writer.unsigned(this.#typeIndex(callee.signature));
+    });
+    section(7, this.#exports.length, (writer) => {
+      for (const { name, callee } of this.#exports) {
+        writer.name(name);
+        writer.byte(0);
+        writer.unsigned(callee.index);
+      }
+    });
+    section(9, this.#elements.length, (writer) => {
+      for (const { at, functions } of this.#elements) {
+        writer.byte(0);
+        writer.byte(0x41);
+        writer.signed(at);
+        writer.byte(0x0b);
+        writer.unsigned(functions.length);
+        for (const callee of functions) writer.unsigned(callee.index);
+      }
+    });
+    section(10, bodies.length, (writer) => {
+      for (const body of bodies) {
+        writer.unsigned(body.length);
+        writer.bytes(body);
+      }
+    });
+    return out.view();
+  }
+}

@@ -1,0 +1,268 @@
+/**
+ * A value inside a function under construction: one node of its expression graph. Every value is computed
+ * once, where it was made, and never changes; making one emits nothing until the function is finished,
+ * when values that nobody uses have vanished and those used once are computed where they are used.
+ */
+import { opcode, type Opcode, type ValueType } from "./opcodes.ts";
+
+/** A value, or a number that becomes a constant of the other operand's type. */
+export type Operand = Value | number | bigint;
+
+/** What may move: nothing ("effect"), pure arithmetic anywhere, reads up to the next effect. */
+export type Mobility = "pure" | "read" | "effect";
+
+/** Where values are recorded: the body being built. */
+export interface Recorder {
+  record(value: Value): Value;
+}
+
+export interface NodeFields {
+  readonly type: ValueType;
+  readonly opcode?: Opcode | undefined;
+  readonly args?: readonly Value[];
+  readonly mobility: Mobility;
+  /** The literal of a constant; the immediates of other instructions, encoded. */
+  readonly constant?: number | bigint;
+  readonly immediate?: readonly number[];
+  /** The function that a call goes to. */
+  readonly callee?: { readonly index: number };
+}
+
+const mask32 = (value: number | bigint) => Number(BigInt.asUintN(32, BigInt(value)));
+
+export class Value {
+  readonly type: ValueType;
+  readonly opcode: Opcode | undefined;
+  readonly args: readonly Value[];
+  readonly mobility: Mobility;
+  readonly constant: number | bigint | undefined;
+  readonly immediate: readonly number[] | undefined;
+  readonly callee: { readonly index: number } | undefined;
+  readonly #owner: Recorder;
+  // Filled in when the function is finished.
+  uses = 0;
+  local = -1;
+  inlined = false;
+  user: object | undefined;
+
+  constructor(owner: Recorder, fields: NodeFields) {
+    this.#owner = owner;
+    this.type = fields.type;
+    this.opcode = fields.opcode;
+    this.args = fields.args ?? [];
+    this.mobility = fields.mobility;
+    this.constant = fields.constant;
+    this.immediate = fields.immediate;
+    this.callee = fields.callee;
+  }
+
+  /** A constant of this value's type (or of `type`). */
+  literal(value: number | bigint, type: ValueType = this.type): Value {
+    return new Value(this.#owner, { type, mobility: "pure", constant: value });
+  }
+
+  #operand(value: Operand, type: ValueType = this.type): Value {
+    if (!(value instanceof Value)) return this.literal(value, type);
+    if (value.type !== type) throw new TypeError(`operand is ${value.type}, expected ${type}`);
+    return value;
+  }
+
+  /** The instruction `name` (text format) on this value and further operands. */
+  op(name: string, ...rest: Value[]): Value {
+    const found = opcode(name);
+    return this.#owner.record(
+      new Value(this.#owner, { type: found.result, opcode: found, args: [this, ...rest], mobility: "pure" }),
+    );
+  }
+
+  /** A lane instruction (`i32x4.extract_lane`, ...) with its lane number. */
+  lane(name: string, lane: number, ...rest: Value[]): Value {
+    const found = opcode(name);
+    const fields = { type: found.result, opcode: found, args: [this, ...rest], mobility: "pure", immediate: [lane] } as const;
+    return this.#owner.record(new Value(this.#owner, fields));
+  }
+
+  /** `i8x16.shuffle` of this value (lanes 0–15) and `other` (16–31). */
+  shuffle(other: Value, lanes: readonly number[]): Value {
+    const found: Opcode = { name: "i8x16.shuffle", code: [0xfd, 0x0d], result: "v128" };
+    const fields = { type: "v128", opcode: found, args: [this, other], mobility: "pure", immediate: lanes } as const;
+    return this.#owner.record(new Value(this.#owner, fields));
+  }
+
+  #binary(name: string, other: Operand): Value {
+    const right = this.#operand(other);
+    if (this.constant !== undefined && right.constant !== undefined) {
+      const folded = fold(name, this.type, this.constant, right.constant);
+      if (folded !== undefined) return this.literal(folded, RESULT_I32.has(name) ? "i32" : this.type);
+    }
+    const integer = this.type === "i32" || this.type === "i64";
+    if (integer && right.constant !== undefined && Number(right.constant) === 0 && ZERO_IS_NEUTRAL.has(name)) return this;
+    return this.op(`${this.type}.${name}`, right);
+  }
+
+  // Integer arithmetic (add, sub, mul also for f32 and f64).
+  add(other: Operand): Value {
+    return this.#binary("add", other);
+  }
+  sub(other: Operand): Value {
+    return this.#binary("sub", other);
+  }
+  mul(other: Operand): Value {
+    return this.#binary("mul", other);
+  }
+  and(other: Operand): Value {
+    return this.#binary("and", other);
+  }
+  or(other: Operand): Value {
+    return this.#binary("or", other);
+  }
+  xor(other: Operand): Value {
+    return this.#binary("xor", other);
+  }
+  shl(other: Operand): Value {
+    return this.#binary("shl", other);
+  }
+  shrU(other: Operand): Value {
+    return this.#binary("shr_u", other);
+  }
+  shrS(other: Operand): Value {
+    return this.#binary("shr_s", other);
+  }
+  rotl(other: Operand): Value {
+    return this.#binary("rotl", other);
+  }
+  rotr(other: Operand): Value {
+    return this.#binary("rotr", other);
+  }
+  divS(other: Operand): Value {
+    return this.#binary("div_s", other);
+  }
+  divU(other: Operand): Value {
+    return this.#binary("div_u", other);
+  }
+  remS(other: Operand): Value {
+    return this.#binary("rem_s", other);
+  }
+  remU(other: Operand): Value {
+    return this.#binary("rem_u", other);
+  }
+  not(): Value {
+    return this.xor(-1);
+  }
+  neg(): Value {
+    return this.type === "i32" || this.type === "i64" ? this.literal(0).sub(this) : this.op(`${this.type}.neg`);
+  }
+  clz(): Value {
+    return this.op(`${this.type}.clz`);
+  }
+  ctz(): Value {
+    return this.op(`${this.type}.ctz`);
+  }
+  popcnt(): Value {
+    return this.op(`${this.type}.popcnt`);
+  }
+
+  // Comparisons; the result is an i32, 0 or 1.
+  eqz(): Value {
+    return this.op(`${this.type}.eqz`);
+  }
+  eq(other: Operand): Value {
+    return this.#binary("eq", other);
+  }
+  ne(other: Operand): Value {
+    return this.#binary("ne", other);
+  }
+  ltU(other: Operand): Value {
+    return this.#binary("lt_u", other);
+  }
+  ltS(other: Operand): Value {
+    return this.#binary("lt_s", other);
+  }
+  leU(other: Operand): Value {
+    return this.#binary("le_u", other);
+  }
+  leS(other: Operand): Value {
+    return this.#binary("le_s", other);
+  }
+  gtU(other: Operand): Value {
+    return this.#binary("gt_u", other);
+  }
+  gtS(other: Operand): Value {
+    return this.#binary("gt_s", other);
+  }
+  geU(other: Operand): Value {
+    return this.#binary("ge_u", other);
+  }
+  geS(other: Operand): Value {
+    return this.#binary("ge_s", other);
+  }
+
+  /** This value where `condition` (i32) is not zero, else `otherwise`. */
+  when(condition: Value, otherwise: Operand): Value {
+    const fields = { type: this.type, opcode: SELECT, args: [this, this.#operand(otherwise), condition], mobility: "pure" } as const;
+    return this.#owner.record(new Value(this.#owner, fields));
+  }
+
+  // Widths.
+  /** An i64's low half as i32; an i32 as it is. */
+  wrap(): Value {
+    if (this.type === "i32") return this;
+    if (this.constant !== undefined) return this.literal(mask32(this.constant) | 0, "i32");
+    return this.op("i32.wrap_i64");
+  }
+  /** An i32 zero-extended to i64; an i64 as it is. */
+  extendU(): Value {
+    if (this.type === "i64") return this;
+    if (this.constant !== undefined) return this.literal(BigInt(mask32(this.constant)), "i64");
+    return this.op("i64.extend_i32_u");
+  }
+  /** An i32 sign-extended to i64; an i64 as it is. */
+  extendS(): Value {
+    if (this.type === "i64") return this;
+    if (this.constant !== undefined) return this.literal(BigInt(mask32(this.constant) | 0), "i64");
+    return this.op("i64.extend_i32_s");
+  }
+  /** The low `width` (8, 16 or 32) bits, sign-extended within the type. */
+  signExtend(width: number): Value {
+    if (width === 64 || (width === 32 && this.type === "i32")) return this;
+    return this.op(`${this.type}.extend${width}_s`);
+  }
+  /** The low `width` bits, all others zero. */
+  zeroExtend(width: number): Value {
+    if (width === 64 || (width === 32 && this.type === "i32")) return this;
+    return this.and(width === 32 ? 0xffffffffn : (1 << width) - 1);
+  }
+}
+
+const SELECT: Opcode = { name: "select", code: [0x1b], result: "i32" };
+const ZERO_IS_NEUTRAL = new Set(["add", "sub", "or", "xor", "shl", "shr_u", "shr_s", "rotl", "rotr"]);
+const RESULT_I32 = new Set(["eq", "ne", "lt_u", "lt_s", "gt_u", "gt_s", "le_u", "le_s", "ge_u", "ge_s"]);
+
+/** Constant folding of i32 arithmetic; undefined where it is left to the WebAssembly engine. */
+function fold(name: string, type: ValueType, left: number | bigint, right: number | bigint): number | undefined {
+  if (type !== "i32") return undefined;
+  const a = Number(left);
+  const b = Number(right);
+  switch (name) {
+    case "add":
+      return (a + b) | 0;
+    case "sub":
+      return (a - b) | 0;
+    case "and":
+      return a & b;
+    case "or":
+      return a | b;
+    case "xor":
+      return a ^ b;
+    case "shl":
+      return a << b;
+    case "shr_u":
+      return (a >>> b) | 0;
+    case "eq":
+      return Number((a | 0) === (b | 0));
+    case "ne":
+      return Number((a | 0) !== (b | 0));
+    default:
+      return undefined;
+  }
+}
