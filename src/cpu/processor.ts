@@ -408,6 +408,9 @@ export class Processor implements SystemContext {
     this.#bus.random(target);
     return target.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
   }
+  interruptPending(): boolean {
+    return this.#bus.interruptPending();
+  }
   requestEvents(): void {
     const { registers } = this;
     registers.set32("budgetAside", registers.get32("budgetAside") + registers.get32("budget"));

@@ -95,6 +95,12 @@ function statement(tokens: string[]): Content {
     else break;
   }
   if (!isMnemonic(word)) throw new AssemblyError(`"${word}" is no instruction`);
+  // Some names have their operand in them: "push es".
+  const whole = tokens.slice(at).join(" ").toLowerCase();
+  if (tokens.length > at + 1 && isMnemonic(whole)) {
+    word = whole;
+    at = tokens.length;
+  }
   const reader = new OperandReader(tokens.slice(at + 1));
   const operands: ParsedOperand[] = [];
   while (!reader.done) {

@@ -1,5 +1,6 @@
 /** Decoded instructions as text, in the syntax that assemble.ts reads. */
 import type { Form } from "./instruction.ts";
+import { mnemonic } from "./mnemonic.ts";
 import { type OperandSpec, resolveWidth } from "./operand.ts";
 import { generalName, SEGMENT_NAMES } from "./register-names.ts";
 import { DS, type OperandSize, RBP, RSP, SS } from "./semantics.ts";
@@ -49,16 +50,11 @@ const hex = (value: bigint, width: number) => `0x${BigInt.asUintN(width, value).
 
 const signed = (value: number) => (value < 0 ? `-0x${(-value).toString(16)}` : `+0x${value.toString(16)}`);
 
-/** The mnemonic; one of several names goes by the operand or address size. */
-export function mnemonic({ form, operandSize, addressSize }: DisassemblyInput): string {
-  const names = form.instruction.name.split("|");
-  const size = names[0]?.endsWith("cxz") ? addressSize : operandSize;
-  return names[Math.min(Math.log2(size / 16), names.length - 1)] as string;
-}
-
 function address(d: DisassemblyInput, spec: OperandSpec): string {
   const width = resolveWidth(spec.memoryWidth, d.operandSize);
-  const size = spec.width === "p" ? `far ${SIZE_WORDS[d.operandSize]}` : (SIZE_WORDS[width] ?? "");
+  // JMP and CALL need the word to tell far pointers from near ones.
+  const far = spec.width === "p" && d.form.operands.length === 1;
+  const size = far ? `far ${SIZE_WORDS[d.operandSize]}` : (SIZE_WORDS[width] ?? "");
   if (spec.place === "moffs" || !d.memory) {
     return `${size}${SEGMENT_NAMES[d.segment]}:[${hex(d.immediate, d.addressSize)}]`;
   }
@@ -136,7 +132,7 @@ export function disassemble(d: DisassemblyInput, at: bigint): string {
   }
   const shown = form.operands.some(({ place }) => place === "moffs" || (place === "rm" && d.memory));
   if (!shown && d.segment !== DS) words.push(SEGMENT_NAMES[d.segment] as string);
-  words.push(mnemonic(d));
+  words.push(mnemonic(form, d.operandSize, d.addressSize));
   let immediates = 0;
   const operands = form.operands.map((spec) => {
     if (spec.place === "immediate") immediates++;

@@ -166,6 +166,7 @@ function placeOperand(form: Form, spec: OperandSpec, operand: EncodeOperand, fie
       break;
     case "reg":
       fields.reg = register(form, operand).number;
+      if (form.digit !== undefined && form.digit !== fields.reg) fail(form, "the form is for another register");
       break;
     case "vvvv":
       fields.vvvv = register(form, operand).number;
@@ -251,6 +252,7 @@ export function encode(form: Form, operands: readonly EncodeOperand[], options: 
     placeOperand(form, spec, operand ?? fail(form, "an operand is missing"), fields, sizes);
   });
   const { operandPrefix, w } = sizePrefixes(form, sizes);
+  if (operandPrefix && form.prefix === "NP") fail(form, "no operand size prefix is allowed");
   // The register that is exchanged with itself without REX.B is NOP.
   if (form.map === 0 && form.opcode === 0x90 && form.opcodeRegister && fields.opcodeRegister === 0) {
     fail(form, "this encoding is NOP");
@@ -263,12 +265,12 @@ export function encode(form: Form, operands: readonly EncodeOperand[], options: 
   const segment = fields.memory?.segment ?? options.segment;
   if (segment !== undefined) code.push(SEGMENT_PREFIX[segment] as number);
   if (addressSize !== bits) code.push(0x67);
+  if (operandPrefix && form.prefix !== "66" && !form.vex) code.push(0x66);
   if (options.lock) code.push(0xf0);
   if (options.repeat) code.push(options.repeat === "repe" ? 0xf3 : 0xf2);
   if (form.vex) {
     code.push(...vexPrefix(form, { r, x, b, w, vvvv: fields.vvvv }));
   } else {
-    if (operandPrefix && form.prefix !== "66") code.push(0x66);
     const mandatory = form.prefix && MANDATORY[form.prefix];
     if (mandatory) code.push(mandatory);
     const rex = (w ? 8 : 0) | (r << 2) | (x << 1) | b;

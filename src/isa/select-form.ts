@@ -3,6 +3,7 @@ import { AssemblyError, type Lookup, type MemoryReference, type ParsedOperand } 
 import { type CodeBits, defaultOperandSize, EncodeError, type EncodeOperand, encode } from "./encode.ts";
 import { INSTRUCTIONS } from "./index.ts";
 import type { Form } from "./instruction.ts";
+import { spellings } from "./mnemonic.ts";
 import { type OperandSpec, resolveWidth } from "./operand.ts";
 import type { OperandSize } from "./semantics.ts";
 
@@ -58,6 +59,8 @@ const ALIASES: Record<string, string> = {
   wait: "fwait",
   movabs: "mov",
 };
+/** Names whose operands may be written in either order. */
+const COMMUTATIVE = new Set(["xchg", "test"]);
 
 let names: Map<string, Meaning[]> | undefined;
 
@@ -65,19 +68,13 @@ function meanings(name: string): readonly Meaning[] {
   if (!names) {
     names = new Map();
     for (const instruction of INSTRUCTIONS) {
-      const spellings = instruction.name.split("|");
-      spellings.forEach((spelling, i) => {
-        const size = spellings.length > 1 ? ([16, 32, 64][i] as OperandSize) : undefined;
-        // "pusha|pushad": the short name takes the size that code has; "cbw|cwde" names sizes only.
-        const open = i === 0 && spellings[1] === `${spelling}d`;
-        const ofAddress = spelling.endsWith("cxz");
-        const list = names?.get(spelling) ?? [];
-        names?.set(spelling, list);
-        for (const form of instruction.parsed) {
-          const operandSize = ofAddress || open ? undefined : size;
-          list.push({ form, operandSize, addressSize: ofAddress ? size : undefined });
+      for (const form of instruction.parsed) {
+        for (const { name: spelling, operandSize, addressSize } of spellings(form)) {
+          const list = names.get(spelling) ?? [];
+          names.set(spelling, list);
+          list.push({ form, operandSize, addressSize });
         }
-      });
+      }
     }
   }
   const conditional = /^(j|set|cmov)(.+)$/.exec(name);
@@ -95,24 +92,29 @@ function fits(value: bigint, stored: number, width: number): boolean {
 }
 const inRange = (value: bigint, width: number) => value >= -(1n << BigInt(width - 1)) && value < 1n << BigInt(width);
 
-/** Whether `operand` can be what `spec` asks for; `width` is that of the instruction's first operand. */
-function accepts(
-  spec: OperandSpec,
-  operand: ParsedOperand,
-  width: number,
-  operandSize: OperandSize,
-  place: Place,
-): boolean {
+interface Fit {
+  readonly place: Place;
+  readonly operandSize: OperandSize;
+  /** Width of the instruction's first operand. */
+  readonly width: number;
+  /** It is the only operand. */
+  readonly alone: boolean;
+}
+
+/** Whether `operand` can be what `spec` asks for. */
+function accepts(spec: OperandSpec, operand: ParsedOperand, { place, operandSize, width, alone }: Fit): boolean {
   switch (operand.kind) {
     case "register": {
       const { file, number, width: bits } = operand.register;
-      if (spec.file !== file || spec.memory === "always") return false;
+      if (spec.file !== file || spec.memory === "always" || spec.place === "one") return false;
       if (spec.place === "fixed" && spec.register !== number) return false;
       return file !== "general" || resolveWidth(spec.width, operandSize) === bits;
     }
     case "memory": {
       if ((spec.place !== "rm" && spec.place !== "moffs") || spec.memory === "never") return false;
-      if ((spec.memoryWidth === "p") !== operand.far) return false;
+      // JMP and CALL tell far pointers apart by the word; LES and its kin have no others.
+      const pointer = spec.memoryWidth === "p";
+      if (operand.far ? !pointer : pointer && alone) return false;
       if (operand.size === undefined || spec.memoryWidth === 0) return true;
       return operand.size === (operand.far ? operandSize : resolveWidth(spec.memoryWidth, operandSize));
     }
@@ -174,9 +176,8 @@ function tryForm(
   if (form.operands.length !== operands.length) return undefined;
   const first = form.operands[0];
   const width = first && first.place !== "immediate" ? resolveWidth(first.width, operandSize) : operandSize;
-  const all = operands.every((operand, i) =>
-    accepts(form.operands[i] as OperandSpec, operand, width, operandSize, place),
-  );
+  const fit: Fit = { place, operandSize, width, alone: operands.length === 1 };
+  const all = operands.every((operand, i) => accepts(form.operands[i] as OperandSpec, operand, fit));
   if (!all) return undefined;
   const memory = operands.find((operand): operand is MemoryReference => operand.kind === "memory");
   const options = {
@@ -223,12 +224,15 @@ function tryForm(
  * code's own is taken only where an operand or the name asks for it.
  */
 export function selectForm(statement: Statement, place: Place): Uint8Array {
+  const orders = COMMUTATIVE.has(statement.mnemonic)
+    ? [statement, { ...statement, operands: statement.operands.toReversed() }]
+    : [statement];
   const candidates = (pick: (standard: OperandSize) => readonly OperandSize[]): Candidate[] =>
     meanings(statement.mnemonic)
       .flatMap((meaning) => {
         const fixed = statement.operandSize ?? meaning.operandSize;
         const sizes = fixed ? [fixed] : pick(defaultOperandSize(meaning.form, place.bits));
-        return sizes.map((size) => tryForm(statement, meaning, size, place));
+        return orders.flatMap((order) => sizes.map((size) => tryForm(order, meaning, size, place)));
       })
       .filter((candidate) => candidate !== undefined);
   let found = candidates((standard) => [standard]);

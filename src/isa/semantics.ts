@@ -136,6 +136,8 @@ export interface Semantics {
   update(operand: Operand, change: (old: Value) => Value): void;
   /** The effective address (offset in its segment, i64), cut to the address size. */
   address(operand: Operand): Value;
+  /** The linear address (i64) of a memory operand, with no look at its segment's limit (INVLPG). */
+  linearAddress(operand: Operand): Value;
   /** Reads `width` bits at a memory operand's address plus `displacement` bytes. */
   loadAt(operand: Operand, displacement: Argument, width: number): Value;
   storeAt(operand: Operand, displacement: Argument, width: number, value: Value): void;

@@ -176,7 +176,7 @@ export const RCR = rotateThroughCarry("rcr", 3, false);
  * Double shift: bits of `b` follow those of `a`. 16-bit operands may be shifted by more than their width; after `b`
  * then comes `a` again, as processors do it.
  */
-function doubleShift(name: string, opcode: string, toLeft: boolean): Instruction {
+function doubleShift(name: string, opcodes: readonly [string, string], toLeft: boolean): Instruction {
   const compute = (a: Value, b: Value, count: Value, width: number): Shifted => {
     if (width === 16) {
       const ring = a.extendU().or(b.extendU().shl(16)).or(a.extendU().shl(32));
@@ -194,7 +194,7 @@ function doubleShift(name: string, opcode: string, toLeft: boolean): Instruction
   };
   return instruction(name, {
     spec: `SDM 2, ${name.toUpperCase()}`,
-    forms: [`0F ${opcode}4 /r Ev,Gv,Ib`, `0F ${opcode}5 /r Ev,Gv,CL`],
+    forms: [`0F ${opcodes[0]} /r Ev,Gv,Ib`, `0F ${opcodes[1]} /r Ev,Gv,CL`],
     undefined: "oa",
     meaning(o, dst, src, amount) {
       const { width } = dst;
@@ -210,7 +210,7 @@ function doubleShift(name: string, opcode: string, toLeft: boolean): Instruction
   });
 }
 
-export const SHLD = doubleShift("shld", "A", true);
-export const SHRD = doubleShift("shrd", "A", false);
+export const SHLD = doubleShift("shld", ["A4", "A5"], true);
+export const SHRD = doubleShift("shrd", ["AC", "AD"], false);
 
 export const SHIFTS: readonly Instruction[] = [ROL, ROR, RCL, RCR, SHL, SHR, SAR, SHLD, SHRD];

@@ -209,6 +209,14 @@ export abstract class WasmSemantics implements Semantics {
     return this.#cutAddress(this.effectiveAddress(operand as BoundOperand));
   }
 
+  linearAddress(operand: Operand): Value {
+    const offset = this.address(operand);
+    const { segmentUse } = this.shape;
+    if (segmentUse === "flat") return offset;
+    const linear = offset.add(this.f.load("i64", this.operandSegment(), SEGMENT.base));
+    return segmentUse === "checked" ? linear.and(0xffffffffn) : linear;
+  }
+
   #cutAddress(offset: Value): Value {
     return this.addressSize === 64 ? offset : offset.zeroExtend(this.addressSize);
   }

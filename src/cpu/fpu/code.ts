@@ -2,41 +2,37 @@
  * What the functions of the floating-point unit are written with: a function under construction, the unit's
  * state, and numbers in the double extended-precision format. @spec SDM 1, chapter 8
  *
- * Every function takes the address of the state field `fpuControl` first. An operation leaves its results in
- * three places: the significand is the function's result; sign and exponent are at RESULT.exponent; and the
- * exceptions it found, with C1, are at RESULT.raised in the places of the status word. No architectural state
- * changes until `fpuFinish` and its like (stack.ts) look at the exceptions and their masks.
+ * Every function takes the address of the registers first. An operation leaves its results in three places: the
+ * significand is the function's result; sign and exponent are at WAITING.exponent; and the exceptions it found, with
+ * C1, are at WAITING.raised in the places of the status word. No architectural state changes until `fpuFinish` and
+ * its like (stack.ts) look at the exceptions and their masks.
  *
  * `fpuTag` has bit i set where physical register i is empty; only the low 8 bits count. `fpuStatus` holds the
  * status word without TOP, which is `fpuTop`.
  */
 import type { Callee, FunctionBuilder, Variable } from "../../wasm/function.ts";
 import type { Operand, Value } from "../../wasm/value.ts";
-import { FPU, fieldAddress, SCRATCH } from "../state.ts";
+import { FPU, fieldAddress, RESULT } from "../state.ts";
 
-const ORIGIN = fieldAddress(0, "fpuControl");
-const offsetOf = (address: number): number => {
-  if (address < ORIGIN) throw new Error("FPU state must lie behind fpuControl");
-  return address - ORIGIN;
-};
-
-/** Offsets from `fpuControl`. */
+const field = (name: string): number => fieldAddress(0, name);
 const STATE = {
-  control: 0,
-  status: offsetOf(fieldAddress(0, "fpuStatus")),
-  tag: offsetOf(fieldAddress(0, "fpuTag")),
-  top: offsetOf(fieldAddress(0, "fpuTop")),
-  registers: offsetOf(FPU),
+  control: field("fpuControl"),
+  status: field("fpuStatus"),
+  tag: field("fpuTag"),
+  top: field("fpuTop"),
 } as const;
+/** Words that make instructions look for a reason not to execute; PENDING is ours. */
+const TRAPS = [field("x87Trap"), field("waitTrap")];
+export const PENDING = 2;
 
-/** Where results wait that do not fit a function's result; memory accesses use SCRATCH only below. */
-const RESULT = {
-  raised: offsetOf(SCRATCH) + 32,
-  exponent: offsetOf(SCRATCH) + 36,
+/** Where results wait that do not fit a function's result. */
+const WAITING = {
+  raised: RESULT + 16,
+  exponent: RESULT + 20,
   /** Low half of a 128-bit result. */
-  low: offsetOf(SCRATCH) + 40,
-  /** A memory operand in the format of a register. */
-  operand: offsetOf(SCRATCH) + 48,
+  low: RESULT + 24,
+  /** A memory operand, or a number for memory, in the format of a register. */
+  operand: RESULT + 32,
 } as const;
 
 /** Bits of the status word; the exceptions have the same places in the control word. @spec SDM 1, 8.1.3 */
@@ -63,7 +59,7 @@ export const ROUND_UP = 2;
 /** What an instruction does besides its operation: bits of the `options` parameter. */
 export const OPTION = {
   pop: 1,
-  /** The second operand comes from memory, through RESULT.operand; RESULT.raised is already valid. */
+  /** The second operand comes from memory, through WAITING.operand; WAITING.raised is already valid. */
   memory: 2,
   /** A comparison that does not mind quiet NaNs. */
   quiet: 4,
@@ -91,11 +87,13 @@ export type FpuBodies = Record<string, FpuBody>;
 export class FpuCode {
   readonly f: FunctionBuilder;
   readonly fpu: Value;
+  readonly #vcpu: Value;
   readonly #callee: (name: string) => Callee;
 
   constructor(f: FunctionBuilder, callee: (name: string) => Callee) {
     this.f = f;
     this.fpu = f.param(0);
+    this.#vcpu = this.fpu.sub(FPU);
     this.#callee = callee;
   }
 
@@ -124,38 +122,48 @@ export class FpuCode {
   }
 
   control(): Value {
-    return this.f.load("i32", this.fpu, STATE.control);
+    return this.f.load("i32", this.#vcpu, STATE.control);
   }
   /** Rounding control, 0–3. */
   rounding(control = this.control()): Value {
     return control.shrU(10).and(3);
   }
   status(): Value {
-    return this.f.load("i32", this.fpu, STATE.status);
+    return this.f.load("i32", this.#vcpu, STATE.status);
   }
   setStatus(value: Value): void {
-    this.f.store("i32", this.fpu, value, STATE.status);
+    this.f.store("i32", this.#vcpu, value, STATE.status);
+  }
+  setControl(value: Value): void {
+    this.f.store("i32", this.#vcpu, value, STATE.control);
+  }
+  /** Makes instructions look for pending exceptions, or no longer. */
+  setPending(pending: boolean): void {
+    for (const word of TRAPS) {
+      const old = this.f.load("i32", this.#vcpu, word);
+      this.f.store("i32", this.#vcpu, pending ? old.or(PENDING) : old.and(~PENDING), word);
+    }
   }
   tag(): Value {
-    return this.f.load("i32", this.fpu, STATE.tag);
+    return this.f.load("i32", this.#vcpu, STATE.tag);
   }
   setTag(value: Value): void {
-    this.f.store("i32", this.fpu, value, STATE.tag);
+    this.f.store("i32", this.#vcpu, value, STATE.tag);
   }
   top(): Value {
-    return this.f.load("i32", this.fpu, STATE.top);
+    return this.f.load("i32", this.#vcpu, STATE.top);
   }
   setTop(value: Value): void {
-    this.f.store("i32", this.fpu, value.and(7), STATE.top);
+    this.f.store("i32", this.#vcpu, value.and(7), STATE.top);
   }
 
   /** Address of ST(index). */
   st(index: number | Value, top = this.top()): Value {
-    return this.fpu.add(STATE.registers).add(top.add(index).and(7).shl(4));
+    return this.fpu.add(top.add(index).and(7).shl(4));
   }
   /** Number of the physical register at `pointer`. */
   physical(pointer: Value): Value {
-    return pointer.sub(this.fpu).sub(STATE.registers).shrU(4);
+    return pointer.sub(this.fpu).shrU(4);
   }
   /** i32, 0 or 1: whether the register at `pointer` is empty. */
   isEmpty(pointer: Value): Value {
@@ -179,33 +187,33 @@ export class FpuCode {
 
   /** Address of the memory operand's image. */
   operand(): Value {
-    return this.fpu.add(RESULT.operand);
+    return this.#vcpu.add(WAITING.operand);
   }
   setOperand(value: F80): void {
-    this.f.store("i64", this.fpu, value.m, RESULT.operand);
-    this.f.store("i32.16", this.fpu, value.se, RESULT.operand + 8);
+    this.f.store("i64", this.#vcpu, value.m, WAITING.operand);
+    this.f.store("i32.16", this.#vcpu, value.se, WAITING.operand + 8);
   }
 
   raised(): Value {
-    return this.f.load("i32", this.fpu, RESULT.raised);
+    return this.f.load("i32", this.#vcpu, WAITING.raised);
   }
   setRaised(value: Operand): void {
-    this.f.store("i32", this.fpu, value, RESULT.raised);
+    this.f.store("i32", this.#vcpu, value, WAITING.raised);
   }
   raise(bits: Operand): void {
     this.setRaised(this.raised().or(bits));
   }
   resultExponent(): Value {
-    return this.f.load("i32", this.fpu, RESULT.exponent);
+    return this.f.load("i32", this.#vcpu, WAITING.exponent);
   }
   setResultExponent(value: Operand): void {
-    this.f.store("i32", this.fpu, value, RESULT.exponent);
+    this.f.store("i32", this.#vcpu, value, WAITING.exponent);
   }
   low(): Value {
-    return this.f.load("i64", this.fpu, RESULT.low);
+    return this.f.load("i64", this.#vcpu, WAITING.low);
   }
   setLow(value: Operand): void {
-    this.f.store("i64", this.fpu, value, RESULT.low);
+    this.f.store("i64", this.#vcpu, value, WAITING.low);
   }
 
   /** Returns a number: its significand as the function's result. */

@@ -6,7 +6,7 @@ import { declareFunction } from "../../isa/functions.ts";
 import type { Value } from "../../wasm/value.ts";
 import { PROPAGATE, raiseDenormal } from "./arithmetic.ts";
 import {
-  BIAS, C1, exponentOf, type F80, type FpuBodies, type FpuCode, IE, isNanOrUnsupported, MAX_EXPONENT, PE, SF, SIGN, signOf,
+  BIAS, C1, exponentOf, type F80, type FpuBodies, type FpuCode, IE, isNanOrUnsupported, PE, SF, SIGN, signOf,
 } from "./code.ts";
 import { roundsUp } from "./round.ts";
 import { finish, finishPush, underflowIf } from "./stack.ts";
@@ -26,7 +26,7 @@ const TAKE_MAGNITUDE = declareFunction("fpuTakeMagnitude", {
 const WHOLE = BIAS + 63;
 
 /** The register image of a signed integer. */
-function fromInteger(c: FpuCode, value: Value): F80 {
+export function fromInteger(c: FpuCode, value: Value): F80 {
   const minus = value.shrS(63);
   return fromMagnitude(c, value.xor(minus).sub(minus), minus.wrap().and(SIGN));
 }
@@ -80,9 +80,9 @@ function roundInteger(c: FpuCode): void {
 const DIGITS = 18;
 const LARGEST_BCD = 10n ** BigInt(DIGITS) - 1n;
 
-/** Quotient by 100 of an integer below 2^63: multiplication by its reciprocal, 2^70 / 100 rounded up. */
+/** Quotient by 100 of an integer below 2^60: a quarter of it times the reciprocal of 25, which is rounded up. */
 function divideBy100(c: FpuCode, value: Value): Value {
-  return multiplyHigh(value.shrU(2), c.i64((1n << 66n) / 25n / 4n + 1n)).shrU(2);
+  return multiplyHigh(value.shrU(2), c.i64((1n << 66n) / 25n + 1n)).shrU(2);
 }
 
 export const INTEGERS: FpuBodies = {

@@ -23,6 +23,12 @@ const FINISH_PUSH = declareFunction("fpuFinishPush", { in: "wasm", params: ["i32
 export function finish(c: FpuCode, target: Value, significand: Value, options: Operand = 0): void {
   c.returnCall(FINISH, target, significand, options);
 }
+/** Ends the function at hand with the response to an invalid operation. */
+export function finishInvalid(c: FpuCode, target: Value): void {
+  c.setRaised(IE);
+  c.setResultExponent(INDEFINITE.exponent);
+  finish(c, target, c.i64(INDEFINITE.significand));
+}
 /** Ends the function at hand with the response to stack underflow where `empty` is not 0. */
 export function underflowIf(c: FpuCode, empty: Value, target: Value, options: Operand = 0): void {
   c.if(empty, () => {
@@ -35,8 +41,11 @@ export function finishPush(c: FpuCode, significand: Value): void {
 
 /** Merges what was raised into the status word; `faults` are the unmasked exceptions among it. */
 export function report(c: FpuCode, raised: Value, faults: Value): void {
-  const summary = c.bitsIf(faults.ne(0), ES | BUSY);
-  c.setStatus(c.status().and(~C1).or(raised).or(summary));
+  c.setStatus(c.status().and(~C1).or(raised));
+  c.if(faults, () => {
+    c.setStatus(c.status().or(ES | BUSY));
+    c.setPending(true);
+  });
 }
 
 const indefinite = (c: FpuCode): F80 => ({ m: c.i64(INDEFINITE.significand), se: c.i32(INDEFINITE.exponent) });

@@ -15,6 +15,7 @@ import {
   readDescriptor,
   selectorError,
 } from "./descriptors.ts";
+import { afterFlagsLoaded } from "./eflags.ts";
 import { GuestFault } from "./guest-fault.ts";
 import type { HostFunctions } from "./host-functions.ts";
 import {
@@ -212,8 +213,16 @@ function returnLong(cpu: SystemContext, operandSize: number): bigint {
 
 /** IRET: returns the new offset in the code segment. */
 export function interruptReturn(cpu: SystemContext, operandSize: number, nextIp: bigint): bigint {
+  const before = cpu.registers.get32("eflagsSystem");
+  // NMIs come in again even if the return faults.
+  cpu.registers.set32("nmiBlocked", 0);
+  const ip = returnByMode(cpu, operandSize, nextIp);
+  afterFlagsLoaded(cpu, before);
+  return ip;
+}
+
+function returnByMode(cpu: SystemContext, operandSize: number, nextIp: bigint): bigint {
   const { registers } = cpu;
-  registers.set32("nmiBlocked", 0);
   if (!isProtected(registers) || isVirtual8086(registers)) return returnReal(cpu, operandSize);
   if (registers.get32("eflagsSystem") & FLAG.NT) {
     if (isLong(registers)) throw new GuestFault(VECTOR.GP);

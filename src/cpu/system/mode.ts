@@ -24,9 +24,39 @@ export const FLAG = {
   ID: 1 << 21,
 } as const;
 
-export const CR0 = { PE: 1 << 0, TS: 1 << 3, ET: 1 << 4, NW: 1 << 29, CD: 1 << 30 } as const;
-export const CR4 = { UMIP: 1 << 11, FSGSBASE: 1 << 16 } as const;
-export const EFER = { SCE: 1 << 0, LMA: 1 << 10 } as const;
+/** @spec SDM 3A 2.5 */
+export const CR0 = {
+  PE: 1 << 0,
+  MP: 1 << 1,
+  EM: 1 << 2,
+  TS: 1 << 3,
+  ET: 1 << 4,
+  NE: 1 << 5,
+  WP: 1 << 16,
+  AM: 1 << 18,
+  NW: 1 << 29,
+  CD: 1 << 30,
+  PG: 1 << 31,
+} as const;
+export const CR4 = {
+  TSD: 1 << 2,
+  DE: 1 << 3,
+  PSE: 1 << 4,
+  PAE: 1 << 5,
+  MCE: 1 << 6,
+  PGE: 1 << 7,
+  PCE: 1 << 8,
+  OSFXSR: 1 << 9,
+  OSXMMEXCPT: 1 << 10,
+  UMIP: 1 << 11,
+  FSGSBASE: 1 << 16,
+  PCIDE: 1 << 17,
+  OSXSAVE: 1 << 18,
+  SMEP: 1 << 20,
+  SMAP: 1 << 21,
+} as const;
+/** @spec SDM 3A 2.2.1 */
+export const EFER = { SCE: 1 << 0, LME: 1 << 8, LMA: 1 << 10, NXE: 1 << 11 } as const;
 
 /** Bits of a segment register's attributes (state.ts, SEGMENT.attributes). */
 export const ATTRIBUTE = {

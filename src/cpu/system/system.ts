@@ -32,6 +32,8 @@ export interface SystemContext {
   /** The time stamp counter without its offset. */
   tsc(): bigint;
   random(bytes: number): bigint;
+  /** Whether an external interrupt waits to be taken: after IF was set, ask and call `requestEvents`. */
+  interruptPending(): boolean;
   /** Makes the run loop look at events (interrupts, activity, shadow) after this instruction. */
   requestEvents(): void;
 }

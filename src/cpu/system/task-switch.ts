@@ -2,7 +2,7 @@
  * Hardware task switches in protected mode. Not modelled: the debug trap flag of a TSS (T), the I/O map base
  * check. @spec SDM 3A 7.2–7.4
  */
-import { CS, DS, ES, FS, GS, RSP, SS, VECTOR } from "../../isa/semantics.ts";
+import { CS, DS, ES, FS, GS, SS, VECTOR } from "../../isa/semantics.ts";
 import { LDTR, TR } from "../state.ts";
 import {
   attributesOf,
@@ -23,7 +23,7 @@ import {
   systemTypeOf,
 } from "./descriptors.ts";
 import { GuestFault } from "./guest-fault.ts";
-import { ATTRIBUTE, CR0, FLAG } from "./mode.ts";
+import { CR0, FLAG } from "./mode.ts";
 import { loadNullSegment, readDataSegment, readStackSegment, writeCodeSegment, writeSegment } from "./segments.ts";
 import { currentSegmentStack } from "./stack.ts";
 import type { SystemContext } from "./system.ts";

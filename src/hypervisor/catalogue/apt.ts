@@ -115,6 +115,10 @@ export class AptCache {
     try {
       await this.#aptGet(["download", ...missing], "fetching packages", incoming);
       for (const file of await readdir(incoming)) await rename(path.join(incoming, file), path.join(archives, file));
+    } catch (error) {
+      // The lists may name packages that the mirror has replaced meanwhile: the next attempt fetches them anew.
+      await rm(path.join(this.#directory, "updated"), { force: true });
+      throw error;
     } finally {
       await rm(incoming, { recursive: true, force: true });
     }
@@ -122,16 +126,16 @@ export class AptCache {
   }
 
   /**
-   * Downloads packages with all that they depend on, as for an empty system, and returns the files' paths.
-   * Names may be apt patterns, such as `?essential`.
+   * The exact packages that an empty system needs for the named ones, those included. Names may be apt
+   * patterns, such as `?essential`.
    */
-  async downloadWithDependencies(names: readonly string[]): Promise<string[]> {
+  async resolveWithDependencies(names: readonly string[]): Promise<AptPackage[]> {
     await this.#prepare();
-    const install = ["install", "--yes", "--no-install-recommends"];
-    const listing = await this.#aptGet([...install, "--print-uris", ...names], "resolving dependencies");
-    const files = [...listing.matchAll(/^'[^']*' (\S+\.deb) \d+ /gm)].map(([, file]) => file as string);
-    await this.#aptGet([...install, "--download-only", ...names], "fetching packages");
-    return files.map((file) => path.join(this.#directory, "archives", file));
+    const args = ["install", "--simulate", "--yes", "--no-install-recommends", ...names];
+    const listing = await this.#aptGet(args, "resolving dependencies");
+    return [...listing.matchAll(/^Inst (\S+) \((\S+) .*\[(\w+)\]\)/gm)].map(
+      ([, name = "", version = "", architecture = ""]) => ({ name, version, architecture }),
+    );
   }
 
   /**
@@ -179,7 +183,7 @@ export class AptCache {
 
   async #aptGet(args: readonly string[], step: string, cwd?: string): Promise<string> {
     this.#progress.step(step);
-    return runToolForText("apt-get", ["-q", "-o", `APT::Status-Fd=${STATUS_FD}`, ...args], {
+    return runToolForText("apt-get", [...args, "-q", "-o", `APT::Status-Fd=${STATUS_FD}`], {
       ...this.#toolOptions(),
       cwd,
       onStatusLine: (line) => {

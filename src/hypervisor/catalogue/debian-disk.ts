@@ -32,7 +32,8 @@ export async function buildDiskGuest(
   const boot = await buildBusyboxGuest(base, directory, context, apt);
   const work = await mkdtemp(path.join(directory, "disk-"));
   const modules = await unpackKernelModules(base, apt, path.join(work, "kernel"));
-  const archives = await apt.downloadWithDependencies(entry.packages);
+  const packages = await apt.resolveWithDependencies(entry.packages);
+  const archives = await apt.download(packages);
   const places = await layOut(entry, archives, work, context);
 
   context.progress.step("installing Debian on the disk");
@@ -48,7 +49,7 @@ export async function buildDiskGuest(
     append: entry.append,
     memoryMiB: entry.memoryMiB,
     disk: IMAGE,
-    packages: { ...boot.packages, ...versions(archives) },
+    packages: { ...boot.packages, ...Object.fromEntries(packages.map(({ name, version }) => [name, version])) },
   };
 }
 
@@ -93,14 +94,4 @@ async function unpackKernelModules(base: DebianBusyboxEntry, apt: AptCache, dire
   const [archive = ""] = await apt.download([kernel]);
   await apt.extract(archive, directory, ["*lib/modules/*"]);
   return (await moduleDirectory(directory, kernel)).directory;
-}
-
-/** Exact versions out of the names of package files. */
-function versions(archives: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    archives.map((archive) => {
-      const [name = "", version = ""] = path.basename(archive).split("_");
-      return [name, version.replaceAll("%3a", ":")];
-    }),
-  );
 }

@@ -62,19 +62,21 @@ export const CATALOGUE_DIRECTORY: string = fileURLToPath(new URL("../../../catal
 
 /** Reads and checks all entries, sorted by name. */
 export async function loadCatalogue(directory: string = CATALOGUE_DIRECTORY): Promise<CatalogueEntry[]> {
-  const files = (await readdir(directory)).filter((file) => file.endsWith(".json")).sort();
-  return Promise.all(files.map((file) => loadFile(directory, file)));
+  const names = await entryNames(directory);
+  return Promise.all(names.map((name) => loadEntry(name, directory)));
 }
 
 /** Reads and checks one entry. */
 export async function loadEntry(name: string, directory: string = CATALOGUE_DIRECTORY): Promise<CatalogueEntry> {
-  const files = (await readdir(directory)).filter((file) => file.endsWith(".json")).sort();
-  if (files.includes(`${name}.json`)) return loadFile(directory, `${name}.json`);
-  throw new CatalogueError({ kind: "guest-unknown", name, known: files.map((file) => path.basename(file, ".json")) });
+  const known = await entryNames(directory);
+  if (!known.includes(name)) throw new CatalogueError({ kind: "guest-unknown", name, known });
+  const file = `${name}.json`;
+  return parseEntry(await readFile(path.join(directory, file), "utf8"), file);
 }
 
-async function loadFile(directory: string, file: string): Promise<CatalogueEntry> {
-  return parseEntry(await readFile(path.join(directory, file), "utf8"), file);
+async function entryNames(directory: string): Promise<string[]> {
+  const files = (await readdir(directory)).filter((file) => file.endsWith(".json"));
+  return files.map((file) => path.basename(file, ".json")).sort();
 }
 
 type Kind = "text" | "texts" | "size" | "flag" | "architecture" | "files";

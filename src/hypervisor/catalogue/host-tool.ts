@@ -87,9 +87,9 @@ async function finished(child: ChildProcess, tool: string, args: readonly string
   }
 }
 
-/** One line out of a program's complaints: apt's first error, or else the last line. */
+/** One line out of a program's complaints: the first that is marked as an error, or else the last. */
 function essence(errors: string): string {
   const lines = errors.split("\n").filter((line) => line.trim() !== "");
-  // The first names the cause; those after it tell of consequences.
-  return lines.find((line) => line.startsWith("E: "))?.slice(3) ?? lines.at(-1) ?? "";
+  const aptError = lines.find((line) => line.startsWith("E: "))?.slice(3);
+  return aptError ?? lines.find((line) => /\berror\b/.test(line)) ?? lines.at(-1) ?? "";
 }

@@ -118,13 +118,15 @@ export async function collectModules(source: ModuleSource, names: readonly strin
 export function modulesDep(modules: readonly KernelModule[]): string {
   const byName = new Map(modules.map((module) => [module.name, module]));
   const lines = modules.map((module) => {
-    const before: string[] = [];
+    const before = new Set<KernelModule>();
+    const seen = new Set([module]);
     const gather = ({ info }: KernelModule): void => {
       for (const dependency of [...info.depends, ...info.softDepends]) {
         const needed = byName.get(moduleName(dependency));
-        if (!needed || before.includes(needed.path)) continue;
+        if (!needed || seen.has(needed)) continue;
+        seen.add(needed);
         gather(needed);
-        before.push(needed.path);
+        before.add(needed);
       }
     };
     gather(module);

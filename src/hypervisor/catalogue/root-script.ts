@@ -33,38 +33,42 @@ ln -sf mawk "$root/usr/bin/awk"
 : >"$root/var/lib/dpkg/status"
 printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
 chmod 755 "$root/usr/sbin/policy-rc.d"
-if mount --rbind /dev "$root/dev"; then :; else
-  mknod -m 666 "$root/dev/null" c 1 3
-  mknod -m 666 "$root/dev/zero" c 1 5
-  mknod -m 666 "$root/dev/random" c 1 8
-  mknod -m 666 "$root/dev/urandom" c 1 9
-  mknod -m 666 "$root/dev/tty" c 5 0
-fi
-mount -t proc proc "$root/proc" || mount --rbind /proc "$root/proc" || true
+# Device by device, on files of the tree: whatever is removed there, the host's own devices stay.
+for device in full null random tty urandom zero; do
+  : >"$root/dev/$device"
+  mount --bind "/dev/$device" "$root/dev/$device" || { rm "$root/dev/$device"; cp -R "/dev/$device" "$root/dev/$device"; }
+done
+proc=mounted
+mount -t proc proc "$root/proc" || mount --rbind /proc "$root/proc" || proc=absent
 
 mkdir "$root/packages"
-if mount --bind "$packages" "$root/packages"; then :; else cp "$packages"/*.deb "$root/packages"; fi
+mount --bind "$packages" "$root/packages" || cp "$packages"/*.deb "$root/packages"
 chroot "$root" sh -c 'dpkg --install --force-depends --force-unsafe-io /packages/*.deb'
 # Once more, with every dependency in place: fails where a package is left half configured.
 chroot "$root" dpkg --configure --pending
-umount "$root/packages" 2>/dev/null || rm -f "$root/packages"/*.deb
+umount "$root/packages" 2>/dev/null || rm "$root/packages"/*.deb
 rmdir "$root/packages"
 
-version=$(basename "$modules")
-mkdir -p "$root/usr/lib/modules"
-cp -R --no-preserve=ownership "$modules" "$root/usr/lib/modules/$version"
-chroot "$root" depmod "$version"
-cp -R --no-preserve=ownership "$files/." "$root/"
-# Timers of a distribution's housekeeping would disturb short-lived machines.
-chroot "$root" systemctl mask apt-daily.timer apt-daily-upgrade.timer
-chroot "$root" systemctl enable systemd-networkd.service
-chroot "$root" passwd -d root
-# Empty, the file has each machine make an identity of its own.
-: >"$root/etc/machine-id"
-rm -f "$root/usr/sbin/policy-rc.d" "$root"/var/log/*.log "$root"/var/cache/debconf/*-old
+# From here on inside, where a link of the tree cannot lead out to the host's files.
+chroot "$root" mkdir -p /usr/lib/modules
+tar -C "$(dirname "$modules")" -c "$(basename "$modules")" | chroot "$root" tar -x --no-same-owner -C /usr/lib/modules
+tar -C "$files" -c . | chroot "$root" tar -x --no-same-owner --no-overwrite-dir -C /
+chroot "$root" sh -eu -s "$(basename "$modules")" <<'INSIDE'
+  depmod "$1"
+  # Housekeeping of long-lived machines would only slow down short-lived ones.
+  systemctl mask apt-daily.timer apt-daily-upgrade.timer e2scrub_reap.service
+  systemctl enable systemd-networkd.service
+  passwd -d root
+  # Empty, the file has each machine make an identity of its own.
+  : >/etc/machine-id
+  rm -f /usr/sbin/policy-rc.d /var/log/*.log /var/cache/debconf/*-old
+INSIDE
 
-umount -R "$root/proc" 2>/dev/null || true
-umount -R -l "$root/dev" 2>/dev/null || rm -f "$root"/dev/*
+[ "$proc" = absent ] || umount -l "$root/proc"
+for device in full null random tty urandom zero; do
+  umount "$root/dev/$device" 2>/dev/null || true
+  rm "$root/dev/$device"
+done
 rm -f "$image"
 mkfs.ext4 -q -L bunkhouse -m 0 -E lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0 -d "$root" "$image" "$size"M
 `;

@@ -1,0 +1,221 @@
+/** Software interrupts, return from interrupts, and the flags and states that govern interrupts. */
+import { declareFunction } from "./functions.ts";
+import { type Instruction, instruction } from "./instruction.ts";
+import type { Semantics } from "./semantics.ts";
+import type { Value } from "./value.ts";
+
+/** (vector, INTERRUPT_KIND, offset of the next instruction) → offset of the handler. */
+const SOFTWARE_INTERRUPT = declareFunction("softwareInterrupt", {
+  in: "host",
+  params: ["i32", "i32", "i64"],
+  result: "i64",
+  faults: true,
+});
+/** (overflow flag, offset of the next instruction) → offset to go on at. */
+const OVERFLOW_INTERRUPT = declareFunction("overflowInterrupt", {
+  in: "host",
+  params: ["i32", "i64"],
+  result: "i64",
+  faults: true,
+});
+/** (operand size, offset of the next instruction) → offset to go on at. */
+const INTERRUPT_RETURN = declareFunction("interruptReturn", {
+  in: "host",
+  params: ["i32", "i64"],
+  result: "i64",
+  faults: true,
+});
+/** (system flags before): brings the processor in line with TF, IF and AC. */
+const SYSTEM_FLAGS_CHANGED = declareFunction("systemFlagsChanged", { in: "host", params: ["i32"] });
+/** Sets IF, with interrupts held off until after the next instruction. */
+const ENABLE_INTERRUPTS = declareFunction("enableInterrupts", { in: "host", params: [] });
+const HALT = declareFunction("halt", { in: "host", params: [] });
+
+/** How an interrupt came about, for `softwareInterrupt`. */
+export const INTERRUPT_KIND = { software: 0, int3: 1, int1: 2 } as const;
+
+const RAISES = "raises an interrupt by design";
+
+const interrupt = (name: string, form: string, kind: number, vector?: number): Instruction =>
+  instruction(name, {
+    spec: "SDM 2, INT n/INTO/INT3/INT1",
+    forms: [form],
+    ends: true,
+    untested: RAISES,
+    meaning(o, immediate) {
+      const number = vector === undefined && immediate ? o.get(immediate).and(0xff) : o.i32(vector as number);
+      o.transfer(o.call(SOFTWARE_INTERRUPT, number, kind, o.nextIp()));
+    },
+  });
+
+export const INT = interrupt("int", "CD Ib", INTERRUPT_KIND.software);
+export const INT3 = interrupt("int3", "CC", INTERRUPT_KIND.int3, 3);
+export const INT1 = interrupt("int1", "F1", INTERRUPT_KIND.int1, 1);
+
+export const INTO = instruction("into", {
+  spec: "SDM 2, INT n/INTO/INT3/INT1",
+  forms: ["CE ; i64"],
+  ends: true,
+  untested: RAISES,
+  meaning(o) {
+    o.transfer(o.call(OVERFLOW_INTERRUPT, o.flag("o"), o.nextIp()));
+  },
+});
+
+export const IRET = instruction("iret|iretd|iretq", {
+  spec: "SDM 2, IRET/IRETD/IRETQ",
+  forms: ["CF"],
+  ends: true,
+  untested: "loads segment registers",
+  meaning(o) {
+    o.transfer(o.call(INTERRUPT_RETURN, o.operandSize, o.nextIp()));
+  },
+});
+
+export const BOUND = instruction("bound", {
+  spec: "SDM 2, BOUND",
+  forms: ["62 /r Gv,M ; i64"],
+  untested: "not in 64-bit mode",
+  meaning(o, index, bounds) {
+    const size = o.operandSize;
+    const value = o.get(index).signExtend(size);
+    const lower = o.loadAt(bounds, 0, size).signExtend(size);
+    const upper = o.loadAt(bounds, size / 8, size).signExtend(size);
+    o.raiseIf(value.ltS(lower).or(value.gtS(upper)), "BR");
+  },
+});
+
+const undefinedInstruction = (name: string, form: string): Instruction =>
+  instruction(name, {
+    spec: "SDM 2, UD",
+    forms: [form],
+    ends: true,
+    untested: RAISES,
+    meaning(o) {
+      o.raise("UD");
+    },
+  });
+
+export const UD0 = undefinedInstruction("ud0", "0F FF /r Gv,Ev");
+export const UD1 = undefinedInstruction("ud1", "0F B9 /r Gv,Ev");
+export const UD2 = undefinedInstruction("ud2", "0F 0B");
+
+const TF = 1 << 8;
+const IF = 1 << 9;
+const IOPL = 3 << 12;
+const NT = 1 << 14;
+const RF = 1 << 16;
+const VM = 1 << 17;
+const AC = 1 << 18;
+const VIF = 1 << 19;
+const VIP = 1 << 20;
+const ID = 1 << 21;
+
+/** #GP(0) in virtual-8086 mode with an IOPL below 3. */
+function requireVirtualIopl(o: Semantics, flags: Value): void {
+  const bits = flags.and(VM | IOPL);
+  o.raiseIf(bits.sub(VM).ltU(IOPL), "GP", 0);
+}
+
+const ioPrivilege = (flags: Value): Value => flags.shrU(12).and(3);
+
+export const PUSHF = instruction("pushf|pushfd|pushfq", {
+  spec: "SDM 2, PUSHF/PUSHFD/PUSHFQ",
+  forms: ["9C ; d64"],
+  meaning(o) {
+    requireVirtualIopl(o, o.state("eflagsSystem"));
+    const flags = o.getEflags().and(~(VM | RF));
+    o.push(o.operandSize === 64 ? flags.extendU() : flags, o.operandSize);
+  },
+});
+
+export const POPF = instruction("popf|popfd|popfq", {
+  spec: "SDM 2, POPF/POPFD/POPFQ",
+  forms: ["9D ; d64"],
+  ends: true,
+  meaning(o) {
+    const old = o.state("eflagsSystem");
+    requireVirtualIopl(o, old);
+    const { value, commit } = o.pop(o.operandSize);
+    const flags = value.wrap();
+    const wide = o.operandSize !== 16;
+    const cpl = o.state("cpl");
+    const loaded = o
+      .i32(TF | NT | (wide ? AC | ID : 0))
+      .or(o.i32(IF).when(cpl.leU(ioPrivilege(old)), 0))
+      .or(o.i32(IOPL).when(cpl.eqz(), 0));
+    const cleared = o.i32(wide ? VIF | VIP : 0).when(cpl.eqz(), 0).or(RF);
+    const next = old.and(loaded.or(cleared).not()).or(flags.and(loaded));
+    commit();
+    o.setFlags({
+      c: flags.and(1),
+      p: flags.shrU(2).and(1),
+      a: flags.shrU(4).and(1),
+      z: flags.shrU(6).and(1),
+      s: flags.shrU(7).and(1),
+      o: flags.shrU(11).and(1),
+    });
+    o.setState("direction", o.i32(1).sub(flags.shrU(9).and(2)));
+    o.setState("eflagsSystem", next);
+    const enabled = next.and(old.not()).and(IF);
+    o.if(enabled.or(next.and(TF)).or(next.xor(old).and(AC)), () => {
+      o.call(SYSTEM_FLAGS_CHANGED, old);
+    });
+    o.endBlock();
+  },
+});
+
+export const CLI = instruction("cli", {
+  spec: "SDM 2, CLI",
+  forms: ["FA"],
+  untested: "privileged",
+  meaning(o) {
+    const flags = o.state("eflagsSystem");
+    o.raiseIf(o.state("cpl").gtU(ioPrivilege(flags)), "GP", 0);
+    o.setState("eflagsSystem", flags.and(~IF));
+  },
+});
+
+export const STI = instruction("sti", {
+  spec: "SDM 2, STI",
+  forms: ["FB"],
+  ends: true,
+  untested: "privileged",
+  meaning(o) {
+    const flags = o.state("eflagsSystem");
+    o.raiseIf(o.state("cpl").gtU(ioPrivilege(flags)), "GP", 0);
+    o.if(flags.and(IF).eqz(), () => {
+      o.call(ENABLE_INTERRUPTS);
+    });
+    o.endBlock();
+  },
+});
+
+export const HLT = instruction("hlt", {
+  spec: "SDM 2, HLT",
+  forms: ["F4"],
+  privileged: true,
+  ends: true,
+  untested: "privileged",
+  meaning(o) {
+    o.call(HALT);
+    o.endBlock();
+  },
+});
+
+export const INTERRUPT: readonly Instruction[] = [
+  INT,
+  INT3,
+  INT1,
+  INTO,
+  IRET,
+  BOUND,
+  UD0,
+  UD1,
+  UD2,
+  PUSHF,
+  POPF,
+  CLI,
+  STI,
+  HLT,
+];

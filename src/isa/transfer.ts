@@ -1,0 +1,130 @@
+/** Far transfers and system calls. */
+import { declareFunction } from "./functions.ts";
+import { type Instruction, instruction } from "./instruction.ts";
+import { type Operand, RCX, type Semantics } from "./semantics.ts";
+import type { Value } from "./value.ts";
+
+const R11 = 11;
+
+/** (selector, offset, operand size, offset of the next instruction) → offset to go on at. */
+const FAR_JUMP = declareFunction("farJump", {
+  in: "host",
+  params: ["i32", "i64", "i32", "i64"],
+  result: "i64",
+  faults: true,
+});
+const FAR_CALL = declareFunction("farCall", {
+  in: "host",
+  params: ["i32", "i64", "i32", "i64"],
+  result: "i64",
+  faults: true,
+});
+/** (operand size, bytes to release) → offset to go on at. */
+const FAR_RETURN = declareFunction("farReturn", { in: "host", params: ["i32", "i32"], result: "i64", faults: true });
+/** Sets CS, SS, CPL and RFLAGS for SYSCALL. */
+const ENTER_SYSTEM_CALL = declareFunction("enterSystemCall", { in: "host", params: [] });
+/** (flags, operand size): sets CS, SS, CPL and RFLAGS for SYSRET. */
+const LEAVE_SYSTEM_CALL = declareFunction("leaveSystemCall", { in: "host", params: ["i32", "i32"] });
+/** → offset to go on at. */
+const SYSENTER_FUNCTION = declareFunction("sysenter", { in: "host", params: [], result: "i64", faults: true });
+/** (operand size) → offset to go on at. */
+const SYSEXIT_FUNCTION = declareFunction("sysexit", { in: "host", params: ["i32"], result: "i64", faults: true });
+
+const UNTESTED = "changes segment registers";
+
+/** Offset (i64) and selector of a far pointer in memory. */
+function pointerAt(o: Semantics, pointer: Operand): { offset: Value; selector: Value } {
+  const size = o.operandSize;
+  const offset = o.loadAt(pointer, 0, size).extendU();
+  return { offset, selector: o.loadAt(pointer, size / 8, 16) };
+}
+
+const far = (name: string, direct: string, indirect: string, callee: string): Instruction[] => {
+  const go = (o: Semantics, { offset, selector }: { offset: Value; selector: Value }) =>
+    o.transfer(o.call(callee, selector, offset, o.operandSize, o.nextIp()));
+  const about = { spec: `SDM 2, ${name.toUpperCase()}`, ends: true, untested: UNTESTED } as const;
+  return [
+    instruction(name, { ...about, forms: [direct], meaning: (o, pointer) => go(o, o.farPointer(pointer)) }),
+    instruction(name, { ...about, forms: [indirect], meaning: (o, pointer) => go(o, pointerAt(o, pointer)) }),
+  ];
+};
+
+export const FAR_JMP: readonly Instruction[] = far("jmp", "EA Ap ; i64", "FF /5 Mp", FAR_JUMP);
+export const FAR_CALLS: readonly Instruction[] = far("call", "9A Ap ; i64", "FF /3 Mp", FAR_CALL);
+
+export const RETF = instruction("retf", {
+  spec: "SDM 2, RET",
+  forms: ["CA Iw", "CB"],
+  ends: true,
+  untested: UNTESTED,
+  meaning(o, release) {
+    const bytes = release ? o.get(release).and(0xffff) : o.i32(0);
+    o.transfer(o.call(FAR_RETURN, o.operandSize, bytes));
+  },
+});
+
+const EFER_SCE = 1;
+const RF = 1 << 16;
+
+function requireSystemCalls(o: Semantics): void {
+  o.raiseIf(o.state("efer").wrap().and(EFER_SCE).eqz(), "UD");
+}
+
+/** In 64-bit mode only, as on Intel's processors. */
+export const SYSCALL = instruction("syscall", {
+  spec: "SDM 2, SYSCALL",
+  forms: ["0F 05 ; o64"],
+  feature: "syscall",
+  ends: true,
+  untested: UNTESTED,
+  meaning(o) {
+    requireSystemCalls(o);
+    o.setRegister(RCX, 64, o.nextIp());
+    o.setRegister(R11, 64, o.getEflags().and(~RF).extendU());
+    o.call(ENTER_SYSTEM_CALL);
+    o.transfer(o.state("lstar"));
+  },
+});
+
+/** Intel's order: a return address that is not canonical is found before the privilege level changes. */
+export const SYSRET = instruction("sysret", {
+  spec: "SDM 2, SYSRET",
+  forms: ["0F 07 ; o64"],
+  feature: "syscall",
+  privileged: true,
+  ends: true,
+  untested: UNTESTED,
+  meaning(o) {
+    requireSystemCalls(o);
+    const wide = o.operandSize === 64;
+    const ip = wide ? o.register(RCX, 64) : o.register(RCX, 32).extendU();
+    if (wide) o.raiseIf(ip.shl(16).shrS(16).ne(ip), "GP", 0);
+    o.call(LEAVE_SYSTEM_CALL, o.register(R11, 32), o.operandSize);
+    o.transfer(ip);
+  },
+});
+
+export const SYSENTER = instruction("sysenter", {
+  spec: "SDM 2, SYSENTER",
+  forms: ["0F 34"],
+  feature: "sep",
+  ends: true,
+  untested: UNTESTED,
+  meaning(o) {
+    o.transfer(o.call(SYSENTER_FUNCTION));
+  },
+});
+
+export const SYSEXIT = instruction("sysexit", {
+  spec: "SDM 2, SYSEXIT",
+  forms: ["0F 35"],
+  feature: "sep",
+  privileged: true,
+  ends: true,
+  untested: UNTESTED,
+  meaning(o) {
+    o.transfer(o.call(SYSEXIT_FUNCTION, o.operandSize));
+  },
+});
+
+export const TRANSFER: readonly Instruction[] = [...FAR_JMP, ...FAR_CALLS, RETF, SYSCALL, SYSRET, SYSENTER, SYSEXIT];

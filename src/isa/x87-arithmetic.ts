@@ -1,0 +1,83 @@
+/** x87 arithmetic. @spec SDM 1, 8.3.5 */
+import { type Instruction, instruction } from "./instruction.ts";
+import type { Operand, Semantics } from "./semantics.ts";
+import {
+  FPU_ADD, FPU_DIVIDE, FPU_EXTRACT, FPU_MULTIPLY, FPU_REMAINDER, FPU_ROUND_INTEGER, FPU_SCALE, FPU_SQUARE_ROOT,
+  FPU_SUBTRACT, fpuOf, OPTIONS,
+} from "./x87-functions.ts";
+import { floatOperand, integerOperand, noteInstruction } from "./x87-operand.ts";
+
+interface Operation {
+  readonly name: string;
+  /** The function of (target, first, second). */
+  readonly function: string;
+  /** The ModR/M digit with a memory operand or the target ST(0), and that with another target. */
+  readonly digit: number;
+  readonly otherDigit: number;
+  /** Takes the operands the other way round. */
+  readonly reversed?: true;
+}
+
+const OPERATIONS: readonly Operation[] = [
+  { name: "add", function: FPU_ADD, digit: 0, otherDigit: 0 },
+  { name: "mul", function: FPU_MULTIPLY, digit: 1, otherDigit: 1 },
+  { name: "sub", function: FPU_SUBTRACT, digit: 4, otherDigit: 5 },
+  { name: "subr", function: FPU_SUBTRACT, digit: 5, otherDigit: 4, reversed: true },
+  { name: "div", function: FPU_DIVIDE, digit: 6, otherDigit: 7 },
+  { name: "divr", function: FPU_DIVIDE, digit: 7, otherDigit: 6, reversed: true },
+];
+
+/** FADD, FADDP, FIADD and their like. */
+function threeInstructions({ name, function: compute, digit, otherDigit, reversed }: Operation): Instruction[] {
+  const execute = (o: Semantics, dst: Operand, source: Operand, second: ReturnType<Semantics["slot"]>, options: number) => {
+    const target = o.slot(dst);
+    const [a, b] = reversed ? [second, target] : [target, second];
+    o.call(compute, fpuOf(o), target, a, b, options);
+    noteInstruction(o, source);
+  };
+  const common = { spec: `SDM 2, F${name.toUpperCase()}`, feature: "fpu", unit: "x87" } as const;
+  return [
+    instruction(`f${name}`, {
+      ...common,
+      forms: [`D8 /${digit} ST0,Md`, `DC /${digit} ST0,Mq`, `D8 /${digit} ST0,STi`, `DC /${otherDigit} STi,ST0`],
+      meaning(o, dst, src) {
+        if (src.isMemory) execute(o, dst, src, floatOperand(o, src), OPTIONS.memory);
+        else execute(o, dst, src, o.slot(src), 0);
+      },
+    }),
+    instruction(`f${name}p`, {
+      ...common,
+      forms: [`DE /${otherDigit} STi,ST0`],
+      meaning: (o, dst, src) => execute(o, dst, src, o.slot(src), OPTIONS.pop),
+    }),
+    instruction(`fi${name}`, {
+      ...common,
+      forms: [`DE /${digit} ST0,Mw`, `DA /${digit} ST0,Md`],
+      meaning: (o, dst, src) => execute(o, dst, src, integerOperand(o, src), OPTIONS.memory),
+    }),
+  ];
+}
+
+/** An operation on ST(0), or on ST(0) and ST(1). */
+function stackOperation(name: string, modrm: string, compute: string, ...args: number[]): Instruction {
+  return instruction(name, {
+    spec: `SDM 2, ${name.toUpperCase()}`,
+    forms: [`D9 ${modrm}`],
+    feature: "fpu",
+    unit: "x87",
+    meaning(o) {
+      o.call(compute, fpuOf(o), ...args);
+      noteInstruction(o);
+    },
+  });
+}
+
+export const X87_ARITHMETIC: readonly Instruction[] = [
+  ...OPERATIONS.flatMap(threeInstructions),
+  stackOperation("fxtract", "F4", FPU_EXTRACT),
+  stackOperation("fprem1", "F5", FPU_REMAINDER, 1),
+  stackOperation("fprem", "F8", FPU_REMAINDER, 0),
+  stackOperation("fsqrt", "FA", FPU_SQUARE_ROOT),
+  stackOperation("frndint", "FC", FPU_ROUND_INTEGER),
+  stackOperation("fscale", "FD", FPU_SCALE),
+];

@@ -1,0 +1,232 @@
+/**
+ * The PC: an i440FX-like board with its chips wired up. The board knows every device and nothing of the host.
+ */
+import { guestPhysical } from "../bits/units.ts";
+import type { BlockDevice } from "../disk/block-device.ts";
+import { I8042 } from "../device/i8042/i8042.ts";
+import { Ps2Keyboard } from "../device/i8042/ps2-keyboard.ts";
+import { Ps2Mouse } from "../device/i8042/ps2-mouse.ts";
+import { I8254 } from "../device/i8254/i8254.ts";
+import { I8259Pair } from "../device/i8259/i8259.ts";
+import { IO_APIC_LENGTH, IoApic } from "../device/io-apic/io-apic.ts";
+import { IsaDebugExit } from "../device/isa-debug-exit/isa-debug-exit.ts";
+import { KvmClock } from "../device/kvm-clock/kvm-clock.ts";
+import { LocalApic } from "../device/local-apic/local-apic.ts";
+import { fixedRateTsc } from "../device/local-apic/tsc.ts";
+import { Mc146818 } from "../device/mc146818/mc146818.ts";
+import { Ns16550 } from "../device/ns16550/ns16550.ts";
+import { HostBridge } from "../device/pci/i440fx.ts";
+import { PciBus } from "../device/pci/pci-bus.ts";
+import { Piix3IsaBridge } from "../device/pci/piix3-isa-bridge.ts";
+import { Piix4PmFunction } from "../device/pci/piix4-pm-function.ts";
+import { PirqRouter } from "../device/pci/pirq-router.ts";
+import { Piix4Pm } from "../device/piix4-pm/piix4-pm.ts";
+import { Port92 } from "../device/port92/port92.ts";
+import { FwCfg } from "../device/fw-cfg/fw-cfg.ts";
+import { VirtioPci } from "../device/virtio/virtio-pci.ts";
+import { VirtioBalloon } from "../device/virtio-balloon/virtio-balloon.ts";
+import { VirtioBlk } from "../device/virtio-blk/virtio-blk.ts";
+import { VirtioConsole } from "../device/virtio-console/virtio-console.ts";
+import { VirtioRng } from "../device/virtio-rng/virtio-rng.ts";
+import { ApicBus } from "../machine/apic-bus.ts";
+import type { AsyncWork, ByteSink, Device, RandomSource, SignalLine, TimeSource } from "../machine/device.ts";
+import { fanOut, OrGate } from "../machine/lines.ts";
+import { MemoryBus } from "../machine/memory-bus.ts";
+import { PortBus } from "../machine/port-bus.ts";
+import type { GuestRam } from "./guest-ram.ts";
+
+/** Ticks a second of the time stamp counter. */
+export const TSC_HERTZ = 1_000_000_000;
+const ISA_IRQS = 16;
+const LOCAL_APIC_LENGTH = 0x1000;
+const IO_APIC_AT = guestPhysical(0xfec0_0000);
+const SOUTH_BRIDGE = 1;
+const FIRST_CARD = 3;
+
+export interface BoardConfig {
+  readonly unixSeconds: number;
+  readonly physicalAddressBits: number;
+  readonly disks: readonly { readonly device: BlockDevice; readonly serial?: string }[];
+  readonly debugExit: boolean;
+  readonly serial: ByteSink;
+  readonly serial2: ByteSink;
+  readonly virtioConsole?: ByteSink;
+}
+
+export interface BoardWiring {
+  readonly ram: GuestRam;
+  readonly time: TimeSource;
+  readonly random: RandomSource;
+  readonly work: AsyncWork;
+  /** The counter as the guest reads it, and what the guest added to it. */
+  tsc(): bigint;
+  tscOffset(): bigint;
+  /** High while the processor has a maskable interrupt to take. */
+  readonly intr: SignalLine;
+  nmi(): void;
+  powerOff(): void;
+  reset(cause: string): void;
+  debugExit(status: number): void;
+  /** Room for more input on a serial line. */
+  serialRoom(): void;
+  /** The balloon gives up pages. */
+  release(address: number, length: number): void;
+}
+
+export class Board {
+  readonly ports = new PortBus();
+  readonly memory = new MemoryBus();
+  readonly localApic: LocalApic;
+  readonly kvmClock: KvmClock;
+  readonly serial: readonly [Ns16550, Ns16550];
+  readonly virtioConsole: VirtioConsole | undefined;
+  readonly keyboard = new Ps2Keyboard();
+  readonly mouse = new Ps2Mouse();
+  readonly power: Piix4Pm;
+  readonly fwCfg: FwCfg;
+  readonly pci: PciBus;
+  /** Every device with state, by name; what snapshots keep. */
+  readonly devices = new Map<string, Device<object>>();
+  #localApicRange: ReturnType<MemoryBus["map"]> | undefined;
+
+  constructor(config: BoardConfig, wiring: BoardWiring) {
+    const { ram, time, work } = wiring;
+    const apicBus = this.#add("apic-bus", new ApicBus());
+    const pic: I8259Pair = this.#add(
+      "i8259",
+      new I8259Pair({ intr: { set: (level) => this.localApic.lint0.set(level) } }),
+    );
+    const ioApic = this.#add("io-apic", new IoApic({ bus: apicBus }));
+    this.localApic = this.#add(
+      "local-apic",
+      new LocalApic(
+        { id: 0, bootProcessor: true, physicalAddressBits: config.physicalAddressBits },
+        {
+          time,
+          nsAtTsc: fixedRateTsc({ frequencyHz: TSC_HERTZ, offset: wiring.tscOffset }),
+          bus: apicBus,
+          intr: wiring.intr,
+          processor: { nmi: wiring.nmi, smi: () => {}, init: () => wiring.reset("INIT"), startUp: () => {} },
+          acknowledgeExtInt: () => pic.acknowledge(),
+          pageMoved: (base) => this.#moveLocalApic(base),
+        },
+      ),
+    );
+    this.memory.map(IO_APIC_AT, IO_APIC_LENGTH, ioApic, "I/O APIC");
+    this.kvmClock = this.#add(
+      "kvm-clock",
+      new KvmClock({ memory: ram, clock: time, tscHertz: TSC_HERTZ, tsc: wiring.tsc, bootTime: config.unixSeconds }),
+    );
+
+    // An ISA interrupt reaches the 8259s and the I/O APIC; the timer's is I/O APIC input 2.
+    const irqs = Array.from({ length: ISA_IRQS }, (_, irq) => {
+      const pin = ioApic.pins[irq === 0 ? 2 : irq] as SignalLine;
+      return new OrGate(irq === 2 ? pin : fanOut(pic.line(irq), pin));
+    });
+    const irq = (number: number): SignalLine => (irqs[number] as OrGate).input();
+
+    this.ports.register(0x20, 2, pic, { name: "8259 master", width: 1 });
+    this.ports.register(0xa0, 2, pic, { name: "8259 slave", width: 1 });
+    this.ports.register(0x4d0, 2, pic, { name: "ELCR", width: 1 });
+    const pit = this.#add("i8254", new I8254({ time, irq0: irq(0) }));
+    this.ports.register(0x40, 4, pit, { name: "8254", width: 1 });
+    this.ports.register(0x61, 1, pit, { name: "NMI status", width: 1 });
+    const cmos = this.#add(
+      "mc146818",
+      new Mc146818({ unixSeconds: config.unixSeconds }, { time, irq8: irq(8), nmiMask: { set: () => {} } }),
+    );
+    this.ports.register(0x70, 4, cmos, { name: "CMOS", width: 1 });
+
+    // Address line 20 is always let through: no system that this machine starts asks for anything else.
+    const a20: SignalLine = { set: () => {} };
+    const keyboardController = this.#add(
+      "i8042",
+      new I8042({
+        keyboard: this.#add("ps2-keyboard", this.keyboard),
+        mouse: this.#add("ps2-mouse", this.mouse),
+        irq1: irq(1),
+        irq12: irq(12),
+        a20,
+        onReset: () => wiring.reset("keyboard controller"),
+      }),
+    );
+    this.ports.register(0x60, 1, keyboardController, { name: "8042 data", width: 1 });
+    this.ports.register(0x64, 1, keyboardController, { name: "8042 command", width: 1 });
+    const port92 = this.#add("port92", new Port92({ a20, onReset: () => wiring.reset("port 92h") }));
+    this.ports.register(0x92, 1, port92, { name: "system control A", width: 1 });
+
+    const uart = (port: number, number: number, name: string, sink: ByteSink) => {
+      const device = this.#add(name, new Ns16550({ port }, { irq: irq(number), sink, onRoom: wiring.serialRoom }));
+      this.ports.register(port, 8, device, { name, width: 1 });
+      return device;
+    };
+    this.serial = [uart(0x3f8, 4, "com1", config.serial), uart(0x2f8, 3, "com2", config.serial2)];
+
+    this.fwCfg = this.#add("fw-cfg", new FwCfg({ memory: ram }));
+    this.ports.register(0x510, 2, this.fwCfg, { name: "fw_cfg" });
+    this.ports.register(0x514, 8, this.fwCfg, { name: "fw_cfg DMA" });
+    if (config.debugExit) {
+      const debugExit = this.#add("isa-debug-exit", new IsaDebugExit({ onExit: ({ status }) => wiring.debugExit(status) }));
+      this.ports.register(0xf4, 4, debugExit, { name: "isa-debug-exit" });
+    }
+
+    const { ports, memory } = this;
+    this.pci = new PciBus();
+    const pirq = this.#add("pirq", new PirqRouter({ isaIrqs: irqs.map((gate) => gate.input()) }));
+    const isa = new Piix3IsaBridge({
+      ports,
+      memory,
+      bus: this.pci,
+      slot: SOUTH_BRIDGE,
+      pirq,
+      resetRequested: () => wiring.reset("reset control register"),
+    });
+    this.#add("isa-bridge", isa);
+    this.#add("isa-bridge.pci", isa.pci);
+    this.power = this.#add("piix4-pm", new Piix4Pm({ timerBits: 24 }, { time, sci: irq(9), onSoftOff: wiring.powerOff }));
+    this.ports.register(0xb2, 2, this.power, { name: "APM control", width: 1 });
+    this.#add(
+      "piix4-pm.pci",
+      new Piix4PmFunction({ ports, memory, bus: this.pci, slot: SOUTH_BRIDGE, block: this.power.block }),
+    );
+    const hostBridge = new HostBridge({ ports, memory, bus: this.pci, shadow: () => {}, resetControl: isa });
+    this.#add("host-bridge", hostBridge);
+    this.#add("host-bridge.pci", hostBridge.pci);
+
+    let slot = FIRST_CARD;
+    const plug = (name: string, device: ConstructorParameters<typeof VirtioPci>[0]["device"]) => {
+      const card = this.#add(
+        name,
+        new VirtioPci({ name, device, ports, memory, intx: pirq.pin(slot, 0, 1), msi: apicBus }),
+      );
+      this.pci.attach(slot++, 0, card.pci);
+    };
+    config.disks.forEach(({ device, serial }, i) => {
+      plug(`virtio-blk${i}`, new VirtioBlk({ memory: ram, disk: device, work, ...(serial ? { serial } : {}) }));
+    });
+    if (config.virtioConsole) {
+      this.virtioConsole = new VirtioConsole({ memory: ram, output: config.virtioConsole, inputTaken: wiring.serialRoom });
+      plug("virtio-console", this.virtioConsole);
+    }
+    plug("virtio-rng", new VirtioRng({ memory: ram, random: wiring.random }));
+    plug("virtio-balloon", new VirtioBalloon({ memory: ram, release: wiring.release }));
+    this.reset();
+  }
+
+  #add<D extends Device<object>>(name: string, device: D): D {
+    this.devices.set(name, device);
+    return device;
+  }
+
+  reset(): void {
+    for (const device of this.devices.values()) device.reset();
+  }
+
+  #moveLocalApic(base: number | undefined): void {
+    if (this.#localApicRange) this.memory.unmap(this.#localApicRange);
+    this.#localApicRange =
+      base === undefined
+        ? undefined
+        : this.memory.map(guestPhysical(base), LOCAL_APIC_LENGTH, this.localApic, "local APIC");
+  }
+}

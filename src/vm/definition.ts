@@ -1,0 +1,61 @@
+/** What a virtual machine is made from, and what comes out of a run: the vocabulary of the library and the command line. */
+import type { BlockDevice } from "../disk/block-device.ts";
+import type { ByteSink } from "../machine/device.ts";
+
+export const CPU_MODELS = ["max", "x86-64-v2", "i686", "pentium", "486"] as const;
+export type CpuModel = (typeof CPU_MODELS)[number];
+
+export interface MachineDefinition {
+  /** Guest RAM in bytes: a multiple of 1 MiB, 2 MiB to 3 GiB. */
+  readonly memory: number;
+  readonly cpu: CpuModel;
+  /**
+   * "real": guest time is the host's. "icount": time is a count of executed instructions, so that two runs with
+   * the same inputs are the same; the time a halted guest waits is skipped.
+   */
+  readonly clock: "real" | "icount";
+  /** Where a kernel is started directly. */
+  readonly kernel: {
+    readonly image: Uint8Array;
+    readonly initrd?: Uint8Array;
+    readonly commandLine: string;
+    readonly entry?: "auto" | "64" | "32" | "16";
+  };
+  /** Disks, on virtio-blk in this order. */
+  readonly disks: readonly { readonly device: BlockDevice; readonly serial?: string }[];
+  /** Where COM1's bytes go. */
+  readonly serial: ByteSink;
+  /** Where COM2's bytes go; dropped if left out. */
+  readonly serial2?: ByteSink;
+  /** Where the virtio console's bytes go; no such device if left out. */
+  readonly virtioConsole?: ByteSink;
+  /** The isa-debug-exit port at 0xF4. */
+  readonly debugExit: boolean;
+  /** End the VM where the guest asks for a reset. */
+  readonly noReboot: boolean;
+}
+
+/** Why a machine stopped. */
+export type MachineEnd =
+  /** The guest switched itself off, or `stop` was called. */
+  | { readonly kind: "power-off" }
+  | { readonly kind: "stopped" }
+  /** The guest asked for a reset and the definition says `noReboot`. */
+  | { readonly kind: "reset"; readonly cause: string }
+  /** isa-debug-exit: `status` as the guest wrote it gives exit status 2 * value + 1. */
+  | { readonly kind: "debug-exit"; readonly status: number }
+  /** A triple fault: the processor shut down. */
+  | { readonly kind: "crash"; readonly report: string };
+
+/** The host's part: all that a machine needs from outside; one implementation for Node, one for browsers. */
+export interface Host {
+  /** Nanoseconds of a clock that never goes back. */
+  monotonic(): number;
+  /** Seconds since 1970, UTC. */
+  unixTime(): number;
+  random(target: Uint8Array): void;
+  /** Lets the host's event loop run, then resolves. */
+  yield(): Promise<void>;
+  /** Resolves after about `ns` nanoseconds, or when `wake` is called. */
+  sleep(ns: number): { readonly done: Promise<void>; wake(): void };
+}

@@ -1,0 +1,4 @@
+/** Bunkhouse as a library, in Node. */
+export type { CpuModel, MachineEnd } from "./definition.ts";
+export { DefinitionError, VirtualMachine, type VirtualMachineOptions } from "./node/virtual-machine.ts";
+export { ExpectError, type ExpectResult, type SerialStream } from "./serial-stream.ts";

@@ -1,0 +1,307 @@
+/**
+ * One machine in the caller's thread: processor, board and RAM, run in slices of guest time between which
+ * deadlines fire, host operations complete and input arrives.
+ */
+import { guestPhysical } from "../bits/units.ts";
+import type { ProcessorBus } from "../cpu/bus.ts";
+import { PHYSICAL_BITS } from "../cpu/mmu/paging.ts";
+import { Processor } from "../cpu/processor.ts";
+import { i440fxBoard } from "../firmware/acpi/board.ts";
+import { boardSetup } from "../firmware/board-setup.ts";
+import { loadKernel } from "../firmware/direct-boot.ts";
+import { installTables } from "../firmware/install-tables.ts";
+import { memoryMap } from "../firmware/memory-map.ts";
+import type { AccessSize, ByteSink } from "../machine/device.ts";
+import { GuestTime } from "../machine/guest-time.ts";
+import { Board } from "./board.ts";
+import { applyBootState } from "./boot-processor.ts";
+import { crashReport } from "./crash-report.ts";
+import type { Host, MachineDefinition, MachineEnd } from "./definition.ts";
+import { GuestRam } from "./guest-ram.ts";
+import { SerialInput } from "./serial-input.ts";
+import { WorkQueue } from "./work-queue.ts";
+
+/** Guest nanoseconds of one instruction where time is a count of instructions. */
+export const ICOUNT_NS = 10;
+/** Instructions of one slice at the most; a few milliseconds. */
+const SLICE = 400_000;
+const SLICE_WHILE_WORKING = 60_000;
+/** The host's event loop gets its turn this often, in nanoseconds. */
+const YIELD_EVERY = 5e6;
+const NOWHERE: ByteSink = { write: () => {} };
+
+export class Machine {
+  readonly board: Board;
+  readonly processor: Processor;
+  readonly ram: GuestRam;
+  readonly #definition: MachineDefinition;
+  readonly #host: Host;
+  readonly #time: GuestTime;
+  readonly #work: WorkQueue;
+  readonly #serialInput: SerialInput;
+  readonly #startedAt: number;
+  #intr = false;
+  #end: MachineEnd | undefined;
+  #resetCause: string | undefined;
+  #wake: () => void = () => {};
+  /** Guest time that icount skipped while the processor was halted. */
+  #skipped = 0;
+  /** Instructions a nanosecond of host time takes, as measured. */
+  #rate = 0.05;
+
+  static create(definition: MachineDefinition, host: Host): Machine {
+    return new Machine(definition, host);
+  }
+
+  private constructor(definition: MachineDefinition, host: Host) {
+    this.#definition = definition;
+    this.#host = host;
+    this.#startedAt = host.monotonic();
+    const icount = definition.clock === "icount";
+    this.ram = new GuestRam(definition.memory);
+    this.#time = new GuestTime(
+      icount
+        ? () => this.instructions * ICOUNT_NS + this.#skipped
+        : () => this.#host.monotonic() - this.#startedAt,
+      () => this.processor.requestReturn(),
+    );
+    this.#work = new WorkQueue({ inOrder: icount, onSettled: () => this.#wake() });
+    this.processor = new Processor({
+      memory: this.ram.memory,
+      memoryPages: this.ram.memoryPages,
+      bus: this.#bus(),
+      model: definition.cpu,
+    });
+    this.ram.onCodeWritten = (first, last) => this.processor.physicalWritten(first, last);
+    this.board = new Board(
+      {
+        unixSeconds: icount ? 1_700_000_000 : host.unixTime(),
+        physicalAddressBits: PHYSICAL_BITS,
+        disks: definition.disks,
+        debugExit: definition.debugExit,
+        serial: definition.serial,
+        serial2: definition.serial2 ?? NOWHERE,
+        ...(definition.virtioConsole ? { virtioConsole: definition.virtioConsole } : {}),
+      },
+      {
+        ram: this.ram,
+        time: this.#time,
+        random: { fill: (target) => host.random(target) },
+        work: this.#work,
+        tsc: () => this.#tsc() + this.#tscOffset(),
+        tscOffset: () => this.#tscOffset(),
+        intr: { set: (level) => this.#setIntr(level) },
+        nmi: () => this.processor.nmi(),
+        powerOff: () => this.#finish({ kind: "power-off" }),
+        reset: (cause) => this.#requestReset(cause),
+        debugExit: (status) => this.#finish({ kind: "debug-exit", status }),
+        serialRoom: () => this.#serialInput.pump(),
+        release: () => {},
+      },
+    );
+    this.#serialInput = new SerialInput(this.board.serial[0]);
+    this.#boot();
+  }
+
+  #tsc(): bigint {
+    return BigInt(Math.floor(this.#time.now()));
+  }
+  #tscOffset(): bigint {
+    return BigInt.asIntN(64, this.processor.registers.get64("tscOffset"));
+  }
+
+  #setIntr(level: boolean): void {
+    this.#intr = level;
+    if (level) this.processor.requestEvents();
+  }
+
+  #bus(): ProcessorBus {
+    const ram = this.ram;
+    return {
+      readPort: (port, bytes) => this.board.ports.read(port, bytes as AccessSize),
+      writePort: (port, bytes, value) => this.board.ports.write(port, bytes as AccessSize, value),
+      readMemory: (address, bytes, wide) => {
+        const rom = ram.view(guestPhysical(address), bytes, "read");
+        if (rom) return readBytes(rom, bytes, wide);
+        if (bytes === 8) {
+          this.board.memory.read64(address, wide);
+          return wide[0] as number;
+        }
+        return this.board.memory.read(address, bytes as AccessSize);
+      },
+      writeMemory: (address, bytes, low, high) => {
+        if (bytes === 8) this.board.memory.write64(address, low, high);
+        else this.board.memory.write(address, bytes as AccessSize, low);
+      },
+      interruptPending: () => this.#intr,
+      acknowledgeInterrupt: () => this.board.localApic.acknowledge(),
+      readMsr: (msr, value) => this.board.kvmClock.readMsr(msr, value) || this.board.localApic.readMsr(msr, value),
+      writeMsr: (msr, low, high) =>
+        this.board.kvmClock.writeMsr(msr, low, high) || this.board.localApic.writeMsr(msr, low, high),
+      readCr8: () => this.board.localApic.readCr8(),
+      writeCr8: (value) => this.board.localApic.writeCr8(value),
+      tsc: () => this.#tsc(),
+      random: (target) => this.#host.random(target),
+    };
+  }
+
+  /** Does what a BIOS would have done, and starts the kernel. */
+  #boot(): void {
+    const { kernel, memory } = this.#definition;
+    const map = memoryMap(memory);
+    const board = i440fxBoard(1);
+    const system = {
+      ramSize: memory,
+      sockets: 1,
+      coresPerSocket: 1,
+      processorId: this.processor.system.processorId,
+      uuid: "00000000-0000-4000-8000-000000000001",
+      version: "0.1",
+    };
+    const { rsdp } = installTables(this.ram, map, { board, system });
+    const setup = boardSetup(board);
+    for (const { port, size, value } of setup.ports) this.board.ports.write(port, size, value);
+    for (const { address, value } of setup.memory) this.board.memory.write(address, 4, value);
+    for (const { msr, value } of setup.msrs) this.processor.system.writeMsr(msr, value);
+    const loaded = loadKernel(
+      { memory: this.ram, map, rsdp },
+      {
+        kernel: kernel.image,
+        commandLine: kernel.commandLine,
+        random: { fill: (target) => this.#host.random(target) },
+        ...(kernel.initrd ? { initrd: kernel.initrd } : {}),
+        ...(kernel.entry ? { entry: kernel.entry } : {}),
+      },
+    );
+    applyBootState(this.processor, loaded.state);
+  }
+
+  #requestReset(cause: string): void {
+    if (this.#definition.noReboot) {
+      this.#finish({ kind: "reset", cause });
+      return;
+    }
+    this.#resetCause = cause;
+    this.processor.requestReturn();
+  }
+
+  #reset(): void {
+    this.#resetCause = undefined;
+    this.#work.clear();
+    this.board.reset();
+    this.processor.reset();
+    this.#boot();
+  }
+
+  #finish(end: MachineEnd): void {
+    this.#end ??= end;
+    this.processor.requestReturn();
+    this.#wake();
+  }
+
+  /** Instructions executed since power-on. */
+  get instructions(): number {
+    return this.processor.instructions;
+  }
+
+  /** Ends the run as if the plug was pulled. */
+  stop(): void {
+    this.#finish({ kind: "stopped" });
+  }
+
+  /** Queues bytes as COM1's input. */
+  sendSerial(bytes: Uint8Array): void {
+    this.#serialInput.send(bytes);
+    this.#wake();
+  }
+
+  powerButton(): void {
+    this.board.power.pressPowerButton();
+    this.#wake();
+  }
+
+  /** Runs until the machine ends. */
+  async run(): Promise<MachineEnd> {
+    const icount = this.#definition.clock === "icount";
+    let yieldedAt = this.#host.monotonic();
+    while (this.#end === undefined) {
+      if (this.#resetCause !== undefined) this.#reset();
+      this.#work.drain();
+      this.#time.fireDue();
+      this.#serialInput.pump();
+      const before = this.#host.monotonic();
+      const count = this.instructions;
+      const result = this.processor.run(this.#budget(icount));
+      if (this.#end !== undefined) break;
+      if (result.kind === "shutdown") {
+        const report = crashReport(this.processor, result.fault);
+        if (this.#definition.noReboot) return { kind: "crash", report };
+        return { kind: "crash", report };
+      }
+      const now = this.#host.monotonic();
+      const ran = this.instructions - count;
+      if (ran > 10_000) this.#rate = 0.7 * this.#rate + 0.3 * (ran / Math.max(now - before, 1));
+      if (icount && this.#work.pending > 0) await this.#untilSettled();
+      if (result.kind === "halted" && this.#resetCause === undefined) {
+        await this.#idle(icount);
+        yieldedAt = this.#host.monotonic();
+      } else if (now - yieldedAt > YIELD_EVERY || (!icount && this.#work.pending > 0)) {
+        await this.#host.yield();
+        yieldedAt = this.#host.monotonic();
+      }
+    }
+    return this.#end;
+  }
+
+  /** Instructions until something is due. */
+  #budget(icount: boolean): number {
+    const deadline = this.#time.nextDeadline;
+    const most = !icount && this.#work.pending > 0 ? SLICE_WHILE_WORKING : SLICE;
+    if (deadline === undefined) return most;
+    const ns = Math.max(deadline - this.#time.now(), 0);
+    const instructions = icount ? Math.ceil(ns / ICOUNT_NS) : ns * this.#rate;
+    return Math.min(Math.max(Math.ceil(instructions), 500), most);
+  }
+
+  /** Deterministic runs let the host finish before the guest goes on. */
+  async #untilSettled(): Promise<void> {
+    while (!this.#work.settled && this.#end === undefined) await this.#sleep(50e6);
+    this.#work.drain();
+  }
+
+  async #idle(icount: boolean): Promise<void> {
+    const deadline = this.#time.nextDeadline;
+    if (icount) {
+      if (this.#intr) return;
+      if (deadline !== undefined) this.#skipped += Math.max(deadline - this.#time.now(), 0);
+      else await this.#sleep(20e6);
+      return;
+    }
+    if (this.#intr) return;
+    const wait = deadline === undefined ? 50e6 : deadline - this.#time.now();
+    if (wait > 0) await this.#sleep(wait);
+  }
+
+  async #sleep(ns: number): Promise<void> {
+    const { done, wake } = this.#host.sleep(ns);
+    this.#wake = wake;
+    await done;
+    this.#wake = () => {};
+  }
+}
+
+function readBytes(bytes: Uint8Array, count: number, wide: Uint32Array): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, count);
+  switch (count) {
+    case 1:
+      return view.getUint8(0);
+    case 2:
+      return view.getUint16(0, true);
+    case 4:
+      return view.getUint32(0, true);
+    default:
+      wide[0] = view.getUint32(0, true);
+      wide[1] = view.getUint32(4, true);
+      return wide[0] as number;
+  }
+}

@@ -1,0 +1,31 @@
+/** The host's services in Node. */
+import { randomFillSync } from "node:crypto";
+import { performance } from "node:perf_hooks";
+import type { Host } from "../definition.ts";
+
+/** Below this a timer of the event loop is too coarse: the wait is spent in turns of the loop. */
+const SHORTEST_TIMER = 1_200_000;
+
+export function nodeHost(): Host {
+  return {
+    monotonic: () => performance.now() * 1e6,
+    unixTime: () => Math.floor(Date.now() / 1000),
+    random: (target) => void randomFillSync(target),
+    yield: () => new Promise((resolve) => setImmediate(resolve)),
+    sleep(ns) {
+      let wake = () => {};
+      const done = new Promise<void>((resolve) => {
+        if (ns < SHORTEST_TIMER) {
+          setImmediate(resolve);
+          return;
+        }
+        const timer = setTimeout(resolve, Math.min(ns / 1e6 - 1, 60_000));
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      return { done, wake: () => wake() };
+    },
+  };
+}

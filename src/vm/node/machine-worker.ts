@@ -1,0 +1,61 @@
+/** The worker thread of one machine. */
+import { readFile } from "node:fs/promises";
+import { parentPort, workerData } from "node:worker_threads";
+import { Machine } from "../machine.ts";
+import { openDisks } from "./disks.ts";
+import { nodeHost } from "./host.ts";
+import { SerialBatch } from "./serial-batch.ts";
+import { stateHash } from "./state-hash.ts";
+import type { FromWorker, ToWorker, WorkerDefinition } from "./virtual-machine.ts";
+
+const port = parentPort;
+if (!port) throw new Error("machine-worker.ts runs in a worker thread");
+const post = (message: FromWorker) => port.postMessage(message);
+
+const load = async (file: string | Uint8Array) => (typeof file === "string" ? new Uint8Array(await readFile(file)) : file);
+
+async function main(definition: WorkerDefinition): Promise<void> {
+  const serial = new SerialBatch((bytes) => post({ kind: "serial", bytes }));
+  const disks = await openDisks(definition.disks);
+  const image = await load(definition.kernel);
+  const initrd = definition.initrd === undefined ? undefined : await load(definition.initrd);
+  const machine = Machine.create(
+    {
+      memory: definition.memory,
+      cpu: definition.cpu,
+      clock: definition.clock,
+      kernel: { image, commandLine: definition.append, ...(initrd ? { initrd } : {}) },
+      disks: disks.devices,
+      serial,
+      debugExit: definition.debugExit,
+      noReboot: definition.noReboot,
+    },
+    nodeHost(),
+  );
+  const started = new Promise<void>((resolve) => {
+    port?.on("message", (message: ToWorker) => {
+      if (message.kind === "start") resolve();
+      else if (message.kind === "serial") machine.sendSerial(message.bytes);
+      else if (message.kind === "power-button") machine.powerButton();
+      else {
+        machine.stop();
+        resolve();
+      }
+    });
+  });
+  post({ kind: "ready" });
+  await started;
+  try {
+    const end = await machine.run();
+    serial.flush();
+    post({ kind: "ended", end, instructions: machine.instructions, hash: stateHash(machine) });
+  } finally {
+    await disks.close();
+    port?.close();
+  }
+}
+
+main(workerData as WorkerDefinition).catch((error: Error) => {
+  post({ kind: "failed", name: error.name, message: error.message });
+  port.close();
+});

@@ -1,0 +1,178 @@
+/**
+ * The library's virtual machine: a worker thread of the caller's process that runs one machine.
+ *
+ *     const vm = await VirtualMachine.create({ memory: "256M", kernel: "vmlinuz", initrd: "initrd.img", append: "console=ttyS0" });
+ *     const ended = vm.start();
+ *     await vm.serial.expect("# ");
+ *     vm.serial.write("poweroff -f\n");
+ *     console.log(await ended);              // { kind: "power-off" }
+ */
+import { Worker } from "node:worker_threads";
+import { CPU_MODELS, type CpuModel, type MachineEnd } from "../definition.ts";
+import { SerialStream } from "../serial-stream.ts";
+import { parseSize } from "../size.ts";
+
+export interface VirtualMachineOptions {
+  /** RAM: "512M", "3G", or bytes. 2 MiB to 3 GiB; "512M" unless given. */
+  memory?: string | number;
+  /** A kernel file (bzImage, PVH or Multiboot ELF) by path, or its bytes. */
+  kernel: string | Uint8Array;
+  initrd?: string | Uint8Array;
+  /** The kernel command line. */
+  append?: string;
+  /** Raw disk images, on virtio-blk in this order. `snapshot` keeps writes in memory and drops them at the end. */
+  disks?: readonly { file: string; readOnly?: boolean; snapshot?: boolean; serial?: string }[];
+  /** "max" unless given. */
+  cpu?: CpuModel;
+  /** "real" unless given; "icount" makes runs repeatable. */
+  clock?: "real" | "icount";
+  /** The isa-debug-exit port at 0xF4. */
+  debugExit?: boolean;
+  /** End where the guest asks for a reset, instead of starting again. */
+  noReboot?: boolean;
+}
+
+/** A definition that cannot be a machine; `message` is one line that says what to change. */
+export class DefinitionError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "DefinitionError";
+  }
+}
+
+/** What the worker is sent: the options with defaults filled in. */
+export interface WorkerDefinition {
+  readonly memory: number;
+  readonly kernel: string | Uint8Array;
+  readonly initrd?: string | Uint8Array;
+  readonly append: string;
+  readonly disks: readonly { file: string; readOnly: boolean; snapshot: boolean; serial?: string }[];
+  readonly cpu: CpuModel;
+  readonly clock: "real" | "icount";
+  readonly debugExit: boolean;
+  readonly noReboot: boolean;
+}
+
+export type ToWorker = { kind: "start" } | { kind: "serial"; bytes: Uint8Array } | { kind: "stop" } | { kind: "power-button" };
+export type FromWorker =
+  | { kind: "ready" }
+  | { kind: "serial"; bytes: Uint8Array }
+  | { kind: "ended"; end: MachineEnd; instructions: number; hash: string }
+  | { kind: "failed"; name: string; message: string };
+
+const MIB = 1024 * 1024;
+
+function check(options: VirtualMachineOptions): WorkerDefinition {
+  const { memory = "512M", cpu = "max", clock = "real" } = options;
+  const bytes = typeof memory === "number" ? memory : parseSize(memory);
+  if (bytes === undefined) throw new DefinitionError(`memory: "${memory}" is no size; write it as "512M" or "2G"`);
+  if (bytes % MIB !== 0 || bytes < 2 * MIB || bytes > 3072 * MIB) {
+    throw new DefinitionError(`memory: ${memory} must be whole MiB from 2M to 3G`);
+  }
+  if (!CPU_MODELS.includes(cpu)) throw new DefinitionError(`cpu: "${cpu}" is none of ${CPU_MODELS.join(", ")}`);
+  if (options.kernel === undefined) throw new DefinitionError("kernel: a machine needs a kernel to start");
+  return {
+    memory: bytes,
+    kernel: options.kernel,
+    ...(options.initrd === undefined ? {} : { initrd: options.initrd }),
+    append: options.append ?? "console=ttyS0",
+    disks: (options.disks ?? []).map(({ readOnly = false, snapshot = false, ...disk }) => ({ ...disk, readOnly, snapshot })),
+    cpu,
+    clock,
+    debugExit: options.debugExit ?? false,
+    noReboot: options.noReboot ?? false,
+  };
+}
+
+export class VirtualMachine {
+  /** COM1. */
+  readonly serial: SerialStream;
+  readonly #worker: Worker;
+  readonly #ended: Promise<MachineEnd>;
+  #instructions = 0;
+  #hash = "";
+
+  /**
+   * Checks the options, opens the files and builds the machine; it does not run yet.
+   * @throws DefinitionError, BootError or BlockError with one line that says what to change.
+   */
+  static create(options: VirtualMachineOptions): Promise<VirtualMachine> {
+    const definition = check(options);
+    return new Promise((resolve, reject) => {
+      const worker = new Worker(new URL("./machine-worker.ts", import.meta.url), { workerData: definition });
+      const failed = (error: Error) => {
+        void worker.terminate();
+        reject(error);
+      };
+      worker.once("error", failed);
+      worker.once("message", (message: FromWorker) => {
+        worker.off("error", failed);
+        if (message.kind === "ready") resolve(new VirtualMachine(worker));
+        else if (message.kind === "failed") failed(Object.assign(new Error(message.message), { name: message.name }));
+      });
+    });
+  }
+
+  private constructor(worker: Worker) {
+    this.#worker = worker;
+    this.serial = new SerialStream(
+      (bytes) => this.#post({ kind: "serial", bytes }),
+      (ms, fire) => {
+        const timer = setTimeout(fire, ms);
+        return () => clearTimeout(timer);
+      },
+    );
+    this.#ended = new Promise((resolve, reject) => {
+      worker.on("message", (message: FromWorker) => {
+        if (message.kind === "serial") this.serial.receive(message.bytes);
+        else if (message.kind === "ended") {
+          this.#instructions = message.instructions;
+          this.#hash = message.hash;
+          resolve(message.end);
+        } else if (message.kind === "failed") reject(Object.assign(new Error(message.message), { name: message.name }));
+      });
+      worker.on("error", reject);
+      worker.on("exit", () => resolve({ kind: "stopped" }));
+    });
+    this.#ended.then(
+      () => this.serial.end(),
+      () => this.serial.end(),
+    );
+  }
+
+  #post(message: ToWorker): void {
+    this.#worker.postMessage(message);
+  }
+
+  /** Starts the machine; resolves when it has ended, with the reason. */
+  start(): Promise<MachineEnd> {
+    this.#post({ kind: "start" });
+    return this.#ended;
+  }
+
+  /** Resolves when the machine has ended. */
+  get ended(): Promise<MachineEnd> {
+    return this.#ended;
+  }
+
+  /** Presses the power button: the guest's system may shut down. */
+  powerButton(): void {
+    this.#post({ kind: "power-button" });
+  }
+
+  /** Pulls the plug; disks are flushed and closed. */
+  stop(): Promise<MachineEnd> {
+    this.#post({ kind: "stop" });
+    return this.#ended;
+  }
+
+  /** Instructions that the guest executed, once it has ended. */
+  get instructions(): number {
+    return this.#instructions;
+  }
+
+  /** SHA-256 of registers and RAM at the end, in hex. */
+  get stateHash(): string {
+    return this.#hash;
+  }
+}

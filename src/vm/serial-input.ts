@@ -1,0 +1,36 @@
+/** Bytes on their way into a serial port, held until its receiver has room. */
+import type { Ns16550 } from "../device/ns16550/ns16550.ts";
+
+/** Beyond this the oldest unread bytes would only grow the host's memory; the newest are dropped. */
+const CAPACITY = 1024 * 1024;
+
+export class SerialInput {
+  readonly #port: Pick<Ns16550, "receive">;
+  #queue: Uint8Array[] = [];
+  #length = 0;
+
+  constructor(port: Pick<Ns16550, "receive">) {
+    this.#port = port;
+  }
+
+  send(bytes: Uint8Array): void {
+    if (this.#length + bytes.length > CAPACITY) return;
+    this.#queue.push(bytes.slice());
+    this.#length += bytes.length;
+  }
+
+  /** Hands over what the receiver takes. */
+  pump(): void {
+    for (;;) {
+      const first = this.#queue[0];
+      if (first === undefined) return;
+      const taken = this.#port.receive(first);
+      this.#length -= taken;
+      if (taken < first.length) {
+        this.#queue[0] = first.subarray(taken);
+        return;
+      }
+      this.#queue.shift();
+    }
+  }
+}
