@@ -2,6 +2,7 @@
 // the pinned runtime does.
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
+import { constants } from "node:os";
 import path from "node:path";
 import process from "node:process";
 
@@ -39,11 +40,17 @@ export function runtimePath() {
 /** Runs the given arguments on the needed Node, passing signals, standard streams and exit status through. */
 export async function runOnRuntime(args) {
   const { spawn } = await import("node:child_process");
-  const child = spawn(runtimePath(), args, { stdio: "inherit" });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  const tether = new URL("./tether.mjs", import.meta.url).href;
+  // The fourth is the channel whose end tether.mjs watches.
+  const child = spawn(runtimePath(), ["--import", tether, ...args], {
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+  });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]) process.on(signal, () => child.kill(signal));
   child.on("error", (error) => {
     process.stderr.write(`bunk: cannot start ${runtimePath()}: ${error.message}\n`);
     process.exit(69);
   });
-  child.on("exit", (code, signal) => process.exit(signal ? 128 : (code ?? 1)));
+  // A status as shells give it. This process leaves by exit, not by the same signal: Node then puts the terminal
+  // back as it was when this process started, whatever the other died of.
+  child.on("exit", (code, signal) => process.exit(signal ? 128 + constants.signals[signal] : (code ?? 1)));
 }

@@ -150,11 +150,16 @@ export class Processor implements SystemContext {
         this.#recallBudget();
       }
     } finally {
-      this.#recallBudget();
-      this.#executed += this.#granted - registers.get32("budget");
-      this.#granted = 0;
-      registers.set32("budget", 0);
+      this.#account();
     }
+  }
+
+  /** Adds up what ran of the budget that was granted. */
+  #account(): void {
+    this.#recallBudget();
+    this.#executed += this.#granted - this.registers.get32("budget");
+    this.#granted = 0;
+    this.registers.set32("budget", 0);
   }
 
   #grant(budget: number): void {
@@ -203,31 +208,53 @@ export class Processor implements SystemContext {
     return this.#afterRun();
   }
 
+  /**
+   * Runs the instruction at hand with all its repetitions, and looks at no event. Returns the exception that it
+   * raised, which is not delivered; a page fault's address is in `faultAddress`. For tests and debuggers.
+   */
+  step(): { vector: number; errorCode: number } | undefined {
+    const { registers } = this;
+    this.#grant(0);
+    let exit: number;
+    do {
+      if (this.#blocks.full) this.#blocks.clear();
+      if (!this.#single()) this.#settle();
+      this.#recallBudget();
+      exit = registers.get32("exit");
+    } while (exit === EXIT.restart);
+    this.#account();
+    if (exit !== EXIT.fault) return undefined;
+    return { vector: registers.get32("faultVector"), errorCode: registers.get32("faultCode") };
+  }
+
   /** Runs one instruction, then raises the single-step trap where the trap flag was set before it. */
   #step(trap: boolean): RunResult | undefined {
+    const { registers } = this;
+    if (!this.#single()) return this.#afterRun();
+    if (!trap) return undefined;
+    registers.set64("dr6", registers.get64("dr6") | 0x4000n);
+    return this.#deliver({ vector: 1, kind: "exception" });
+  }
+
+  /** Runs one instruction; whether it is done. `exit` says otherwise why not. */
+  #single(): boolean {
     const { registers } = this;
     registers.set32("shadow", 0);
     registers.set32("exit", EXIT.none);
     registers.set32("pc", 0);
     const linear = this.#linearIp();
     const physical = this.#runtime.translate(linear, ACCESS.execute);
-    if (physical < 0n) return this.#afterRun();
+    if (physical < 0n) return false;
     const record = this.#decodeStep(Number(physical), linear);
-    if (record === 0) return this.#afterRun();
+    if (record === 0) return false;
     // The budget ends with this instruction, so that the next block is not entered.
     const budget = registers.get32("budget");
     registers.set32("budget", 0);
     this.#runtime.enter(record);
     registers.set32("budget", registers.get32("budget") + budget - 1);
     const fetchOfNext = registers.get32("exit") === EXIT.fault && registers.get32("pc") === 0;
-    const done = registers.get32("exit") === EXIT.event || fetchOfNext;
     if (fetchOfNext) registers.set32("exit", EXIT.event);
-    if (done && trap) {
-      registers.set64("dr6", registers.get64("dr6") | 0x4000n);
-      return this.#deliver({ vector: 1, kind: "exception" });
-    }
-    if (done) return undefined;
-    return this.#afterRun();
+    return registers.get32("exit") === EXIT.event;
   }
 
   #decodeStep(physical: number, linear: bigint): number {
@@ -295,6 +322,7 @@ export class Processor implements SystemContext {
   /** Delivers an event; faults on the way make a double fault, then a shutdown. @spec SDM 3A 6.15, table 6-5 */
   #deliver(event: { vector: number; errorCode?: number; kind: "exception" | "external" }): RunResult | undefined {
     const { registers } = this;
+    registers.set32("exit", EXIT.none);
     const vectors: number[] = [];
     let current: { vector: number; errorCode?: number; kind: "exception" | "external" } = event;
     for (;;) {

@@ -214,10 +214,12 @@ export class OperandReader {
     let scale = 1;
     let displacement: Expression | undefined;
     let negative = false;
+    let relativeSize: OperandSize | undefined;
     do {
       const scaled = this.#scaledRegister();
-      if (scaled === "rip") {
+      if (scaled === "rip" || scaled === "eip") {
         relative = "distance";
+        relativeSize = scaled === "rip" ? 64 : 32;
       } else if (scaled) {
         if (negative) throw new AssemblyError("a register cannot be subtracted");
         if (scaled.scale === undefined && !base) base = scaled.register;
@@ -246,16 +248,16 @@ export class OperandReader {
       displacement,
       relative,
       segment,
-      addressSize: widths[0] as OperandSize | undefined,
+      addressSize: relativeSize ?? (widths[0] as OperandSize | undefined),
     };
   }
 
   /** A register, "register*scale" or "scale*register" at the present place, if there is one. */
-  #scaledRegister(): { register: NamedRegister; scale: number | undefined } | "rip" | undefined {
+  #scaledRegister(): { register: NamedRegister; scale: number | undefined } | "rip" | "eip" | undefined {
     const token = this.#peek();
-    if (token === "rip") {
+    if (token === "rip" || token === "eip") {
       this.#at++;
-      return "rip";
+      return token;
     }
     const register = namedRegister(token);
     if (register) {

@@ -113,7 +113,7 @@ export interface InstructionSpec {
   /** The last instruction of a block: jumps, and what changes how code is decoded or run. */
   readonly ends?: true;
   /** Checks CR0.EM/TS first: "x87" also pending exceptions, "mmx", "sse" also CR4.OSFXSR; "wait" is FWAIT. */
-  readonly unit?: "x87" | "x87-nowait" | "mmx" | "sse";
+  readonly unit?: "x87" | "x87-nowait" | "mmx" | "sse" | "wait";
   /** Flags left undefined, for tests: letters of "oszapc". */
   readonly undefined?: string;
   /** Why user-mode differential tests leave it out (it reads time, faults by design, ...). */

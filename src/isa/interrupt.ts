@@ -144,7 +144,10 @@ export const POPF = instruction("popf|popfd|popfq", {
       .i32(TF | NT | (wide ? AC | ID : 0))
       .or(o.i32(IF).when(cpl.leU(ioPrivilege(old)), 0))
       .or(o.i32(IOPL).when(cpl.eqz(), 0));
-    const cleared = o.i32(wide ? VIF | VIP : 0).when(cpl.eqz(), 0).or(RF);
+    const cleared = o
+      .i32(wide ? VIF | VIP : 0)
+      .when(cpl.eqz(), 0)
+      .or(RF);
     const next = old.and(loaded.or(cleared).not()).or(flags.and(loaded));
     commit();
     o.setFlags({

@@ -30,7 +30,12 @@ export function spellings(form: Form): readonly Spelling[] {
     const at = (sizes as readonly number[]).indexOf(width);
     return [{ name: names[Math.max(at, 0)] as string, ...open }];
   }
-  const sized = names.map((name, i) => ({ name, operandSize: sizes[i], addressSize: undefined }));
+  // Operands of 32 or 64 bits are of 32 where code has 16-bit operands, too.
+  const wide = form.operands.some(({ width }) => width === "y");
+  const sized = names.map((name, i) => {
+    const size = sizes[i];
+    return { name, operandSize: wide && size !== 64 ? undefined : size, addressSize: undefined };
+  });
   // "pusha|pushad": the short name takes the size that code has, and a "w" tells 16 bits; "cbw|cwde" names sizes only.
   const [short = ""] = names;
   if (names[1] !== `${short}d`) return sized;
@@ -41,5 +46,5 @@ export function spellings(form: Form): readonly Spelling[] {
 export function mnemonic(form: Form, operandSize: OperandSize, addressSize: OperandSize): string {
   const all = spellings(form);
   const exact = all.find((spelling) => spelling.operandSize === operandSize || spelling.addressSize === addressSize);
-  return (exact ?? (all[0] as Spelling)).name;
+  return (exact ?? all.find((spelling) => spelling.operandSize === undefined) ?? (all[0] as Spelling)).name;
 }

@@ -144,10 +144,11 @@ function rotateThroughCarry(name: string, index: number, toLeft: boolean): Instr
     undefined: "o",
     meaning(o, dst, src) {
       const { width } = dst;
-      const count = stepsThroughCarry(maskedCount(o, src, width), width);
+      const count = maskedCount(o, src, width);
+      const steps = stepsThroughCarry(count, width);
       const carryIn = o.flag("c");
       o.update(dst, (a) => {
-        const n = like(a, count);
+        const n = like(a, steps);
         const cf = like(a, carryIn);
         // The part that comes round is shifted in two steps: by one, and by up to the width less one.
         const back = n.neg().add(width);
@@ -157,13 +158,13 @@ function rotateThroughCarry(name: string, index: number, toLeft: boolean): Instr
               .or(cf.shl(n.sub(1)))
               .or(a.shrU(1).shrU(back))
           : a.shrU(n).or(cf.shl(back)).or(a.shl(1).shl(back));
-        const result = rotated.when(count, a);
-        const carry = (toLeft ? a.shrU(back) : a.shrU(n.sub(1))).wrap().and(1);
-        const shifted = { result, carry };
+        const out = (toLeft ? a.shrU(back) : a.shrU(n.sub(1))).wrap().and(1);
+        // Whole turns change nothing, but OF is set anew.
+        const shifted = { result: rotated.when(steps, a), carry: out.when(steps, carryIn) };
         unlessZero(o, count, () => {
-          o.setFlags({ c: carry, o: (toLeft ? overflowLeft : overflowRight)(shifted, width) });
+          o.setFlags({ c: shifted.carry, o: (toLeft ? overflowLeft : overflowRight)(shifted, width) });
         });
-        return result;
+        return shifted.result;
       });
     },
   });

@@ -62,10 +62,13 @@ export function notDenormal(format: FloatFormat, bits: Value): Value {
     .geU(constant(format, format.smallest - 1n));
 }
 
-/** Neither zero nor denormal, infinite or NaN. */
+/**
+ * A rounded result that is neither zero nor denormal, infinite or NaN. The smallest normal number does not pass:
+ * what was rounded up to it may have been an underflow.
+ */
 export function normal(format: FloatFormat, bits: Value): Value {
-  const range = format.infinity - format.smallest;
-  return bits.shl(1).sub(constant(format, format.smallest)).ltU(constant(format, range));
+  const first = format.smallest + 1n;
+  return bits.shl(1).sub(constant(format, first)).ltU(constant(format, format.infinity - first));
 }
 
 /** Zero or normal. */
@@ -90,9 +93,9 @@ export function lanesNotDenormal(o: Semantics, format: FloatFormat, value: Value
   return lanesFrom(o, format, value, 1n, format.smallest);
 }
 
-/** Counted from infinity on, normal numbers come last. */
+/** As `normal`: counted from infinity on, normal numbers come last. */
 export function lanesNormal(o: Semantics, format: FloatFormat, value: Value): Value {
-  return lanesFrom(o, format, value, format.infinity, format.smallest);
+  return lanesFrom(o, format, value, format.infinity, format.smallest + 1n);
 }
 
 export function lanesZeroOrNormal(o: Semantics, format: FloatFormat, value: Value): Value {

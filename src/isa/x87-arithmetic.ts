@@ -1,9 +1,10 @@
 /** x87 arithmetic. @spec SDM 1, 8.3.5 */
 import { type Instruction, instruction } from "./instruction.ts";
 import type { Operand, Semantics } from "./semantics.ts";
+import type { Value } from "./value.ts";
 import {
   FPU_ADD, FPU_DIVIDE, FPU_EXTRACT, FPU_MULTIPLY, FPU_REMAINDER, FPU_ROUND_INTEGER, FPU_SCALE, FPU_SQUARE_ROOT,
-  FPU_SUBTRACT, fpuOf, OPTIONS,
+  FPU_SUBTRACT, fpuOf, OPTIONS, topOf,
 } from "./x87-functions.ts";
 import { floatOperand, integerOperand, noteInstruction } from "./x87-operand.ts";
 
@@ -29,31 +30,36 @@ const OPERATIONS: readonly Operation[] = [
 
 /** FADD, FADDP, FIADD and their like. */
 function threeInstructions({ name, function: compute, digit, otherDigit, reversed }: Operation): Instruction[] {
-  const execute = (o: Semantics, dst: Operand, source: Operand, second: ReturnType<Semantics["slot"]>, options: number) => {
-    const target = o.slot(dst);
+  const execute = (o: Semantics, target: Value, second: Value, options: number) => {
     const [a, b] = reversed ? [second, target] : [target, second];
     o.call(compute, fpuOf(o), target, a, b, options);
-    noteInstruction(o, source);
   };
   const common = { spec: `SDM 2, F${name.toUpperCase()}`, feature: "fpu", unit: "x87" } as const;
   return [
     instruction(`f${name}`, {
       ...common,
-      forms: [`D8 /${digit} ST0,Md`, `DC /${digit} ST0,Mq`, `D8 /${digit} ST0,STi`, `DC /${otherDigit} STi,ST0`],
+      forms: [`D8 /${digit} Md`, `DC /${digit} Mq`, `D8 /${digit} ST0,STi`, `DC /${otherDigit} STi,ST0`],
       meaning(o, dst, src) {
-        if (src.isMemory) execute(o, dst, src, floatOperand(o, src), OPTIONS.memory);
-        else execute(o, dst, src, o.slot(src), 0);
+        if (dst.isMemory) execute(o, topOf(o), floatOperand(o, dst), OPTIONS.memory);
+        else execute(o, o.slot(dst), o.slot(src as Operand), 0);
+        noteInstruction(o, dst);
       },
     }),
     instruction(`f${name}p`, {
       ...common,
       forms: [`DE /${otherDigit} STi,ST0`],
-      meaning: (o, dst, src) => execute(o, dst, src, o.slot(src), OPTIONS.pop),
+      meaning(o, dst, src) {
+        execute(o, o.slot(dst), o.slot(src as Operand), OPTIONS.pop);
+        noteInstruction(o);
+      },
     }),
     instruction(`fi${name}`, {
       ...common,
-      forms: [`DE /${digit} ST0,Mw`, `DA /${digit} ST0,Md`],
-      meaning: (o, dst, src) => execute(o, dst, src, integerOperand(o, src), OPTIONS.memory),
+      forms: [`DE /${digit} Mw`, `DA /${digit} Md`],
+      meaning(o, src) {
+        execute(o, topOf(o), integerOperand(o, src), OPTIONS.memory);
+        noteInstruction(o, src);
+      },
     }),
   ];
 }

@@ -26,6 +26,8 @@ export const OPTIONS = {
 /** Address of the registers, which every function takes. */
 export const fpuOf = (o: Semantics): Value => o.slot("fpu");
 
+/** Address of ST(0). */
+export const topOf = (o: Semantics): Value => fpuOf(o).add(o.state("fpuTop").shl(4));
 /** (fpu, index) → address of the register ST(index). */
 export const FPU_REGISTER = fpu("fpuRegister", ["i32"], "i32");
 
@@ -60,6 +62,8 @@ export const FPU_STORED = fpu("fpuStored", ["i32"]);
 // Moves between registers.
 /** (fpu, target, options): FST ST(i). */
 export const FPU_STORE = fpu("fpuStore", ["i32", "i32"]);
+/** (fpu, target): FSTP ST(i) that ignores an empty ST(0). */
+export const FPU_STORE_IF_FILLED = fpu("fpuStoreIfFilled", ["i32"]);
 /** (fpu, register): FXCH. */
 export const FPU_EXCHANGE = fpu("fpuExchange", ["i32"]);
 /** (fpu, register, condition): FCMOVcc. */
@@ -68,6 +72,14 @@ export const FPU_MOVE_IF = fpu("fpuMoveIf", ["i32", "i32"]);
 export const FPU_CHANGE_SIGN = fpu("fpuChangeSign", ["i32", "i32"]);
 /** (fpu, register, pop): FFREE. */
 export const FPU_FREE = fpu("fpuFree", ["i32", "i32"]);
+/** (fpu, distance): moves the top of the stack. */
+export const FPU_ROTATE = fpu("fpuRotate", ["i32"]);
+
+// Control: (fpu, word). Both find out which exceptions are pending now.
+export const FPU_SET_CONTROL = fpu("fpuSetControl", ["i32"]);
+export const FPU_SET_STATUS = fpu("fpuSetStatus", ["i32"]);
+/** → the tag word with two bits for each register. */
+export const FPU_TAG_WORD = fpu("fpuTagWord", [], "i32");
 
 // Arithmetic: (fpu, target, first, second, options).
 const operation = (name: string) => fpu(name, ["i32", "i32", "i32", "i32"]);
@@ -78,7 +90,7 @@ export const FPU_DIVIDE = operation("fpuDivide");
 
 // Comparisons: (fpu, first, second, options).
 export const FPU_COMPARE = fpu("fpuCompare", ["i32", "i32", "i32"]);
-/** → CF in bit 0, PF in bit 2, ZF in bit 6; -1 where an unmasked exception keeps the flags as they are. */
+/** → CF in bit 0, PF in bit 2, ZF in bit 6. */
 export const FPU_COMPARE_FLAGS = fpu("fpuCompareFlags", ["i32", "i32", "i32"], "i32");
 export const FPU_EXAMINE = fpu("fpuExamine", []);
 

@@ -215,6 +215,11 @@ export class Machine {
     this.#wake();
   }
 
+  /** Bytes of COM1's input that the guest has not read yet; beyond 1 MiB more of them are dropped. */
+  get serialBacklog(): number {
+    return this.#serialInput.length;
+  }
+
   powerButton(): void {
     this.board.power.pressPowerButton();
     this.#wake();

@@ -13,6 +13,11 @@ export class SerialInput {
     this.#port = port;
   }
 
+  /** Bytes that the receiver has not taken yet. */
+  get length(): number {
+    return this.#length;
+  }
+
   send(bytes: Uint8Array): void {
     if (this.#length + bytes.length > CAPACITY) return;
     this.#queue.push(bytes.slice());

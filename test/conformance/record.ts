@@ -17,9 +17,23 @@ export const PLACE = {
   alias: 0x1234_5678_8000n,
 } as const;
 
-/** Bases of FS and GS while a test runs. */
+/** Size of code of a test: 64-bit mode, or 32-bit compatibility mode. */
+export type Bits = 32 | 64;
+
+/**
+ * Bases of FS and GS in 64-bit mode; they are 0 in 32-bit code. From the second, 32-bit addresses reach the alias.
+ */
 export const FS_BASE = 0x12_3450n;
-export const GS_BASE = -0x20_0001_0000n;
+export const GS_BASE = PLACE.alias - 0x1000_0000n;
+
+/** Linux's selectors of a program. */
+export const SELECTORS = { code32: 0x23, data: 0x2b, code64: 0x33 } as const;
+
+/** Selectors of ES, CS, SS, DS, FS and GS before a test. */
+export const SELECTORS_BEFORE: Readonly<Record<Bits, readonly number[]>> = {
+  32: [SELECTORS.data, SELECTORS.code32, SELECTORS.data, SELECTORS.data, SELECTORS.data, SELECTORS.data],
+  64: [0, SELECTORS.code64, SELECTORS.data, 0, 0, 0],
+};
 
 /** Offsets of what the states before and after have alike. */
 export const FIELD = {
@@ -37,7 +51,7 @@ export const FIELD = {
   bytes: 160,
   /** Before: how many bytes it has. */
   length: 176,
-  /** Selectors of ES, CS, SS, DS, FS and GS, 16 bits each. */
+  /** Selectors of ES, CS, SS, DS, FS and GS, 16 bits each: those of SELECTORS_BEFORE first. */
   selectors: 184,
   /** FXSAVE64 image. @spec SDM 1, table 10-2 */
   fx: 256,
@@ -65,4 +79,9 @@ export interface Batch {
   readonly count: number;
   readonly input: Uint8Array;
   readonly output: Uint8Array;
+}
+
+/** Contents of the read-only page. */
+export function fillReadOnly(bytes: Uint8Array): void {
+  for (let i = 0; i < bytes.length; i++) bytes[i] = (i * 37 + (i >> 5)) & 0xff;
 }

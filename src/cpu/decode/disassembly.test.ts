@@ -83,37 +83,44 @@ function plain(text: string): string {
 /** What objdump writes in another manner, or does not know: our text, and why. */
 const OTHERWISE: readonly (readonly [RegExp, string])[] = [
   [/^nop/, "names for 0F 19 to 0F 1E from extensions that are not there; 66 90 as xchg"],
-  [/^xlatb/, "with its memory operand"],
-  [/^salc/, "unknown to it"],
-  [/^(leave|push|pop|iret|pushf|popf)/, "with a suffix for the other operand size"],
-  [/^(pusha|popa)d/, "without the suffix"],
-  [/^(lddqu|mov ..,...$)/, "another size of the operand"],
-  [/^(pblendvb|blendvp[sd])/, "with XMM0 as an operand"],
+  [/^prefetch/, "names from extensions that are not there"],
+  [/^(salc|[lms]fence|wbinvd)/, "unknown to it, with the aliases or prefixes that are tried"],
+  [/^(fneni|fndisi|fnsetpm)/, "with a remark"],
+  [/^fwait/, "apart from prefixes"],
+  [/^(leave|push|pop|iret|retf|sysret|sysexit)/, "with other suffixes for the operand size"],
+  [/^(xlatb|([a-z]+ )?(movs|cmps|stos|lods|scas|ins|outs)[bwdq]$)/, "with operands"],
+  [/^(pblendvb|blendvp[sd]|sha256rnds2)/, "with XMM0 as an operand"],
+  [/^(cmp[ps][sd]|pclmulqdq) /, "with the immediate as a part of the name"],
+  [/^(lddqu|mov .s,|bound|invlpg|invpcid|l[fgs]s r|(jmp|call) far)/, "with another size of the operand"],
   [/^movsxd .?.?.w?,/, "always with a doubleword source"],
-  [/^([a-z]+ )?(movs|cmps|stos|lods|scas|ins|outs)[bwdq]$/, "with operands"],
+  [/^(in|out) .*rax/, "with EAX: REX.W changes nothing"],
 ];
 
 for (const bits of [16, 32, 64] as const) {
   test(`random ${bits}-bit instances of every form disassemble to what objdump writes`, { skip }, () => {
     const all = instances(bits, bits);
     const theirs = objdump(bits, Buffer.concat(all.map(({ code }) => code)));
+    const different: string[] = [];
     let at = 0;
     for (const { code, decoded } of all) {
       const ours = plain(disassemble(decoded, BigInt(at)));
-      if (!OTHERWISE.some(([pattern]) => pattern.test(ours))) {
-        assert.equal(
-          ours,
-          plain(theirs.get(at) ?? "nothing"),
-          `${Buffer.from(code).toString("hex")} ${decoded.form.text}`,
-        );
+      // It knows no aliases of x87 instructions.
+      const alias = (decoded.form.opcode & 0xf8) === 0xd8 && theirs.get(at)?.startsWith("(bad)");
+      if (!alias && !OTHERWISE.some(([pattern]) => pattern.test(ours))) {
+        const text = plain(theirs.get(at) ?? "nothing");
+        if (ours !== text)
+          different.push(`${Buffer.from(code).toString("hex")} ${decoded.form.text}: ${ours} | ${text}`);
       }
       at += code.length;
     }
+    assert.deepEqual(different, []);
   });
 
   test(`the text of a ${bits}-bit instruction assembles to an instruction with the same text`, () => {
     for (const { code, decoded } of instances(bits, bits + 1)) {
       const text = disassemble(decoded, 0x1000n);
+      // The top of the x87 stack with itself has two encodings.
+      if (/st,st\(0\)|st\(0\),st/.test(text)) continue;
       // Not in the text: the size of an address without registers, and the operand size of these.
       if (/:\[/.test(text) || /^(push 0|leave|push ..$|pop ..$|enter|ret|call|jmp)/.test(text)) continue;
       const { bytes } = assemble(text, { bits, origin: 0x1000n });

@@ -1,10 +1,10 @@
 /** Addition, subtraction, multiplication and division. @spec SDM 1, 8.3.5 and 8.5.1 */
 import { declareFunction } from "../../isa/functions.ts";
-import { FPU_ADD, FPU_DIVIDE, FPU_MULTIPLY, FPU_SUBTRACT } from "../../isa/x87-functions.ts";
+import { FPU_ADD, FPU_DIVIDE, FPU_MULTIPLY, FPU_SUBTRACT, OPTIONS } from "../../isa/x87-functions.ts";
 import type { Value } from "../../wasm/value.ts";
 import {
   BIAS, DE, effectiveExponent, exponentOf, type F80, type FpuBodies, type FpuBody, type FpuCode, INTEGER_BIT, IE, isDenormal,
-  isInfinity, isNan, isNanOrUnsupported, isNormal, isUnsupported, MAX_EXPONENT, OPTION, QUIET_BIT, ROUND_DOWN, SIGN, signOf, ZE,
+  isInfinity, isNan, isNanOrUnsupported, isNormal, isUnsupported, MAX_EXPONENT, QUIET_BIT, ROUND_DOWN, SIGN, signOf, ZE,
 } from "./code.ts";
 import { ROUND } from "./round.ts";
 import { finish, underflowIf } from "./stack.ts";
@@ -61,10 +61,10 @@ const isFinite = (x: F80): Value => exponentOf(x).ne(MAX_EXPONENT).and(isUnsuppo
 function binary(operation: (c: FpuCode, a: F80, b: F80) => Value): FpuBody {
   return (c) => {
     const [target, first, second, options] = [c.param(0), c.param(1), c.param(2), c.param(3)];
-    const fromMemory = options.and(OPTION.memory);
-    const secondEmpty = c.isEmpty(second).and(fromMemory.eqz());
-    underflowIf(c, c.isEmpty(first).or(secondEmpty), target, options);
-    c.if(fromMemory.eqz(), () => c.setRaised(0));
+    const registers = options.and(OPTIONS.memory).eqz();
+    const empty = c.isEmpty(target).or(c.isEmpty(first).or(c.isEmpty(second)).and(registers));
+    underflowIf(c, empty, target, options);
+    c.if(registers, () => c.setRaised(0));
     finish(c, target, operation(c, c.read(first), c.read(second)), options);
   };
 }

@@ -56,17 +56,6 @@ export const PRECISION_64 = 0x300;
 export const ROUND_DOWN = 1;
 export const ROUND_UP = 2;
 
-/** What an instruction does besides its operation: bits of the `options` parameter. */
-export const OPTION = {
-  pop: 1,
-  /** The second operand comes from memory, through WAITING.operand; WAITING.raised is already valid. */
-  memory: 2,
-  /** A comparison that does not mind quiet NaNs. */
-  quiet: 4,
-  /** A comparison that pops both operands. */
-  popTwice: 8,
-} as const;
-
 export const INTEGER_BIT = 1n << 63n;
 export const QUIET_BIT = 1n << 62n;
 export const SIGN = 0x8000;

@@ -1,17 +1,14 @@
 /** Comparisons, FTST and FXAM. @spec SDM 1, 8.1.3.1, 8.3.6 and table 8-7; SDM 2, FXAM */
-import { FPU_COMPARE, FPU_COMPARE_FLAGS, FPU_EXAMINE } from "../../isa/x87-functions.ts";
+import { FPU_COMPARE, FPU_COMPARE_FLAGS, FPU_EXAMINE, OPTIONS } from "../../isa/x87-functions.ts";
 import { declareFunction } from "../../isa/functions.ts";
 import type { Value } from "../../wasm/value.ts";
 import {
   C0, C1, C2, C3, DE, effectiveExponent, EXCEPTIONS, exponentOf, type F80, type FpuBodies, type FpuCode, IE, isDenormal, isNan,
-  isNanOrUnsupported, isUnsupported, MAX_EXPONENT, OPTION, QUIET_BIT, SF, signOf,
+  isNanOrUnsupported, isUnsupported, MAX_EXPONENT, QUIET_BIT, SF, signOf,
 } from "./code.ts";
 import { report } from "./stack.ts";
 
-/**
- * (fpu, first, second, options) → C0, C2, C3 in their places, or -1 where an unmasked exception leaves them as they
- * are. Does all that a comparison does except writing them.
- */
+/** (fpu, first, second, options) → C0, C2, C3 in their places. Does all that a comparison does except writing them. */
 const RELATE = declareFunction("fpuRelate", { in: "wasm", params: ["i32", "i32", "i32", "i32"], result: "i32" });
 
 const UNORDERED = C0 | C2 | C3;
@@ -31,7 +28,7 @@ function relation(c: FpuCode, a: F80, b: F80): Value {
 
 function relate(c: FpuCode): void {
   const [first, second, options] = [c.param(0), c.param(1), c.param(2)];
-  const fromMemory = options.and(OPTION.memory);
+  const fromMemory = options.and(OPTIONS.memory);
   const raised = c.variable("i32", 0);
   c.if(fromMemory, () => raised.set(c.raised()));
   const codes = c.variable("i32", UNORDERED);
@@ -43,7 +40,7 @@ function relate(c: FpuCode): void {
     empty.or(unordered),
     () => {
       const signals = (x: F80) => isNan(x).and(x.m.and(QUIET_BIT).eqz()).or(isUnsupported(x));
-      const invalid = options.and(OPTION.quiet).eqz().or(signals(a)).or(signals(b));
+      const invalid = options.and(OPTIONS.quiet).eqz().or(signals(a)).or(signals(b));
       raised.set(c.i32(IE | SF).when(empty, c.bitsIf(invalid, IE)));
     },
     () => {
@@ -53,9 +50,9 @@ function relate(c: FpuCode): void {
   );
   const faults = raised.get().and(c.control().not()).and(EXCEPTIONS);
   report(c, raised.get(), faults);
-  c.if(faults, () => c.f.return(c.i32(-1)));
-  c.if(options.and(OPTION.pop | OPTION.popTwice), () => c.pop());
-  c.if(options.and(OPTION.popTwice), () => c.pop());
+  c.if(faults, () => c.f.return(codes.get()));
+  c.if(options.and(OPTIONS.pop | OPTIONS.popTwice), () => c.pop());
+  c.if(options.and(OPTIONS.popTwice), () => c.pop());
   c.f.return(codes.get());
 }
 
@@ -64,10 +61,10 @@ export const COMPARE: FpuBodies = {
 
   [FPU_COMPARE](c) {
     const codes = c.call(RELATE, c.param(0), c.param(1), c.param(2));
-    c.if(codes.geS(0), () => c.setStatus(c.status().and(~UNORDERED).or(codes)));
+    c.setStatus(c.status().and(~UNORDERED).or(codes));
   },
 
-  // C0, C2 and C3 are CF, PF and ZF, in the places that SAHF gives them; -1 stays.
+  // C0, C2 and C3 are CF, PF and ZF, in the places that SAHF gives them.
   [FPU_COMPARE_FLAGS](c) {
     const codes = c.call(RELATE, c.param(0), c.param(1), c.param(2));
     c.f.return(codes.shrS(8));

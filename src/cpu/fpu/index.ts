@@ -1,6 +1,7 @@
 /** The floating-point unit: bodies of all functions that src/isa/x87-functions.ts declares. */
 import type { WasmFunctions } from "../wasm-functions.ts";
 import { ARITHMETIC } from "./arithmetic.ts";
+import { CONTROL } from "./control.ts";
 import { FpuCode } from "./code.ts";
 import { COMPARE } from "./compare.ts";
 import { INTEGERS } from "./integers.ts";
@@ -11,7 +12,7 @@ import { SCALING } from "./scale.ts";
 import { SQUARE_ROOT } from "./square-root.ts";
 import { STACK } from "./stack.ts";
 
-const BODIES = [ROUNDING, STACK, ARITHMETIC, COMPARE, SCALARS, INTEGERS, REMAINDERS, SCALING, SQUARE_ROOT];
+const BODIES = [ROUNDING, STACK, CONTROL, ARITHMETIC, COMPARE, SCALARS, INTEGERS, REMAINDERS, SCALING, SQUARE_ROOT];
 
 /** Builders of the functions by their declared names. */
 export function fpuFunctions(): WasmFunctions {

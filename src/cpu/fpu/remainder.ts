@@ -4,7 +4,7 @@ import { declareFunction } from "../../isa/functions.ts";
 import type { Value } from "../../wasm/value.ts";
 import { normalise, PROPAGATE, raiseDenormal } from "./arithmetic.ts";
 import {
-  C0, C1, C2, C3, DE, exponentOf, type F80, type FpuBodies, type FpuCode, IE, isInfinity, isNanOrUnsupported, MAX_EXPONENT, SIGN, signOf,
+  C0, C1, C2, C3, DE, exponentOf, type F80, type FpuBodies, type FpuCode, IE, isInfinity, isNan, isNanOrUnsupported, MAX_EXPONENT, SIGN, signOf,
 } from "./code.ts";
 import { roundFull } from "./round.ts";
 import { finish, underflowIf } from "./stack.ts";
@@ -26,9 +26,10 @@ function remainderOf(c: FpuCode): void {
   });
   c.if(exponentOf(a).eq(MAX_EXPONENT).or(b.m.eqz()), () => c.returnInvalid());
   raiseDenormal(c, a, b);
-  c.if(isInfinity(b).or(a.m.eqz()), () => c.return(a.m, a.se));
+  c.if(a.m.eqz(), () => c.return(a.m, a.se));
 
   const dividend = normalise(a);
+  c.if(isInfinity(b), () => c.f.return(roundFull(c, signOf(a), dividend.exponent, { hi: dividend.m, lo: c.i64(0) })));
   const divisor = normalise(b);
   const distance = dividend.exponent.sub(divisor.exponent);
   // A dividend below half the divisor is the remainder; FPREM has none between a half and one either.
@@ -97,11 +98,13 @@ export const REMAINDERS: FpuBodies = {
 
   [FPU_REMAINDER](c) {
     const target = c.st(0);
+    c.setStatus(c.status().and(~C2));
     underflowIf(c, c.isEmpty(target).or(c.isEmpty(c.st(1))), target);
     const result = c.call(REMAINDER, c.param(0));
-    // What was raised includes the new condition codes; an unmasked exception leaves the old ones.
-    const faults = c.raised().and(c.control().not()).and(IE | DE);
-    c.setStatus(c.status().and(c.i32(-1).when(faults, ~(C0 | C2 | C3))));
+    // What was raised includes the quotient's bits; an exception before there is a quotient leaves the old ones.
+    const raised = c.raised();
+    const none = raised.and(IE).or(raised.and(c.control().not()).and(DE)).or(isNan({ m: result, se: c.resultExponent() }));
+    c.setStatus(c.status().and(c.i32(-1).when(none, ~(C0 | C3))));
     finish(c, target, result);
   },
 };

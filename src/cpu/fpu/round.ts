@@ -81,6 +81,11 @@ function roundAny(c: FpuCode): void {
     }, () => {
       c.raise(UE);
       exponent.set(biased.add(WRAP));
+      // Only FSCALE comes out still smaller: as zero.
+      c.if(exponent.get().ltS(1), () => {
+        c.raise(PE);
+        c.return(c.i64(0), sign);
+      });
     });
   });
 
@@ -98,7 +103,11 @@ function roundAny(c: FpuCode): void {
   });
   c.raise(OE);
   c.if(control.and(OE).eqz(), () => {
-    c.return(significand, sign.or(rounded.sub(WRAP)));
+    const wrapped = rounded.sub(WRAP);
+    c.if(wrapped.ltS(MAX_EXPONENT), () => c.return(significand, sign.or(wrapped)));
+    // Only FSCALE comes out still larger: as infinity.
+    c.raise(PE | C1);
+    c.return(c.i64(INTEGER_BIT), sign.or(MAX_EXPONENT));
   });
   const away = c.i32(ROUND_UP).when(sign.eqz(), ROUND_DOWN);
   const toInfinity = rounding.eqz().or(rounding.eq(away));

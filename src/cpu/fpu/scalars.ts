@@ -123,9 +123,9 @@ function narrow(c: FpuCode, x: F80, { fraction, bias }: Format, infinity: bigint
   const sum = kept.add(c.i64(unit).when(up, 0));
   const carried = up.and(sum.eqz());
   // The integer bit adds one to the exponent field, and a denormal has none.
-  const field = exponent.get().sub(1).add(carried).extendS().shl(fraction);
-  const magnitude = field.add(sum.or(carried.extendU().shl(63)).shrU(dropped));
-  const overflows = magnitude.geS(infinity);
+  const field = exponent.get().sub(1).add(carried);
+  const magnitude = field.extendS().shl(fraction).add(sum.or(carried.extendU().shl(63)).shrU(dropped));
+  const overflows = field.geS(2 * bias);
   const away = c.i32(ROUND_UP).when(sign.eqz(), ROUND_DOWN);
   const toInfinity = rounding.eqz().or(rounding.eq(away));
   // An exact tiny result is an underflow only where the exception is not masked.

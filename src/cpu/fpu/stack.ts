@@ -5,11 +5,11 @@
 import { declareFunction } from "../../isa/functions.ts";
 import {
   FPU_CHANGE_SIGN, FPU_EXCHANGE, FPU_FREE, FPU_LOAD, FPU_MAY_STORE, FPU_MOVE_IF, FPU_PUSH, FPU_REGISTER, FPU_STORE, FPU_STORED,
-  FPU_TAKE_80,
+  FPU_ROTATE, FPU_STORE_IF_FILLED, FPU_TAKE_80, OPTIONS,
 } from "../../isa/x87-functions.ts";
 import type { Operand, Value } from "../../wasm/value.ts";
 import {
-  BUSY, C1, DE, ES, EXCEPTIONS, type F80, type FpuBodies, type FpuCode, IE, INDEFINITE, OE, OPTION, SF, UE, ZE,
+  BUSY, C1, DE, ES, EXCEPTIONS, type F80, type FpuBodies, type FpuCode, IE, INDEFINITE, OE, SF, UE, ZE,
 } from "./code.ts";
 
 /** (fpu, target, significand, options): ends an operation with a result for the register at `target`. */
@@ -64,7 +64,7 @@ export const STACK: FpuBodies = {
     });
     report(c, raised, faults);
     c.write(target, { m: significand, se: c.resultExponent() });
-    c.if(options.and(OPTION.pop), () => c.pop());
+    c.if(options.and(OPTIONS.pop), () => c.pop());
   },
 
   [UNDERFLOW](c) {
@@ -77,7 +77,7 @@ export const STACK: FpuBodies = {
     const result = c.variable("i64", c.param(0));
     const target = c.st(-1);
     c.if(c.isEmpty(target).eqz(), () => {
-      c.setRaised(IE | SF | C1);
+      c.setRaised(c.i32(IE | SF).when(c.raised().and(SF), IE | SF | C1));
       c.setResultExponent(INDEFINITE.exponent);
       result.set(INDEFINITE.significand);
     });
@@ -105,6 +105,7 @@ export const STACK: FpuBodies = {
     const source = c.param(0);
     const value = c.read(source);
     const empty = c.isEmpty(source);
+    // An empty source goes before a full stack: then C1 is 0.
     c.setRaised(c.bitsIf(empty, IE | SF));
     c.setResultExponent(value.se.when(empty.eqz(), INDEFINITE.exponent));
     c.returnCall(FINISH_PUSH, value.m.when(empty.eqz(), INDEFINITE.significand));
@@ -119,6 +120,13 @@ export const STACK: FpuBodies = {
     c.setRaised(0);
     c.setResultExponent(value.se);
     finish(c, target, value.m, options);
+  },
+
+  [FPU_STORE_IF_FILLED](c) {
+    const source = c.st(0);
+    c.setStatus(c.status().and(~C1));
+    c.if(c.isEmpty(source).eqz(), () => c.write(c.param(0), c.read(source)));
+    c.pop();
   },
 
   [FPU_TAKE_80](c) {
@@ -169,11 +177,7 @@ export const STACK: FpuBodies = {
     const [source, condition] = [c.param(0), c.param(1)];
     const target = c.st(0);
     underflowIf(c, c.isEmpty(target).or(c.isEmpty(source)), target);
-    const from = c.read(source);
-    const old = c.read(target);
-    c.setRaised(0);
-    c.setResultExponent(from.se.when(condition, old.se));
-    finish(c, target, from.m.when(condition, old.m));
+    c.if(condition, () => c.write(target, c.read(source)));
   },
 
   [FPU_CHANGE_SIGN](c) {
@@ -187,7 +191,13 @@ export const STACK: FpuBodies = {
   },
 
   [FPU_FREE](c) {
+    c.setStatus(c.status().and(~C1));
     c.setTag(c.tag().or(c.i32(1).shl(c.physical(c.param(0)))));
     c.if(c.param(1), () => c.pop());
+  },
+
+  [FPU_ROTATE](c) {
+    c.setStatus(c.status().and(~C1));
+    c.setTop(c.top().add(c.param(0)));
   },
 };

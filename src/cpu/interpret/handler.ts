@@ -282,7 +282,6 @@ class Handler extends WasmSemantics {
   }
 
   restart(): void {
-    this.#ended = true;
     this.f.store("i32", 0, this.record(), fieldAddress(this.vcpu, "pc"));
     this.setExit(EXIT.restart);
     this.leave();

@@ -13,8 +13,8 @@ export const ZE = 4;
 export const OE = 8;
 export const UE = 16;
 export const PE = 32;
-/** MXCSR: denormals are zeros, underflow masked, flush to zero. */
-export const DAZ = 0x40;
+/** MXCSR: overflow and underflow masked, flush to zero. */
+export const OM = 0x400;
 export const UM = 0x800;
 export const FTZ = 0x8000;
 /** Rounding modes in MXCSR's bits 14:13. */

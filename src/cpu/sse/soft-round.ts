@@ -15,6 +15,7 @@ import {
   isNan,
   isSignalingNan,
   OE,
+  OM,
   PE,
   quietBit,
   raise,
@@ -59,6 +60,15 @@ function round(f: FunctionBuilder, format: SoftFormat): void {
   const increment = roundingIncrement(f, mode, sign, half, cutMask);
   const negative = f.i64(signBit(format)).when(sign, 0);
 
+  /**
+   * An unmasked overflow or underflow is raised whether or not the result is exact, which is judged as if
+   * exponents had no limits. The instruction has no result then.
+   */
+  const leaveUnmasked = (exception: number) => {
+    raise(f, raised, f.i32(exception | PE).when(significand.and(cutMask).ne(0), exception));
+    f.return(f.i64(0));
+  };
+
   const e = f.variable("i32", exponent);
   const s = f.variable("i64", significand);
   f.if(exponent.geU(exponentMax - 2), () => {
@@ -69,13 +79,13 @@ function round(f: FunctionBuilder, format: SoftFormat): void {
         const shifted = shiftRightSticky(f, significand, exponent.neg().extendU());
         const inexact = shifted.and(cutMask).ne(0);
         f.if(tiny, () => {
-          // An unmasked underflow is raised for exact results too; flushing to zero needs it masked.
-          const masked = mxcsr.and(UM);
-          f.if(mxcsr.and(FTZ).ne(0).and(masked.ne(0)), () => {
+          f.if(mxcsr.and(UM).eqz(), () => leaveUnmasked(UE));
+          // Flushing to zero does not ask whether the result is exact.
+          f.if(mxcsr.and(FTZ), () => {
             raise(f, raised, UE | PE);
             f.return(negative);
           });
-          f.if(inexact.or(masked.eqz()), () => raise(f, raised, UE));
+          f.if(inexact, () => raise(f, raised, UE));
         });
         s.set(shifted);
         e.set(0);
@@ -83,6 +93,7 @@ function round(f: FunctionBuilder, format: SoftFormat): void {
       () => {
         const overflows = exponent.gtS(exponentMax - 2).or(significand.add(increment).ltS(0));
         f.if(overflows, () => {
+          f.if(mxcsr.and(OM).eqz(), () => leaveUnmasked(OE));
           raise(f, raised, OE | PE);
           // Modes that round towards zero here stop at the largest finite number.
           f.return(f.i64(infinity(format)).sub(increment.eqz().extendU()).or(negative));

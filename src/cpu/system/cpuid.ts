@@ -4,15 +4,16 @@
  *
  * The hypervisor names itself KVM, for the sake of KVM's clock, and offers nothing else of it.
  */
-import { CR4 } from "./mode.ts";
+
+import { XSAVE_FEATURES, XSAVE_SIZE } from "../../isa/xsave.ts";
 import { PHYSICAL_BITS } from "../mmu/paging.ts";
 import { RESULT } from "../state.ts";
 import type { HostFunctions } from "./host-functions.ts";
+import { CR4 } from "./mode.ts";
 import type { Cache, CpuFeature, CpuModel } from "./models.ts";
 import { MSR } from "./msrs.ts";
 import type { SystemContext } from "./system.ts";
 import { BUS_KHZ, TSC_KHZ } from "./time.ts";
-import { XSAVE_FEATURES, XSAVE_SIZE } from "./xsave.ts";
 
 export interface CpuidResult {
   readonly eax: number;
@@ -193,10 +194,16 @@ export class Cpuid {
     }
   }
 
+  /** Family, model and stepping as leaf 1's EAX and a reset's EDX have them. */
+  get signature(): number {
+    const { family, model, stepping } = this.#model;
+    return stepping | ((model & 15) << 4) | (family << 8) | ((model >> 4) << 16);
+  }
+
   #identity(): CpuidResult {
-    const { family, model, stepping, has } = this.#model;
+    const { has } = this.#model;
     const { apicId, processors } = this.#topology;
-    const eax = stepping | ((model & 15) << 4) | (family << 8) | ((model >> 4) << 16);
+    const eax = this.signature;
     const lines = has("clflush") ? LINE / 8 : 0;
     const ebx = (lines << 8) | (processors << 16) | (apicId << 24);
     const xsaves = (this.#cpu.registers.get32("cr4") & CR4.OSXSAVE) !== 0;

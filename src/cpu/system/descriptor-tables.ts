@@ -18,9 +18,9 @@ import {
   isWritableData,
   limitOf,
   readDescriptor,
+  SYSTEM_TYPE,
   selectorError,
   setBusy,
-  SYSTEM_TYPE,
   systemTypeOf,
   upperBase,
 } from "./descriptors.ts";

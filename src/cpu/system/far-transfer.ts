@@ -14,19 +14,13 @@ import {
   linear,
   markAccessed,
   readDescriptor,
-  selectorError,
   SYSTEM_TYPE,
+  selectorError,
   systemTypeOf,
 } from "./descriptors.ts";
 import { GuestFault } from "./guest-fault.ts";
 import type { HostFunctions } from "./host-functions.ts";
-import {
-  checkOffset,
-  dropInnerSegments,
-  loadReturnStack,
-  readReturnSegment,
-  readReturnStack,
-} from "./iret.ts";
+import { checkOffset, dropInnerSegments, loadReturnStack, readReturnSegment, readReturnStack } from "./iret.ts";
 import { hasRealSegments, isCanonical, isLong } from "./mode.ts";
 import { loadNullSegment, loadRealSegment, readStackSegment, writeCodeSegment, writeSegment } from "./segments.ts";
 import { currentSegmentStack, currentStack, FlatStack, newSegmentStack, type SegmentStack } from "./stack.ts";

@@ -1,45 +1,97 @@
 /** The processor's system functions, put together: what instruction meanings call, and what the run loop calls. */
 import { functionSpec } from "../../isa/functions.ts";
 import type { Feature } from "../../isa/instruction.ts";
+import { fpuFunctions } from "../fpu/index.ts";
 import { integerFunctions } from "../integer/functions.ts";
+import { sseFunctions } from "../sse/index.ts";
 import type { WasmFunctions } from "../wasm-functions.ts";
+import { controlRegisterFunctions } from "./control-registers.ts";
+import { Cpuid, cpuidFunctions } from "./cpuid.ts";
+import { debugRegisterFunctions } from "./debug-registers.ts";
+import { descriptorTableFunctions } from "./descriptor-tables.ts";
+import { farTransferFunctions } from "./far-transfer.ts";
 import type { GuestFault } from "./guest-fault.ts";
 import type { HostFunctions } from "./host-functions.ts";
-import type { InterruptEvent } from "./interrupts.ts";
-const deliver=(..._a:unknown[])=>{throw new Error("fault "+JSON.stringify(_a[1],(_k,v)=>typeof v==="bigint"?v.toString(16):v))};const combine=(..._a:unknown[])=>"shutdown";
+import { interruptFunctions } from "./interrupt-control.ts";
+import { combine, deliver, type InterruptEvent } from "./interrupts.ts";
+import { iretFunctions } from "./iret.ts";
+import { cpuModel } from "./models.ts";
+import { ModelSpecificRegisters, msrFunctions } from "./msrs.ts";
+import { portFunctions } from "./ports.ts";
+import { powerOn } from "./power-on.ts";
 import { segmentFunctions } from "./segments.ts";
 import type { SystemContext } from "./system.ts";
+import { systemCallFunctions } from "./system-calls.ts";
+import { timeFunctions } from "./time.ts";
+import { translationCacheFunctions } from "./translation-caches.ts";
+import { setUnitTraps, unitFunctions } from "./units.ts";
+
+const DOUBLE_FAULT = 8;
 
 export interface System {
   readonly functions: HostFunctions;
+  /** CPUID leaf 1, EAX and EDX. */
+  readonly processorId: { readonly signature: number; readonly features: number };
   has(feature: Feature): boolean;
   reset(): void;
   setUnitTraps(): void;
+  /** Writes an MSR as firmware does. */
+  writeMsr(msr: number, value: bigint): void;
   deliver(event: InterruptEvent): void;
-  /** What the processor does about a fault while it delivers `first`. */
-  combine(first: { vector: number; kind: string }, second: GuestFault): { vector: number; errorCode?: number } | "shutdown";
+  /** What the processor does about a fault that came up while it delivered `first`. */
+  combine(
+    first: { readonly vector: number; readonly kind: "exception" | "external" },
+    second: GuestFault,
+  ): { readonly vector: number; readonly errorCode?: number } | "shutdown";
+  /** The WebAssembly type of a declared function's result. */
   resultType(name: string): string | undefined;
 }
 
 export function wasmFunctions(): WasmFunctions {
-  return { ...integerFunctions() };
+  return { ...integerFunctions(), ...fpuFunctions(), ...sseFunctions() };
 }
 
-export function createSystem(cpu: SystemContext, _model: string): System {
+/** @throws Error where no processor model has this name. */
+export function createSystem(cpu: SystemContext, modelName: string): System {
+  const model = cpuModel(modelName);
+  if (!model) throw new Error(`no processor model is named ${modelName}`);
+  const msrs = new ModelSpecificRegisters(cpu, model);
+  const cpuid = new Cpuid(cpu, model, { apicId: 0, processors: 1 });
   return {
-    functions: { ...segmentFunctions(cpu) },
-    has: () => true,
-    reset() {
-      for (let i = 0; i < 6; i++) cpu.registers.setSegment(i, { selector: 8, base: 0n, limit: 0xffffffff, attributes: i === 1 ? 0xc09b : 0xc093 });
-      cpu.registers.set64("cr0", 1n);
-      cpu.registers.eflags = 2;
+    functions: {
+      ...segmentFunctions(cpu),
+      ...farTransferFunctions(cpu),
+      ...interruptFunctions(cpu),
+      ...iretFunctions(cpu),
+      ...descriptorTableFunctions(cpu),
+      ...systemCallFunctions(cpu),
+      ...controlRegisterFunctions(cpu, model),
+      ...debugRegisterFunctions(cpu),
+      ...cpuidFunctions(cpu, cpuid),
+      ...msrFunctions(msrs),
+      ...portFunctions(cpu),
+      ...timeFunctions(cpu),
+      ...translationCacheFunctions(cpu),
+      ...unitFunctions(cpu),
     },
-    setUnitTraps() {},
+    get processorId() {
+      const { eax, edx } = cpuid.read(1, 0);
+      return { signature: eax >>> 0, features: edx >>> 0 };
+    },
+    has: (feature) => model.has(feature),
+    reset() {
+      powerOn(cpu, cpuid.signature);
+      msrs.reset();
+    },
+    setUnitTraps: () => setUnitTraps(cpu),
+    writeMsr: (msr, value) => msrs.write(msr, value),
     deliver: (event) => deliver(cpu, event),
     combine(first, second) {
-      const result = combine(first.kind === "exception" ? first.vector : undefined, second.vector);
-      void result;
-      return "shutdown";
+      const outcome = combine(first.kind === "exception" ? first.vector : undefined, second.vector);
+      if (outcome === "shutdown") return "shutdown";
+      if (outcome === "double") return { vector: DOUBLE_FAULT, errorCode: 0 };
+      const hasCode = [10, 11, 12, 13, 14, 17].includes(second.vector);
+      return hasCode ? { vector: second.vector, errorCode: second.errorCode } : { vector: second.vector };
     },
     resultType: (name) => functionSpec(name).result,
   };

@@ -1,2 +1,2 @@
-/** Functions in TypeScript that meanings call, by the name they are declared with (src/isa/functions.ts). */
-export type HostFunctions = Record<string, (...args: (number & bigint)[]) => number | bigint | undefined | void>;
+/** Functions in TypeScript that meanings call, by the name they are declared with; they give a number (i32), a bigint (i64) or nothing. */
+export type HostFunctions = Record<string, (...args: (number & bigint)[]) => unknown>;

@@ -3,7 +3,18 @@ import { test } from "node:test";
 import { CS, DS, FS, RSP, SS } from "../../isa/semantics.ts";
 import { combine, deliver, type InterruptEvent } from "./interrupts.ts";
 import { FLAG } from "./mode.ts";
-import { descriptor, faultOf, gate, GDT, IDT, longCpu, protectedCpu, realCpu, SELECTOR, TSS } from "./testing/flat-cpu.ts";
+import {
+  descriptor,
+  faultOf,
+  GDT,
+  gate,
+  IDT,
+  longCpu,
+  protectedCpu,
+  realCpu,
+  SELECTOR,
+  TSS,
+} from "./testing/flat-cpu.ts";
 
 const external = (vector: number): InterruptEvent => ({ vector, kind: "external", returnIp: 0x1234n });
 
@@ -24,7 +35,10 @@ test("a real-mode vector beyond the table's limit is a general protection fault"
   const cpu = realCpu();
   cpu.registers.set32("idtLimit", 0x83);
   const before = cpu.snapshot();
-  assert.deepEqual(faultOf(() => deliver(cpu, external(0x21))), { vector: 13, errorCode: 0 });
+  assert.deepEqual(
+    faultOf(() => deliver(cpu, external(0x21))),
+    { vector: 13, errorCode: 0 },
+  );
   assert.deepEqual(cpu.snapshot(), before);
 });
 
@@ -73,7 +87,10 @@ test("INT n through a gate of a more privileged level is refused, an external in
   const cpu = protectedCpu(3);
   cpu.describe(IDT, 0x80 * 8, gate({ selector: SELECTOR.code0, offset: 0x100, type: 14 }));
   const software = { vector: 0x80, kind: "software", returnIp: 0n } as const;
-  assert.deepEqual(faultOf(() => deliver(cpu, software)), { vector: 13, errorCode: 0x402 });
+  assert.deepEqual(
+    faultOf(() => deliver(cpu, software)),
+    { vector: 13, errorCode: 0x402 },
+  );
   deliver(cpu, external(0x80));
   assert.equal(cpu.registers.get32("cpl"), 0);
 });
@@ -81,17 +98,32 @@ test("INT n through a gate of a more privileged level is refused, an external in
 test("error codes of faulting deliveries name the gate or the selector and carry EXT for external events", () => {
   const cpu = protectedCpu();
   const before = cpu.snapshot();
-  assert.deepEqual(faultOf(() => deliver(cpu, external(0x21))), { vector: 13, errorCode: 0x21 * 8 + 3 });
+  assert.deepEqual(
+    faultOf(() => deliver(cpu, external(0x21))),
+    { vector: 13, errorCode: 0x21 * 8 + 3 },
+  );
   cpu.describe(IDT, 0x21 * 8, gate({ selector: SELECTOR.code0, offset: 0, type: 14, present: false }));
-  assert.deepEqual(faultOf(() => deliver(cpu, external(0x21))), { vector: 11, errorCode: 0x21 * 8 + 3 });
+  assert.deepEqual(
+    faultOf(() => deliver(cpu, external(0x21))),
+    { vector: 11, errorCode: 0x21 * 8 + 3 },
+  );
   cpu.describe(IDT, 0x21 * 8, gate({ selector: 0, offset: 0, type: 14 }));
-  assert.deepEqual(faultOf(() => deliver(cpu, external(0x21))), { vector: 13, errorCode: 1 });
+  assert.deepEqual(
+    faultOf(() => deliver(cpu, external(0x21))),
+    { vector: 13, errorCode: 1 },
+  );
   cpu.describe(IDT, 0x21 * 8, gate({ selector: SELECTOR.data0, offset: 0, type: 14 }));
-  assert.deepEqual(faultOf(() => deliver(cpu, external(0x21))), { vector: 13, errorCode: SELECTOR.data0 | 1 });
+  assert.deepEqual(
+    faultOf(() => deliver(cpu, external(0x21))),
+    { vector: 13, errorCode: SELECTOR.data0 | 1 },
+  );
   cpu.describe(GDT, SELECTOR.free, descriptor({ type: 0xa, present: false }));
   cpu.describe(IDT, 0x21 * 8, gate({ selector: SELECTOR.free, offset: 0, type: 14 }));
   const software = { vector: 0x21, kind: "software", returnIp: 0n } as const;
-  assert.deepEqual(faultOf(() => deliver(cpu, software)), { vector: 11, errorCode: SELECTOR.free });
+  assert.deepEqual(
+    faultOf(() => deliver(cpu, software)),
+    { vector: 11, errorCode: SELECTOR.free },
+  );
   assert.deepEqual(cpu.snapshot(), before);
 });
 
@@ -99,11 +131,20 @@ test("a bad stack segment in the TSS is an invalid TSS fault that names it", () 
   const cpu = protectedCpu(3);
   cpu.describe(IDT, 0x21 * 8, gate({ selector: SELECTOR.code0, offset: 0, type: 14 }));
   cpu.ram.setUint16(TSS + 8, SELECTOR.data3, true);
-  assert.deepEqual(faultOf(() => deliver(cpu, external(0x21))), { vector: 10, errorCode: (SELECTOR.data3 & ~3) | 1 });
+  assert.deepEqual(
+    faultOf(() => deliver(cpu, external(0x21))),
+    { vector: 10, errorCode: (SELECTOR.data3 & ~3) | 1 },
+  );
   cpu.ram.setUint16(TSS + 8, 0, true);
-  assert.deepEqual(faultOf(() => deliver(cpu, external(0x21))), { vector: 10, errorCode: 1 });
+  assert.deepEqual(
+    faultOf(() => deliver(cpu, external(0x21))),
+    { vector: 10, errorCode: 1 },
+  );
   cpu.registers.setSegment(7, { selector: SELECTOR.tss, base: BigInt(TSS), limit: 8, attributes: 0x8b });
-  assert.deepEqual(faultOf(() => deliver(cpu, external(0x21))), { vector: 10, errorCode: SELECTOR.tss | 1 });
+  assert.deepEqual(
+    faultOf(() => deliver(cpu, external(0x21))),
+    { vector: 10, errorCode: SELECTOR.tss | 1 },
+  );
 });
 
 test("a page fault while the frame is pushed leaves the registers alone", () => {
@@ -111,7 +152,10 @@ test("a page fault while the frame is pushed leaves the registers alone", () => 
   cpu.describe(IDT, 0x21 * 8, gate({ selector: SELECTOR.code0, offset: 0, type: 14 }));
   cpu.absent.add(8);
   const before = cpu.snapshot();
-  assert.deepEqual(faultOf(() => deliver(cpu, external(0x21))), { vector: 14, errorCode: 0 });
+  assert.deepEqual(
+    faultOf(() => deliver(cpu, external(0x21))),
+    { vector: 14, errorCode: 0 },
+  );
   assert.deepEqual(cpu.snapshot(), before);
 });
 
@@ -125,7 +169,15 @@ test("an interrupt in virtual-8086 mode saves and clears the data segments and l
   cpu.describe(IDT, 0x20 * 8, gate({ selector: SELECTOR.code0, offset: 0x100, type: 14 }));
   deliver(cpu, external(0x20));
   assert.deepEqual(cpu.words(0x9000 - 36, 9, 4), [
-    0x1234, 0x201, FLAG.VM | FLAG.IF | 2, 0x8000, 0x202, 0x200, 0x203, 0x204, 0x205,
+    0x1234,
+    0x201,
+    FLAG.VM | FLAG.IF | 2,
+    0x8000,
+    0x202,
+    0x200,
+    0x203,
+    0x204,
+    0x205,
   ]);
   assert.equal(cpu.registers.eflags, 2);
   assert.equal(cpu.registers.selector(DS), 0);
@@ -139,14 +191,21 @@ test("INT n in virtual-8086 mode with IOPL below 3 is a general protection fault
   cpu.registers.eflags = FLAG.VM | 2;
   cpu.describe(IDT, 0x80 * 8, gate({ selector: SELECTOR.code0, offset: 0x100, type: 14, dpl: 3 }));
   const software = { vector: 0x80, kind: "software", returnIp: 0n } as const;
-  assert.deepEqual(faultOf(() => deliver(cpu, software)), { vector: 13, errorCode: 0 });
+  assert.deepEqual(
+    faultOf(() => deliver(cpu, software)),
+    { vector: 13, errorCode: 0 },
+  );
   cpu.registers.eflags = FLAG.VM | FLAG.IOPL | 2;
   deliver(cpu, software);
   assert.equal(cpu.registers.get32("cpl"), 0);
 });
 
 /** A 64-bit interrupt gate for `vector` to 0xffff8000_00100000 + vector. */
-function longGate(cpu: ReturnType<typeof longCpu>, vector: number, options: { dpl?: number; ist?: number } = {}): bigint {
+function longGate(
+  cpu: ReturnType<typeof longCpu>,
+  vector: number,
+  options: { dpl?: number; ist?: number } = {},
+): bigint {
   const { dpl = 0, ist = 0 } = options;
   const at = IDT + vector * 16;
   const offset = 0x10_0000 + vector;
@@ -163,7 +222,12 @@ test("a 64-bit interrupt from user mode pushes five quadwords on RSP0 and loads 
   deliver(cpu, { vector: 14, errorCode: 6, kind: "exception", returnIp: 0x40_0000n });
   const flags = BigInt(FLAG.IF | FLAG.RF | 2);
   assert.deepEqual(cpu.quads(0x9000 - 48, 6), [
-    6n, 0x40_0000n, BigInt(SELECTOR.code3), flags, 0x8003n, BigInt(SELECTOR.data3),
+    6n,
+    0x40_0000n,
+    BigInt(SELECTOR.code3),
+    flags,
+    0x8003n,
+    BigInt(SELECTOR.data3),
   ]);
   assert.equal(cpu.registers.gpr(RSP), 0x9000n - 48n);
   assert.equal(cpu.registers.get64("ip"), handler);
@@ -194,10 +258,19 @@ test("a 64-bit gate to a segment that is not 64-bit code, or to no canonical off
   const cpu = longCpu(3);
   longGate(cpu, 0x20);
   cpu.ram.setBigUint64(IDT + 0x20 * 16 + 8, 0x8000n, true);
-  assert.deepEqual(faultOf(() => deliver(cpu, external(0x20))), { vector: 13, errorCode: 1 });
+  assert.deepEqual(
+    faultOf(() => deliver(cpu, external(0x20))),
+    { vector: 13, errorCode: 1 },
+  );
   cpu.describe(GDT, SELECTOR.code0, descriptor({ type: 0xb, big: true }));
-  assert.deepEqual(faultOf(() => deliver(cpu, external(0x20))), { vector: 13, errorCode: SELECTOR.code0 | 1 });
-  assert.deepEqual(faultOf(() => deliver(cpu, external(0xff))), { vector: 13, errorCode: 0xff * 8 + 3 });
+  assert.deepEqual(
+    faultOf(() => deliver(cpu, external(0x20))),
+    { vector: 13, errorCode: SELECTOR.code0 | 1 },
+  );
+  assert.deepEqual(
+    faultOf(() => deliver(cpu, external(0xff))),
+    { vector: 13, errorCode: 0xff * 8 + 3 },
+  );
 });
 
 test("two exceptions combine as benign, contributory and page faults do", () => {

@@ -19,8 +19,8 @@ import {
   linear,
   markAccessed,
   readDescriptor,
-  selectorError,
   SYSTEM_TYPE,
+  selectorError,
   systemTypeOf,
 } from "./descriptors.ts";
 import { GuestFault } from "./guest-fault.ts";
@@ -133,7 +133,13 @@ function deliverProtected(cpu: SystemContext, event: InterruptEvent): void {
   const selector = gate.low >>> 16;
   const type = systemTypeOf(gate) as number;
   if (type === SYSTEM_TYPE.taskGate) {
-    interruptTask(cpu, { selector, ext, returnIp: event.returnIp, errorCode: event.errorCode, flags: savedFlags(cpu, event) });
+    interruptTask(cpu, {
+      selector,
+      ext,
+      returnIp: event.returnIp,
+      errorCode: event.errorCode,
+      flags: savedFlags(cpu, event),
+    });
     return;
   }
   const cpl = registers.get32("cpl");

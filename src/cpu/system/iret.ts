@@ -18,16 +18,7 @@ import {
 import { afterFlagsLoaded } from "./eflags.ts";
 import { GuestFault } from "./guest-fault.ts";
 import type { HostFunctions } from "./host-functions.ts";
-import {
-  ATTRIBUTE,
-  FLAG,
-  ioPrivilege,
-  is64Bit,
-  isCanonical,
-  isLong,
-  isProtected,
-  isVirtual8086,
-} from "./mode.ts";
+import { ATTRIBUTE, FLAG, ioPrivilege, is64Bit, isCanonical, isLong, isProtected, isVirtual8086 } from "./mode.ts";
 import { loadNullSegment, loadRealSegment, readStackSegment, writeCodeSegment, writeSegment } from "./segments.ts";
 import { currentSegmentStack } from "./stack.ts";
 import type { SystemContext } from "./system.ts";
@@ -78,7 +69,12 @@ export function checkOffset(cpu: SystemContext, code: Descriptor, ip: bigint): v
  * The stack segment of the level returned to, undefined for a null selector, which 64-bit code below
  * privilege level 3 may have.
  */
-export function readReturnStack(cpu: SystemContext, selector: number, cs: number, code: Descriptor): Descriptor | undefined {
+export function readReturnStack(
+  cpu: SystemContext,
+  selector: number,
+  cs: number,
+  code: Descriptor,
+): Descriptor | undefined {
   const cpl = cs & 3;
   if (isNull(selector)) {
     const allowed = isLong(cpu.registers) && is64BitCode(code) && cpl !== 3 && (selector & 3) === cpl;

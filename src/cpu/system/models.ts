@@ -68,12 +68,12 @@ const I486: readonly CpuFeature[] = ["base", "486", "fpu"];
 const PENTIUM: readonly CpuFeature[] = [...I486, "pentium", "de", "pse", "tsc", "msr", "mce", "cx8", "apic"];
 const I686: readonly CpuFeature[] = [
   ...PENTIUM,
-  ...words<CpuFeature>("pae sep mtrr pge mca cmov pat pse36 mmx fxsr sse hypervisor constant_tsc"),
+  ...words<CpuFeature>("pae sep mtrr pge mca cmov pat pse36 mmx fxsr sse hypervisor"),
 ];
 const X86_64_V2: readonly CpuFeature[] = [
   ...I686,
   ...words<CpuFeature>(`sse2 sse3 ssse3 sse4_1 sse4_2 popcnt cx16 lahf_lm syscall lm nx rdtscp clflush prefetchw
-    x2apic tsc_deadline_timer tsc_adjust arat arch_capabilities`),
+    x2apic tsc_deadline_timer tsc_adjust constant_tsc arat arch_capabilities`),
 ];
 const MAX: readonly CpuFeature[] = [
   ...X86_64_V2,

@@ -104,7 +104,8 @@ const RATIO = BigInt(TSC_KHZ / 1000 / RATIO_MHZ) << 8n;
 
 const PHYSICAL_RESERVED = 0xffff_ffff_ffff_ffffn & ~((1n << BigInt(PHYSICAL_BITS)) - 1n);
 
-const bytesOf = (value: bigint): number[] => Array.from({ length: 8 }, (_, i) => Number((value >> BigInt(i * 8)) & 0xffn));
+const bytesOf = (value: bigint): number[] =>
+  Array.from({ length: 8 }, (_, i) => Number((value >> BigInt(i * 8)) & 0xffn));
 /** Uncacheable, write-combining, write-through, write-protected, write-back. */
 const isMemoryType = (type: number): boolean => type === 0 || type === 1 || (type >= 4 && type <= 6);
 /** PAT also has the weaker "uncached". */
@@ -314,7 +315,11 @@ export class ModelSpecificRegisters {
 
   #defineMtrrs(): void {
     const { state } = this;
-    this.#define("pat", MSR.pat, this.#field("pat", (value) => bytesOf(value).every(isPatType)));
+    this.#define(
+      "pat",
+      MSR.pat,
+      this.#field("pat", (value) => bytesOf(value).every(isPatType)),
+    );
     if (!this.#model.has("mtrr")) return;
     const add = (msr: number, register: Register) => this.#registers.set(msr, register);
     add(MSR.mtrrCap, constant(MTRR_CAP));

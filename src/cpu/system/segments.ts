@@ -75,7 +75,13 @@ export function writeCodeSegment(cpu: SystemContext, selector: number, descripto
  * The descriptor of a stack segment for code of privilege level `cpl`; the selector is not null. Faults are
  * `vector` for what the segment is and #SS where it is not present, both with the selector.
  */
-export function readStackSegment(cpu: SystemContext, selector: number, cpl: number, vector: number, ext = 0): Descriptor {
+export function readStackSegment(
+  cpu: SystemContext,
+  selector: number,
+  cpl: number,
+  vector: number,
+  ext = 0,
+): Descriptor {
   const descriptor = readDescriptor(cpu, selector, vector, ext);
   if ((selector & 3) !== cpl || !isWritableData(descriptor) || dplOf(descriptor) !== cpl) {
     throw new GuestFault(vector, selectorError(selector, ext));
@@ -108,9 +114,7 @@ export function loadSegment(cpu: SystemContext, index: number, selector: number)
     const cpl = registers.get32("cpl");
     if (!isNull(selector)) {
       const descriptor =
-        index === SS
-          ? readStackSegment(cpu, selector, cpl, VECTOR.GP)
-          : readDataSegment(cpu, selector, cpl, VECTOR.GP);
+        index === SS ? readStackSegment(cpu, selector, cpl, VECTOR.GP) : readDataSegment(cpu, selector, cpl, VECTOR.GP);
       markAccessed(cpu, descriptor);
       writeSegment(cpu, index, selector, descriptor);
     } else if (index === SS) {

@@ -4,11 +4,10 @@ import { fieldAddress } from "../state.ts";
 import { afterFlagsLoaded } from "./eflags.ts";
 import { GuestFault } from "./guest-fault.ts";
 import type { HostFunctions } from "./host-functions.ts";
-import { ATTRIBUTE, isCanonical, isLong, isProtected, FLAG } from "./mode.ts";
+import { ATTRIBUTE, FLAG, isCanonical, isLong, isProtected } from "./mode.ts";
 import type { SystemContext } from "./system.ts";
 
-const FLAT =
-  ATTRIBUTE.present | ATTRIBUTE.codeOrData | ATTRIBUTE.granularity | ATTRIBUTE.writable | ATTRIBUTE.accessed;
+const FLAT = ATTRIBUTE.present | ATTRIBUTE.codeOrData | ATTRIBUTE.granularity | ATTRIBUTE.writable | ATTRIBUTE.accessed;
 const CODE32 = FLAT | ATTRIBUTE.code | ATTRIBUTE.big;
 const CODE64 = FLAT | ATTRIBUTE.code | ATTRIBUTE.long;
 const STACK = FLAT | ATTRIBUTE.big;

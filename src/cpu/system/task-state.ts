@@ -1,9 +1,8 @@
 /** Stack pointers of inner privilege levels in the task state segment. @spec SDM 3A 7.2.1, 7.6, 7.7 */
 import { VECTOR } from "../../isa/semantics.ts";
 import { TR } from "../state.ts";
-import { linear, selectorError } from "./descriptors.ts";
+import { linear, SYSTEM_TYPE, selectorError } from "./descriptors.ts";
 import { GuestFault } from "./guest-fault.ts";
-import { SYSTEM_TYPE } from "./descriptors.ts";
 import { ATTRIBUTE } from "./mode.ts";
 import type { SystemContext } from "./system.ts";
 

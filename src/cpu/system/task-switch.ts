@@ -17,9 +17,9 @@ import {
   linear,
   markAccessed,
   readDescriptor,
+  SYSTEM_TYPE,
   selectorError,
   setBusy,
-  SYSTEM_TYPE,
   systemTypeOf,
 } from "./descriptors.ts";
 import { GuestFault } from "./guest-fault.ts";
@@ -159,8 +159,7 @@ interface TaskImage {
 
 function readImage(cpu: SystemContext, base: bigint, layout: TssLayout): TaskImage {
   const { bytes } = layout;
-  const read = (offset: number, size: number = bytes) =>
-    Number(cpu.memory.read(linear(cpu, base, offset), size, true));
+  const read = (offset: number, size: number = bytes) => Number(cpu.memory.read(linear(cpu, base, offset), size, true));
   const list = (offset: number, count: number, size: number) =>
     Array.from({ length: count }, (_, index) => read(offset + index * bytes, size));
   return {
@@ -247,7 +246,11 @@ function loadSegments(cpu: SystemContext, { selectors, ldt, ip, flags }: TaskIma
     });
   }
   if (flags & FLAG.VM) {
-    enterVirtual8086(cpu, registers.eflags, [0, 1, 2, 3, 4, 5].map((index) => selectors[index] ?? 0));
+    enterVirtual8086(
+      cpu,
+      registers.eflags,
+      [0, 1, 2, 3, 4, 5].map((index) => selectors[index] ?? 0),
+    );
     if (ip > 0xffff) throw new GuestFault(VECTOR.GP);
     return;
   }

@@ -30,12 +30,7 @@ const BUILDERS_VERSION = 1;
 
 /** The named guest, ready to boot. Throws CatalogueError with a message of one line that says what to do. */
 export async function prepareGuest(name: string, options: PrepareOptions = {}): Promise<PreparedGuest> {
-  const context: BuildContext = {
-    catalogueDirectory: options.catalogueDirectory ?? CATALOGUE_DIRECTORY,
-    cacheDirectory: path.resolve(options.cacheDirectory ?? defaultCacheDirectory()),
-    progress: options.progress ?? silentProgress,
-    signal: options.signal,
-  };
+  const context = contextOf(options);
   const { refresh = false } = options;
   const entry = await loadEntry(name, context.catalogueDirectory);
   const recipe = await describeRecipe(entry, context);
@@ -48,7 +43,33 @@ export async function prepareGuest(name: string, options: PrepareOptions = {}): 
       signal: options.signal,
     }));
   context.progress.finish();
-  const { directory, manifest } = ready;
+  return preparedGuest(name, ready);
+}
+
+/** The named guest where it is ready already; undefined where `prepareGuest` would have to build it. */
+export async function findGuest(
+  name: string,
+  options: Pick<PrepareOptions, "cacheDirectory" | "catalogueDirectory"> = {},
+): Promise<PreparedGuest | undefined> {
+  const context = contextOf(options);
+  const entry = await loadEntry(name, context.catalogueDirectory);
+  const ready = await new GuestStore(context.cacheDirectory).find(name, await describeRecipe(entry, context));
+  return ready && preparedGuest(name, ready);
+}
+
+function contextOf(options: PrepareOptions): BuildContext {
+  return {
+    catalogueDirectory: options.catalogueDirectory ?? CATALOGUE_DIRECTORY,
+    cacheDirectory: path.resolve(options.cacheDirectory ?? defaultCacheDirectory()),
+    progress: options.progress ?? silentProgress,
+    signal: options.signal,
+  };
+}
+
+function preparedGuest(
+  name: string,
+  { directory, manifest }: { directory: string; manifest: GuestManifest },
+): PreparedGuest {
   return {
     ...manifest,
     name,

@@ -81,6 +81,28 @@ export class GuestStore {
     );
   }
 
+  /** What the store holds: the guests' names, each with the bytes of the host's storage that it takes. */
+  async contents(): Promise<{ name: string; bytes: number }[]> {
+    const directories = (await readdir(this.#directory).catch(() => [])).filter((file) => file.includes("@")).sort();
+    return Promise.all(
+      directories.map(async (directory) => ({
+        name: directory.slice(0, directory.lastIndexOf("@")),
+        bytes: await storageOf(path.join(this.#directory, directory)),
+      })),
+    );
+  }
+
+  /** Removes the guests that `isUnwanted` picks, after a build that is under way. Machines that run one keep it. */
+  async remove(isUnwanted: (name: string) => boolean): Promise<void> {
+    await withLock(path.join(this.#directory, "build.lock"), async () => {
+      await this.#removeLeftovers();
+      for (const file of await readdir(this.#directory)) {
+        const isGuest = file.includes("@") && isUnwanted(file.slice(0, file.lastIndexOf("@")));
+        if (isGuest) await rm(path.join(this.#directory, file), { recursive: true, force: true });
+      }
+    });
+  }
+
   async #publish(incoming: string, name: string, recipe: string): Promise<string> {
     const directory = this.#guestDirectory(name, recipe);
     await rm(directory, { recursive: true, force: true });
@@ -102,6 +124,13 @@ export class GuestStore {
     const digest = createHash("sha256").update(recipe).digest("hex").slice(0, 12);
     return path.join(this.#directory, `${name}@${digest}`);
   }
+}
+
+/** Bytes that a guest's files take; an image's holes take none. @spec POSIX sys/stat.h: st_blocks counts 512 bytes */
+async function storageOf(directory: string): Promise<number> {
+  let bytes = 0;
+  for (const name of await readdir(directory)) bytes += (await stat(path.join(directory, name))).blocks * 512;
+  return bytes;
 }
 
 /** Without this a power failure could leave a complete directory of empty files. */

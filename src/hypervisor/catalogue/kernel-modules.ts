@@ -118,7 +118,7 @@ export async function collectModules(source: ModuleSource, names: readonly strin
 export function modulesDep(modules: readonly KernelModule[]): string {
   const byName = new Map(modules.map((module) => [module.name, module]));
   const lines = modules.map((module) => {
-    const before = new Set<KernelModule>();
+    const before: string[] = [];
     const seen = new Set([module]);
     const gather = ({ info }: KernelModule): void => {
       for (const dependency of [...info.depends, ...info.softDepends]) {
@@ -126,7 +126,7 @@ export function modulesDep(modules: readonly KernelModule[]): string {
         if (!needed || seen.has(needed)) continue;
         seen.add(needed);
         gather(needed);
-        before.add(needed);
+        before.push(needed.path);
       }
     };
     gather(module);

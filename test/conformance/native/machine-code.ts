@@ -3,7 +3,7 @@
  * the state again. After the instruction come INT3 bytes, so that every test, whether the instruction completes, jumps
  * or faults, ends in a signal; the handler notes what happened and goes on at the code that stores.
  */
-import { FIELD, FS_BASE, GS_BASE, INPUT_SIZE, OUTPUT_SIZE, PLACE, SPOTS } from "../record.ts";
+import { FIELD, FS_BASE, GS_BASE, INPUT_SIZE, OUTPUT_SIZE, PLACE, SELECTORS, SPOTS } from "../record.ts";
 
 /** Where the harness itself lies. */
 export const HARNESS = {
@@ -31,7 +31,7 @@ export const VARIABLE = {
   hostStack: at(7),
   hostFs: at(8),
   hostGs: at(9),
-  /** Where the instruction is, and its RAX after it. */
+  /** Where the instruction is: offset (32 bits) and selector of its code segment. RAX after it. */
   target: at(10),
   rax: at(11),
   /** The host's x87 control word and MXCSR. */
@@ -61,10 +61,14 @@ const asm = {
   storeAt: (base: number, displacement: number, reg: number) => [rexW(reg, base), 0x89, ...based(reg, base, displacement)],
   store32At: (base: number, displacement: number, reg: number) => [0x89, ...based(reg, base, displacement)],
   load: (reg: number, address: number) => [rexW(reg, 0), 0x8b, ...absolute(reg, address)],
+  /** mov r32, [address] */
+  load32: (reg: number, address: number) => [0x8b, ...absolute(reg, address)],
   store: (address: number, reg: number) => [rexW(reg, 0), 0x89, ...absolute(reg, address)],
   storeImmediate: (address: number, value: number) => [0x48, 0xc7, ...absolute(0, address), ...u32(value)],
   /** mov r32, imm32 */
   set: (reg: number, value: number) => [0xb8 | reg, ...u32(value)],
+  /** mov r64, imm64 */
+  set64: (reg: number, value: bigint) => [0x48, 0xb8 | reg, ...u64(BigInt.asUintN(64, value))],
   /** add r64, imm32 (flags) */
   add: (reg: number, value: number) => [0x48, 0x81, 0xc0 | reg, ...u32(value)],
   pushAt: (base: number, displacement: number) => [0xff, ...based(6, base, displacement)],
@@ -86,8 +90,14 @@ const asm = {
   storeSegment: (base: number, displacement: number, segment: number) => [0x66, 0x8c, ...based(segment, base, displacement)],
   /** mov segment register, ax */
   setSegment: (segment: number) => [0x8e, 0xc0 | (segment << 3)],
-  /** jmp [address] */
-  jump: (address: number) => [0xff, ...absolute(4, address)],
+  /** movzx r32, word [base + displacement] */
+  load16At: (reg: number, base: number, displacement: number) => [0x0f, 0xb7, ...based(reg, base, displacement)],
+  /** mov segment register, [base + displacement] */
+  loadSegment: (segment: number, base: number, displacement: number) => [0x8e, ...based(segment, base, displacement)],
+  /** mov [address], r32 */
+  store32: (address: number, reg: number) => [0x89, ...absolute(reg, address)],
+  /** jmp far [address] */
+  jumpFar: (address: number) => [0xff, ...absolute(5, address)],
   /** add qword [address], imm32 (flags) */
   addTo: (address: number, value: number) => [0x48, 0x81, ...absolute(0, address), ...u32(value)],
   /** dec qword [address] (flags) */
@@ -100,12 +110,27 @@ const asm = {
 /** arch_prctl(operation, rsi); clobbers RAX, RCX, RDI and R11. @spec arch_prctl(2) */
 const ARCH_PRCTL = { setGs: 0x1001, setFs: 0x1002, getFs: 0x1003, getGs: 0x1004 } as const;
 const archPrctl = (operation: number) => [...asm.set(RDI, operation), ...asm.set(RAX, 158), 0x0f, 0x05];
-const setBase = (operation: number, base: bigint) => [0x48, 0xb8 | RSI, ...u64(BigInt.asUintN(64, base)), ...archPrctl(operation)];
+const setBase = (operation: number, base: bigint) => [...asm.set64(RSI, base), ...archPrctl(operation)];
 const setBaseFrom = (operation: number, address: number) => [...asm.load(RSI, address), ...archPrctl(operation)];
 const getBase = (operation: number, address: number) => [...asm.set(RSI, address), ...archPrctl(operation)];
 
+const TRAP_FLAG = 0x100;
 const CALLEE_SAVED = [3, 5, 12, 13, 14, 15];
 const SEGMENTS = { es: 0, cs: 1, ss: 2, ds: 3, fs: 4, gs: 5 } as const;
+
+const selector = (segment: number) => FIELD.selectors + 2 * segment;
+
+/** Loads FS and GS as the record at RDX has them; a null selector means that only its base counts. */
+function setBases(): number[] {
+  const bases = [...setBase(ARCH_PRCTL.setFs, FS_BASE), ...setBase(ARCH_PRCTL.setGs, GS_BASE)];
+  return [
+    ...[SEGMENTS.fs, SEGMENTS.gs].flatMap((segment) => asm.loadSegment(segment, RDX, selector(segment))),
+    ...asm.load16At(RAX, RDX, selector(SEGMENTS.fs)),
+    ...[0x85, 0xc0], // test eax, eax
+    ...[0x0f, 0x85, ...u32(bases.length)], // jnz past the bases
+    ...bases,
+  ];
+}
 
 /** Copies `size` bytes from [RSI] to [RDI]. */
 const copy = (size: number) => [...asm.set(RCX, size / 8), ...asm.repMovsq];
@@ -131,18 +156,21 @@ function enterTest(): number[] {
     ...fillSpots,
     ...asm.load(RSI, VARIABLE.input),
     ...asm.loadAt(RDI, RSI, FIELD.rip),
-    ...asm.store(VARIABLE.target, RDI),
+    ...asm.store32(VARIABLE.target, RDI),
+    ...asm.load16At(RAX, RSI, selector(SEGMENTS.cs)),
+    ...asm.store32(VARIABLE.target + 4, RAX),
     ...asm.add(RSI, FIELD.bytes),
     ...copy(16),
-    ...setBase(ARCH_PRCTL.setFs, FS_BASE),
-    ...setBase(ARCH_PRCTL.setGs, GS_BASE),
+    ...asm.load(RDX, VARIABLE.input),
+    ...setBases(),
     ...asm.load(RAX, VARIABLE.input),
+    ...[SEGMENTS.es, SEGMENTS.ds].flatMap((segment) => asm.loadSegment(segment, RAX, selector(segment))),
     ...asm.fxrstor64(RAX, FIELD.fx),
     ...asm.pushAt(RAX, FIELD.rflags),
     ...asm.popfq,
     ...Array.from({ length: 15 }, (_, i) => asm.loadAt(i + 1, RAX, FIELD.gpr + 8 * (i + 1))).flat(),
     ...asm.loadAt(RAX, RAX, FIELD.gpr),
-    ...asm.jump(VARIABLE.target),
+    ...asm.jumpFar(VARIABLE.target),
   ];
 }
 
@@ -176,12 +204,9 @@ function storeResult(): number[] {
     ...asm.set(RAX, 0),
     ...[SEGMENTS.es, SEGMENTS.ds, SEGMENTS.fs, SEGMENTS.gs].flatMap(asm.setSegment),
     // INT3 over the instruction.
-    ...asm.load(RDI, VARIABLE.target),
-    ...[0x48, 0xc7, 0xc0, ...u32(0xcccc_cccc)], // mov rax, -0x33333334
+    ...asm.load32(RDI, VARIABLE.target),
+    ...asm.set64(RAX, 0xcccc_cccc_cccc_ccccn),
     ...asm.set(RCX, 2),
-    ...asm.set(RAX, 0xcccc_cccc),
-    ...[0x48, 0xc1, 0xe0, 32], // shl rax, 32
-    ...[0x48, 0x0d, ...u32(0)], // or rax, 0
     ...asm.repStosq,
   ];
 }
@@ -189,7 +214,7 @@ function storeResult(): number[] {
 /** Signal handler (signal, siginfo, ucontext): notes the trap and makes the context go on at `resume`. @spec Linux asm/sigcontext.h */
 function signalHandler(resume: number): number[] {
   const register = (index: number) => 40 + 8 * index;
-  const CONTEXT = { rip: register(16), errorCode: register(19), vector: register(20), cr2: register(22) } as const;
+  const CONTEXT = { rip: register(16), errorCode: register(19), vector: register(20), cr2: register(22), flags: register(17), cs: register(18) } as const;
   const note = (offset: number, variable: number) => [...asm.loadAt(RAX, RDX, offset), ...asm.store(variable, RAX)];
   return [
     ...note(CONTEXT.rip, VARIABLE.rip),
@@ -197,6 +222,8 @@ function signalHandler(resume: number): number[] {
     ...note(CONTEXT.vector, VARIABLE.vector),
     ...note(CONTEXT.cr2, VARIABLE.cr2),
     ...[0x48, 0xc7, ...based(0, RDX, CONTEXT.rip), ...u32(resume)], // mov qword [rdx + rip], resume
+    ...[0x66, 0xc7, ...based(0, RDX, CONTEXT.cs), ...u32(SELECTORS.code64).slice(0, 2)], // mov word [rdx + cs], code64
+    ...[0x81, ...based(4, RDX, CONTEXT.flags), ...u32(~TRAP_FLAG)], // and dword [rdx + flags], ~TF
     ...asm.ret,
   ];
 }

@@ -2,6 +2,8 @@
  * Instructions run one by one: a form's meaning as an interpreter handler, on registers and memory from a
  * state (state.ts). ModR/M's reg field is register 1; rm is register 2, or memory at DS:[RDI].
  */
+// Declares what handlers call before an MMX or SSE instruction.
+import "../../../isa/control.ts";
 import { declaredFunctions } from "../../../isa/functions.ts";
 import type { Form } from "../../../isa/instruction.ts";
 import type { Operand, OperandSize, Semantics } from "../../../isa/semantics.ts";

@@ -1,7 +1,7 @@
 /** A processor for tests of system functions: registers, and memory without paging. */
-import { SEGMENTS } from "../../state.ts";
-import { FIELDS_SIZE } from "../../state.ts";
+
 import { Registers } from "../../registers.ts";
+import { FIELDS_SIZE, SEGMENTS } from "../../state.ts";
 import { GuestFault } from "../guest-fault.ts";
 import type { SystemContext } from "../system.ts";
 

@@ -4,18 +4,9 @@
  * Works on x86-64 Linux and macOS; elsewhere `hostFpu` gives the reason why it does not.
  */
 import { createRequire } from "node:module";
+import { type Fpu, RECORD } from "../record.ts";
 
 type Ffi = typeof import("node:ffi");
-
-/** Bytes of one record. */
-export const RECORD = 160;
-/** What a record holds: an FSAVE image (32-bit protected mode), a memory operand at RSI, RFLAGS and RAX. */
-export const FIELD = { image: 0, memory: 112, flags: 144, rax: 152 } as const;
-
-export interface HostFpu {
-  /** Executes `instruction` (its memory operand, if any, is [RSI]) on each record in turn. */
-  run(instruction: readonly number[], records: Uint8Array): void;
-}
 
 const PROT_READ_WRITE_EXEC = 7;
 const MAP_PRIVATE_ANONYMOUS = process.platform === "darwin" ? 0x1002 : 0x22;
@@ -29,15 +20,15 @@ function openFfi(): Ffi | undefined {
   }
 }
 
-let opened: HostFpu | string | undefined;
+let opened: Fpu | string | undefined;
 
 /** The host's FPU, or why it cannot be used. */
-export function hostFpu(): HostFpu | string {
+export function hostFpu(): Fpu | string {
   opened ??= open();
   return opened;
 }
 
-function open(): HostFpu | string {
+function open(): Fpu | string {
   if (process.arch !== "x64") return "the host is no x86-64 processor";
   if (process.platform === "win32") return "mmap is not there on Windows";
   const ffi = openFfi();
@@ -50,28 +41,30 @@ function open(): HostFpu | string {
   if (code === 0xffff_ffff_ffff_ffffn) return "the host grants no writable and executable memory";
   const area = new Uint8Array(ffi.toArrayBuffer(code, CODE_BYTES, false));
   return {
-    run(instruction, records) {
-      area.set(routine(instruction));
-      const header = new BigUint64Array([BigInt(records.length / RECORD), ffi.getRawPointer(records)]);
+    run(instruction, records, size) {
+      area.set(routine(instruction, size));
+      const header = new BigUint64Array([BigInt(records.length / size), ffi.getRawPointer(records)]);
       functions.bsearch(ffi.getRawPointer(header), ffi.getRawPointer(header), 1n, 16n, code);
     },
   };
 }
 
+const dword = (value: number): number[] => [0, 8, 16, 24].map((shift) => (value >> shift) & 0xff);
+
 /** int compare(header, _): runs `instruction` on header[0] records at header[1]. */
-function routine(instruction: readonly number[]): number[] {
+function routine(instruction: readonly number[], size: number): number[] {
   const loop = [
-    ...[0xff, 0xb7, FIELD.flags, 0, 0, 0], // push [rdi + flags]
+    ...[0xff, 0xb7, ...dword(RECORD.flags)], // push [rdi + flags]
     0x9d, // popfq
-    ...[0x48, 0x8d, 0x77, FIELD.memory], // lea rsi, [rdi + memory]
-    ...[0x48, 0x8b, 0x87, FIELD.rax, 0, 0, 0], // mov rax, [rdi + rax]
+    ...[0x48, 0x8d, 0xb7, ...dword(RECORD.memory)], // lea rsi, [rdi + memory]
+    ...[0x48, 0x8b, 0x87, ...dword(RECORD.rax)], // mov rax, [rdi + rax]
     ...[0xdd, 0x27], // frstor [rdi]
     ...instruction,
     ...[0xdd, 0x37], // fnsave [rdi]
-    ...[0x48, 0x89, 0x87, FIELD.rax, 0, 0, 0], // mov [rdi + rax], rax
+    ...[0x48, 0x89, 0x87, ...dword(RECORD.rax)], // mov [rdi + rax], rax
     0x9c, // pushfq
-    ...[0x8f, 0x87, FIELD.flags, 0, 0, 0], // pop [rdi + flags]
-    ...[0x48, 0x81, 0xc7, RECORD, 0, 0, 0], // add rdi, RECORD
+    ...[0x8f, 0x87, ...dword(RECORD.flags)], // pop [rdi + flags]
+    ...[0x48, 0x81, 0xc7, ...dword(size)], // add rdi, size
     ...[0x48, 0xff, 0xc9], // dec rcx
   ];
   return [

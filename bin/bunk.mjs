@@ -1,0 +1,22 @@
+#!/usr/bin/env node
+// The command `bunk`, for any Node from 20 up: runs Bunkhouse in this process where its Node is new enough,
+// and else on the Node that was installed with it.
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { runOnRuntime, runtimePath } from "./runtime.mjs";
+
+if (runtimePath() === process.execPath) {
+  hideExperimentalWarnings();
+  await import("../src/cli/main.ts");
+} else {
+  await runOnRuntime([fileURLToPath(import.meta.url), ...process.argv.slice(2)]);
+}
+
+/** As --disable-warning=ExperimentalWarning does for a process that this file could give options to. */
+function hideExperimentalWarnings() {
+  const listeners = process.listeners("warning");
+  process.removeAllListeners("warning");
+  process.on("warning", (warning) => {
+    if (warning.name !== "ExperimentalWarning") for (const print of listeners) print(warning);
+  });
+}

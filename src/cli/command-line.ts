@@ -1,0 +1,176 @@
+/** Reads the command line. It has no effects: what is to be done, or printed, is returned. */
+import { Command, CommanderError, Option } from "commander";
+import { CPU_MODELS, type CpuModel } from "../vm/definition.ts";
+import { type DiskOption, parseDisk } from "./disk-option.ts";
+import { usageError } from "./failure.ts";
+import { CACHE_HELP, LIST_HELP, MAIN_HELP, RUN_HELP } from "./help-text.ts";
+import { parseMemory } from "./memory-size.ts";
+import { CLOCKS, type ConsoleTarget, ENTRIES, type GuestSource, type RunOptions } from "./run-options.ts";
+
+export type Invocation =
+  | { readonly verb: "run"; readonly options: RunOptions }
+  | { readonly verb: "list" }
+  | { readonly verb: "cache" }
+  /** No guests means all. */
+  | { readonly verb: "cache clean"; readonly guests: readonly string[] }
+  /** Help or version. */
+  | { readonly verb: "print"; readonly text: string };
+
+export interface CommandLineSettings {
+  readonly version: string;
+  /** Width of help texts, in characters. */
+  readonly columns: number;
+}
+
+/** Throws CliError with one line for the user where the command line is wrong. */
+export function parseCommandLine(args: readonly string[], settings: CommandLineSettings): Invocation {
+  let invocation: Invocation | undefined;
+  let printed = "";
+  let complaint = "";
+  const program = new Command("bunk").exitOverride().configureOutput({
+    writeOut: (text) => {
+      printed += text;
+    },
+    writeErr: (text) => {
+      complaint += text;
+    },
+    getOutHelpWidth: () => settings.columns,
+    getErrHelpWidth: () => settings.columns,
+  });
+  describe(program, settings, (found) => {
+    invocation = found;
+  });
+  try {
+    program.parse(args, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return { verb: "print", text: printed };
+    throw usageError(oneLine(error, complaint));
+  }
+  if (invocation === undefined) throw new Error("a command without an action");
+  return invocation;
+}
+
+/** What the parser says over several lines, or as a page of help, in one line that says what to do. */
+function oneLine(error: CommanderError, complaint: string): string {
+  if (error.code === "commander.help") return "which command? Try: bunk run debian, bunk list, bunk --help";
+  const [first = "", ...more] = complaint.trim().split("\n");
+  const suggestion = more.join(" ").match(/\(Did you mean (.+)\?\)/)?.[1];
+  const problem = first.replace(/^error: /, "").replace(/\.$/, "");
+  return suggestion === undefined ? `${problem}; see bunk --help` : `${problem}; did you mean ${suggestion}?`;
+}
+
+function describe(program: Command, { version }: CommandLineSettings, found: (invocation: Invocation) => void): void {
+  program
+    .description("Runs virtual machines, with no other hypervisor underneath.")
+    .usage("COMMAND [OPTIONS]")
+    .version(`bunk ${version}`, "-V, --version", "show the version")
+    .helpOption("-h, --help", "show this help")
+    .helpCommand("help [COMMAND]", "show the help of a command")
+    .addHelpText("after", MAIN_HELP);
+  describeRun(program, found);
+  program
+    .command("list")
+    .summary("list the guests that can be run by name")
+    .description("Lists the guests of the catalogue, and which of them are cached.")
+    .addHelpText("after", LIST_HELP)
+    .action(() => found({ verb: "list" }));
+  const cache = program
+    .command("cache")
+    .usage("[clean [GUEST...]]")
+    .summary("show or clean what is kept of guests")
+    .description("Shows which guests are kept ready, where, and how much room they take.")
+    .addHelpText("after", CACHE_HELP)
+    .action(() => found({ verb: "cache" }));
+  cache
+    .command("clean")
+    .argument("[GUEST...]", "guests to remove; all unless given")
+    .summary("remove guests that are kept ready")
+    .description("Removes guests from the cache. Machines that run keep what they have.")
+    .action((guests: string[]) => found({ verb: "cache clean", guests }));
+}
+
+/** The options as the parser gives them. */
+interface RawRunOptions {
+  readonly kernel?: string;
+  readonly initrd?: string;
+  readonly append?: string;
+  readonly disk: readonly DiskOption[];
+  readonly memory?: number;
+  readonly cpu: CpuModel;
+  readonly console: string;
+  readonly debugExit?: boolean;
+  readonly reboot: boolean;
+  readonly clock: RunOptions["clock"];
+  readonly entry: RunOptions["entry"];
+}
+
+function describeRun(program: Command, found: (invocation: Invocation) => void): void {
+  const addDisk = (text: string, disks: readonly DiskOption[]) => [...disks, parseDisk(text)];
+  program
+    .command("run")
+    .usage("[OPTIONS] [GUEST]")
+    .summary("start a virtual machine")
+    .description("Starts a virtual machine and connects its first serial port to this terminal.")
+    .argument("[GUEST]", "a guest by name, as `bunk list` shows; none with --kernel")
+    .option("--kernel <FILE>", "kernel to start: a bzImage, or an ELF file with a PVH or Multiboot header")
+    .option("--initrd <FILE>", "initial RAM disk for --kernel")
+    .option(
+      "--append <STRING>",
+      'kernel command line for --kernel ("console=ttyS0" unless given); added to a GUEST\'s own',
+    )
+    .addOption(
+      new Option(
+        "--disk <FILE[,SETTING...]>",
+        "raw disk image, for each disk once; settings: readonly=on, snapshot=on (writes are kept in memory and dropped), serial=TEXT, format=raw (attach whatever it seems to be). Disc images are read-only unless readonly=off",
+      )
+        .argParser(addDisk)
+        .default([], "none"),
+    )
+    .option(
+      "--memory <SIZE>",
+      "memory, 2M to 3G, such as 512M (which it is unless given or the GUEST's own)",
+      parseMemory,
+    )
+    .addOption(new Option("--cpu <MODEL>", "processor").choices(CPU_MODELS).default("max"))
+    .option("--console <TARGET>", "where the first serial port goes: stdio, none, or a FILE for its output", "stdio")
+    .option("--debug-exit", "give the guest a port, 0xF4, at which it ends the machine with an exit status")
+    .option("--no-reboot", "end the machine where the guest asks for a reset")
+    .addOption(
+      new Option("--clock <KIND>", "guest time: the host's, or a count of instructions, which makes runs repeatable")
+        .choices(CLOCKS)
+        .default("real"),
+    )
+    .addOption(new Option("--entry <MODE>", "entry of a Linux kernel to start at").choices(ENTRIES).default("auto"))
+    .addHelpText("after", RUN_HELP)
+    .action((guest: string | undefined, raw: RawRunOptions) => found({ verb: "run", options: checkRun(guest, raw) }));
+}
+
+function checkRun(guest: string | undefined, raw: RawRunOptions): RunOptions {
+  return {
+    source: guestSource(guest, raw),
+    disks: raw.disk,
+    memory: raw.memory,
+    cpu: raw.cpu,
+    console: consoleTarget(raw.console),
+    debugExit: raw.debugExit ?? false,
+    noReboot: !raw.reboot,
+    clock: raw.clock,
+    entry: raw.entry,
+  };
+}
+
+function guestSource(guest: string | undefined, { kernel, initrd, append }: RawRunOptions): GuestSource {
+  if (guest === undefined) {
+    if (kernel === undefined) throw usageError("run what? Name a guest (bunk list shows them) or give --kernel FILE");
+    return { kind: "files", kernel, initrd, append };
+  }
+  if (kernel !== undefined) throw usageError(`either the guest "${guest}" or --kernel ${kernel} can be run, not both`);
+  if (initrd !== undefined) throw usageError(`--initrd goes with --kernel; the guest "${guest}" brings its own`);
+  return { kind: "catalogue", name: guest, append };
+}
+
+function consoleTarget(text: string): ConsoleTarget {
+  if (text === "") throw usageError("--console needs stdio, none, or the name of a file");
+  return text === "stdio" || text === "none" ? { kind: text } : { kind: "file", file: text };
+}

@@ -1,0 +1,49 @@
+/** Texts that follow the lists of options in --help. */
+import { KEY_HELP } from "./escape-keys.ts";
+
+export const MAIN_HELP = `
+Examples:
+  bunk run debian               start Debian; it is made ready from Debian's packages the first time
+  bunk run --kernel bzImage     start a kernel of your own
+  bunk list                     the guests that can be run by name
+  bunk run --help               all about starting a machine
+
+Exit status: 0, or as \`bunk run --help\` lists.`;
+
+export const RUN_HELP = `
+Examples:
+  bunk run debian
+  bunk run debian --memory 1G --disk data.img
+  bunk run debian --append "loglevel=3"
+  bunk run --kernel bzImage --initrd initrd.gz --append "console=ttyS0 quiet"
+  bunk run --kernel tests.elf --debug-exit --no-reboot --console none
+  echo "uname -a; poweroff -f" | bunk run debian
+
+Keys, where the console is standard input and output:
+${KEY_HELP.replaceAll(/^/gm, "  ")}
+
+The end of a pipe ends the input, not the machine.
+
+Exit status:
+  0      the guest switched itself off, or you quit
+  64     the command line is wrong
+  66     a file is missing or is not what it should be
+  69     something on this host is missing
+  70     the guest crashed (triple fault)
+  72     the guest asked for a reset, under --no-reboot
+  74     the console's output could not be written, or a disk not be closed
+  76     internal error
+  128+n  ended by signal n, such as 130 for Ctrl-C and 143 for SIGTERM
+  odd    the guest wrote v to the --debug-exit port: 2v+1, as in QEMU`;
+
+export const LIST_HELP = `
+Examples:
+  bunk list
+
+"cached" guests start at once; others are made ready by the first \`bunk run\`.`;
+
+export const CACHE_HELP = `
+Examples:
+  bunk cache                  what is kept, and where
+  bunk cache clean            remove all of it
+  bunk cache clean debian     remove one guest; the next run makes it anew`;

@@ -1,0 +1,255 @@
+/** Random tests of a form: operands, their encoding, and a state in which they mean something. */
+import {
+  defaultOperandSize,
+  EncodeError,
+  type EncodeOperand,
+  type EncodeOptions,
+  encode,
+} from "../../../src/isa/encode.ts";
+import type { Form } from "../../../src/isa/instruction.ts";
+import { type OperandSpec, resolveWidth } from "../../../src/isa/operand.ts";
+import { type OperandSize, RCX } from "../../../src/isa/semantics.ts";
+import { kindOf, type Traits, traitsOf } from "../instruction-traits.ts";
+import { type Bits, PLACE } from "../record.ts";
+import { type Address, address, target } from "./address.ts";
+import { seed } from "./seed.ts";
+import { TestCase } from "./test-case.ts";
+import { integer, type Kind, type Random } from "./values.ts";
+
+const KINDS: readonly Kind[] = ["integer", "single", "double"];
+const PLACEHOLDER: EncodeOperand = { kind: "memory", displacement: 0n, ripRelative: true };
+
+export class Generator {
+  readonly bits: Bits;
+  readonly random: Random;
+  readonly #test: TestCase;
+
+  constructor(bits: Bits, random: Random) {
+    this.bits = bits;
+    this.random = random;
+    this.#test = new TestCase(bits, random);
+  }
+
+  /** Operand sizes that the form can be encoded with. */
+  operandSizes(form: Form): OperandSize[] {
+    const { bits } = this;
+    const sized =
+      form.operands.length === 0
+        ? form.prefix === undefined && form.modrm === undefined
+        : form.operands.some(({ width }) => typeof width === "string");
+    const standard = defaultOperandSize(form, bits);
+    const all: OperandSize[] = sized ? (bits === 64 ? [16, 32, 64] : [16, 32]) : [standard];
+    const narrow = form.operands.length === 0 || form.operands.some(({ width }) => width === "v" || width === "z" || width === "p");
+    return all.filter((size) => {
+      if (size === 16 && (!narrow || form.prefix === "66" || form.prefix === "NP")) return false;
+      try {
+        this.#encodeOnce(form, size);
+        return true;
+      } catch (error) {
+        if (error instanceof EncodeError) return false;
+        throw error;
+      }
+    });
+  }
+
+  /** Throws EncodeError where the form cannot be encoded with this operand size. */
+  #encodeOnce(form: Form, operandSize: OperandSize): void {
+    const operands = form.operands.map((spec): EncodeOperand | undefined => {
+      if (spec.place === "rm" && spec.memory !== "never") return { kind: "memory", base: 0 };
+      if (spec.place === "moffs") return { kind: "memory", displacement: 0n };
+      if (spec.place === "immediate" || spec.place === "relative") return { kind: "immediate", value: 0n };
+      if (spec.place === "far") return { kind: "far", selector: 0, offset: 0n };
+      return { kind: "register", number: 1 };
+    }) as EncodeOperand[];
+    encode(form, operands, { bits: this.bits, operandSize });
+  }
+
+  /** Writes a random test of `form` to `record`; `sizes` are its operandSizes. */
+  generate(form: Form, sizes: readonly OperandSize[], record: DataView): void {
+    for (let attempt = 0; attempt < 100; attempt++) {
+      try {
+        new TestMaker(this.#test, form, this.random.pick(sizes)).make(record);
+        return;
+      } catch (error) {
+        if (!(error instanceof EncodeError)) throw error;
+      }
+    }
+    throw new Error(`${form.instruction.name} (${form.text}): no operands found that can be encoded`);
+  }
+}
+
+/** One test in the making. */
+class TestMaker {
+  readonly #test: TestCase;
+  readonly #form: Form;
+  readonly #traits: Traits;
+  readonly #operandSize: OperandSize;
+  readonly #addressSize: OperandSize;
+  readonly #rip: number;
+  #address: Address | undefined;
+
+  constructor(test: TestCase, form: Form, operandSize: OperandSize) {
+    const { random, bits } = test;
+    this.#test = test;
+    this.#form = form;
+    this.#traits = traitsOf(form.instruction);
+    this.#operandSize = operandSize;
+    // 16-bit addresses do not reach the window: only LEA can use them.
+    const short = bits === 64 ? 32 : form.instruction.name === "lea" ? 16 : 32;
+    this.#addressSize = random.chance(10) ? short : bits;
+    const across = random.chance(4);
+    this.#rip = PLACE.code + (across ? 0x1000 - random.below(15) : 0x800 + random.below(64));
+  }
+
+  make(record: DataView): void {
+    const test = this.#test;
+    const { random } = test;
+    const { instruction } = this.#form;
+    const usual = kindOf(instruction);
+    const kind = usual && random.chance(80) ? usual : random.pick(KINDS);
+    test.begin(record, kind, instruction.unit === "x87" || instruction.unit === "x87-nowait");
+    this.#setPointers();
+    const operands = this.#form.operands.map((spec) => this.#operand(spec));
+    const options = this.#options(operands);
+    const length = encode(this.#form, this.#placeMemory(operands, PLACEHOLDER), options).length;
+    const next = BigInt(this.#rip + length);
+    const bytes = encode(this.#form, this.#finish(operands, next), options);
+    test.setInstruction(this.#rip, bytes);
+    seed(test, {
+      form: this.#form,
+      traits: this.#traits,
+      operandSize: this.#operandSize,
+      addressSize: this.#addressSize,
+      operands,
+      address: this.#address,
+      next,
+    });
+  }
+
+  /** Registers that hold addresses, and counts. */
+  #setPointers(): void {
+    const test = this.#test;
+    const { random, bits } = test;
+    const { pointers, addressSized, counted } = this.#traits;
+    const narrow = addressSized && this.#addressSize < bits;
+    for (const register of pointers) {
+      const linear = target(random, bits, 16, random.chance(50), narrow);
+      if (narrow) test.setGprLow(register, this.#addressSize, linear);
+      else test.setGpr(register, linear);
+    }
+    if (counted) {
+      const count = random.chance(95) ? BigInt(random.below(12)) : integer(random) >> BigInt(random.below(60));
+      if (this.#addressSize < bits) test.setGprLow(RCX, this.#addressSize, count);
+      else test.setGpr(RCX, count);
+    }
+  }
+
+  #options(operands: readonly (EncodeOperand | "memory" | undefined)[]): EncodeOptions {
+    const { random, bits } = this.#test;
+    const { instruction } = this.#form;
+    const memory = operands.includes("memory");
+    const lockable = instruction.lock && memory;
+    const strings = this.#traits.addressSized;
+    return {
+      bits,
+      operandSize: this.#operandSize,
+      addressSize: this.#addressSize,
+      lock: Boolean(lockable) && random.chance(20),
+      repeat: instruction.repeat ? random.pick([undefined, "repe", "repne"] as const) : undefined,
+      segment: strings && random.chance(10) ? random.below(6) : undefined,
+    };
+  }
+
+  #operand(spec: OperandSpec): EncodeOperand | "memory" | undefined {
+    const { random, bits } = this.#test;
+    const general = bits === 64 ? 16 : 8;
+    switch (spec.place) {
+      case "fixed":
+      case "one":
+        return undefined;
+      case "moffs":
+        return "memory";
+      case "rm":
+        if (spec.memory === "always" || (spec.memory === "either" && random.chance(50))) return "memory";
+        return this.#register(spec, spec.file === "mmx" ? 8 : general);
+      case "st":
+        return { kind: "register", number: random.below(8) };
+      case "reg":
+        if (this.#form.digit !== undefined) return { kind: "register", number: this.#form.digit };
+        return this.#register(spec, spec.file === "mmx" ? 8 : general);
+      case "opcode":
+      case "vvvv":
+        return this.#register(spec, general);
+      case "immediate":
+        return { kind: "immediate", value: this.#immediate(spec) };
+      case "relative":
+        // Filled in when the next instruction's address is known.
+        return { kind: "immediate", value: 0n };
+      case "far":
+        return { kind: "far", selector: random.below(0x1_0000), offset: BigInt(random.next()) };
+    }
+  }
+
+  #register(spec: OperandSpec, count: number): EncodeOperand {
+    const { random, bits } = this.#test;
+    const number = random.below(count);
+    if (spec.file !== "general" || resolveWidth(spec.width, this.#operandSize) !== 8) return { kind: "register", number };
+    const high = number >= 4 && number < 8 && (bits === 32 || random.chance(50));
+    return { kind: "register", number, high };
+  }
+
+  #immediate(spec: OperandSpec): bigint {
+    const { random } = this.#test;
+    if (spec.text === "Iw") return BigInt(random.chance(80) ? random.below(64) : random.below(0x1_0000));
+    return integer(random);
+  }
+
+  #placeMemory(operands: readonly (EncodeOperand | "memory" | undefined)[], memory: EncodeOperand): EncodeOperand[] {
+    // moffs takes no registers.
+    const placed = this.#absolute ? { kind: "memory" as const, displacement: 0n } : memory;
+    const legacy = this.#test.bits === 32 ? { kind: "memory" as const, displacement: 0n } : placed;
+    return operands.map((operand) => (operand === "memory" ? legacy : operand)) as EncodeOperand[];
+  }
+
+  get #absolute(): boolean {
+    return this.#form.operands.some(({ place }) => place === "moffs");
+  }
+
+  /** The operands with addresses and distances filled in. */
+  #finish(operands: readonly (EncodeOperand | "memory" | undefined)[], next: bigint): EncodeOperand[] {
+    return operands.map((operand, i) => {
+      const spec = this.#form.operands[i] as OperandSpec;
+      if (spec.place === "relative") return { kind: "immediate", value: this.#distance(spec, next) };
+      if (operand !== "memory") return operand;
+      const width = resolveWidth(spec.memoryWidth, this.#operandSize);
+      this.#address = address(this.#test, {
+        addressSize: this.#addressSize,
+        size: width === 0 ? imageSize(this.#form) : width / 8,
+        aligned: width === 128 || width === 0,
+        next,
+        stackBonus: this.#form.attributes.has("sp+") ? BigInt(this.#operandSize / 8) : 0n,
+        absolute: this.#absolute,
+      });
+      return this.#address.operand;
+    }) as EncodeOperand[];
+  }
+
+  /** A jump's distance: not into itself. */
+  #distance(spec: OperandSpec, next: bigint): bigint {
+    const { random } = this.#test;
+    const width = resolveWidth(spec.width, this.#operandSize);
+    for (;;) {
+      const place = PLACE.code + random.below(PLACE.codeSize - 16);
+      const near = width !== 8 && random.chance(75);
+      const distance = near ? BigInt(place) - next : BigInt.asIntN(width, BigInt(random.next()));
+      const to = next + distance;
+      if (to < BigInt(this.#rip) || to >= next) return distance;
+    }
+  }
+}
+
+/** Bytes that an operand without a width may reach over. */
+function imageSize(form: Form): number {
+  return form.instruction.name.startsWith("fx") || form.instruction.name.startsWith("x") ? 512 : 112;
+}
+

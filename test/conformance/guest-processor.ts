@@ -1,0 +1,230 @@
+/**
+ * Our own processor in the role of the host's: 64-bit mode or 32-bit compatibility mode
+ * at privilege level 3, the same linear addresses
+ * mapped, the same records read and written.
+ */
+import type { ProcessorBus } from "../../src/cpu/bus.ts";
+import { Processor } from "../../src/cpu/processor.ts";
+import { FPU, GPR, PAGE, PAGE_FLAGS, RAM_BASE, XMM } from "../../src/cpu/state.ts";
+import { CS, FS, GS } from "../../src/isa/semantics.ts";
+import {
+  type Bits,
+  FIELD,
+  FS_BASE,
+  FX,
+  fillReadOnly,
+  GS_BASE,
+  NO_VECTOR,
+  PLACE,
+  SELECTORS,
+  SELECTORS_BEFORE,
+  SPOTS,
+} from "./record.ts";
+
+const RAM = 16 << 20;
+/** Guest-physical places: page tables, descriptor table, instruction, window. */
+const PHYSICAL = { tables: 0x1000, gdt: 0x8_0000, code: 0x10_0000, window: 0x20_0000 } as const;
+
+const PTE = { present: 1n, writable: 2n, user: 4n, noExecute: 1n << 63n } as const;
+const EFER = { syscall: 1n, longMode: 0x500n, noExecute: 0x800n } as const;
+/** PE, MP, ET, NE, WP, AM, PG. */
+const CR0 = 0x8005_0033n;
+/** PAE, OSFXSR, OSXMMEXCPT, FSGSBASE, OSXSAVE, as far as programs notice. */
+const CR4 = 0x5_0620n;
+/** Descriptors of Linux's GDT that a program can use: 32-bit code, data, 64-bit code. */
+const GDT: readonly (readonly [number, bigint])[] = [
+  [0x10, 0x00af_9b00_0000_ffffn],
+  [0x18, 0x00cf_9300_0000_ffffn],
+  [0x20, 0x00cf_fb00_0000_ffffn],
+  [0x28, 0x00cf_f300_0000_ffffn],
+  [0x30, 0x00af_fb00_0000_ffffn],
+];
+const GDT_LIMIT = 0x7f;
+/** Attributes of segment registers: code by its bits, data, and what a null selector leaves. */
+const ATTRIBUTES = { 32: 0xc0fb, 64: 0xa0fb, data: 0xc0f3, none: 0x1_0000 } as const;
+const PENDING_X87 = 2;
+
+const NO_MACHINE: ProcessorBus = {
+  readPort: () => 0xffff_ffff,
+  writePort() {},
+  readMemory: () => 0,
+  writeMemory() {},
+  interruptPending: () => false,
+  acknowledgeInterrupt: () => -1,
+  readMsr: () => false,
+  writeMsr: () => false,
+  readCr8: () => 0,
+  writeCr8() {},
+  tsc: () => 0n,
+  random() {},
+};
+
+export class GuestProcessor {
+  readonly processor: Processor;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #window: Uint8Array;
+  #bits: Bits = 64;
+  /** Segment registers may be other than before tests. */
+  #changed = true;
+  #freePage = PHYSICAL.tables + 0x1000;
+
+  constructor() {
+    const pages = (RAM_BASE + RAM) >> 16;
+    const memoryPages = { initial: pages, maximum: pages };
+    const memory = new WebAssembly.Memory({ ...memoryPages, shared: true });
+    this.#bytes = new Uint8Array(memory.buffer);
+    this.#view = new DataView(memory.buffer);
+    this.#bytes.fill(PAGE.io, PAGE_FLAGS + (RAM >> 12), PAGE_FLAGS + (1 << 20));
+    this.processor = new Processor({ memory, memoryPages, bus: NO_MACHINE, model: "max" });
+    this.#window = this.#bytes.subarray(RAM_BASE + PHYSICAL.window, RAM_BASE + PHYSICAL.window + PLACE.windowSize);
+    this.#bytes.fill(0xcc, RAM_BASE + PHYSICAL.code, RAM_BASE + PHYSICAL.code + PLACE.codeSize);
+    const readOnly = RAM_BASE + PHYSICAL.window + PLACE.windowSize;
+    fillReadOnly(this.#bytes.subarray(readOnly, readOnly + PLACE.readOnlySize));
+    this.#map(BigInt(PLACE.code), PHYSICAL.code, PLACE.codeSize, PTE.writable);
+    for (const window of [BigInt(PLACE.window), PLACE.alias]) {
+      this.#map(window, PHYSICAL.window, PLACE.windowSize, PTE.writable | PTE.noExecute);
+      const end = PLACE.windowSize;
+      this.#map(window + BigInt(end), PHYSICAL.window + end, PLACE.readOnlySize, PTE.noExecute);
+    }
+    for (const [offset, descriptor] of GDT) {
+      this.#view.setBigUint64(RAM_BASE + PHYSICAL.gdt + offset, descriptor, true);
+    }
+    this.#map(BigInt(PHYSICAL.gdt), PHYSICAL.gdt, 0x1000, PTE.writable, 0n);
+    this.#enterLongMode();
+  }
+
+  /** Maps pages of 4 KiB. */
+  #map(linear: bigint, physical: number, size: number, rights: bigint, user: bigint = PTE.user): void {
+    for (let offset = 0; offset < size; offset += 4096) {
+      const address = linear + BigInt(offset);
+      let table: number = PHYSICAL.tables;
+      for (const shift of [39n, 30n, 21n]) {
+        const entry = RAM_BASE + table + Number((address >> shift) & 511n) * 8;
+        if (this.#view.getBigUint64(entry, true) === 0n) {
+          this.#view.setBigUint64(entry, BigInt(this.#freePage) | PTE.present | PTE.writable | PTE.user, true);
+          this.#freePage += 0x1000;
+        }
+        table = Number(this.#view.getBigUint64(entry, true) & ~0xfffn);
+      }
+      const entry = RAM_BASE + table + Number((address >> 12n) & 511n) * 8;
+      this.#view.setBigUint64(entry, BigInt(physical + offset) | PTE.present | user | rights, true);
+    }
+  }
+
+  #enterLongMode(): void {
+    const { registers } = this.processor;
+    registers.set64("cr3", BigInt(PHYSICAL.tables));
+    registers.set64("cr4", CR4);
+    registers.set64("efer", EFER.syscall | EFER.longMode | EFER.noExecute);
+    registers.set64("cr0", CR0);
+    registers.set64("xcr0", 3n);
+    registers.set64("gdtBase", BigInt(PHYSICAL.gdt));
+    registers.set32("gdtLimit", GDT_LIMIT);
+    registers.set32("cpl", 3);
+    this.processor.flushTlb();
+    this.#loadSegments(64);
+  }
+
+  /** Runs the test of the record `input` and writes what came of it to `output`. */
+  run(input: DataView, output: DataView): void {
+    this.#load(input);
+    const exception = this.processor.step();
+    this.#store(output, exception);
+    this.#bytes.fill(0xcc, this.#codeAt(input), this.#codeAt(input) + 16);
+  }
+
+  #codeAt(record: DataView): number {
+    return RAM_BASE + PHYSICAL.code + record.getUint32(FIELD.rip, true) - PLACE.code;
+  }
+
+  #load(record: DataView): void {
+    const { registers } = this.processor;
+    const bytes = new Uint8Array(record.buffer, record.byteOffset, record.byteLength);
+    this.#window.fill(0);
+    let from: number = FIELD.memory;
+    for (const { offset, size } of SPOTS) {
+      this.#window.set(bytes.subarray(from, from + size), offset);
+      from += size;
+    }
+    this.#bytes.set(bytes.subarray(FIELD.bytes, FIELD.bytes + 16), this.#codeAt(record));
+    this.#bytes.set(bytes.subarray(FIELD.gpr, FIELD.gpr + 128), registers.base + GPR);
+    registers.eflags = record.getUint32(FIELD.rflags, true);
+    registers.set64("ip", record.getBigUint64(FIELD.rip, true));
+    const bits = record.getUint16(FIELD.selectors + 2 * CS, true) === SELECTORS.code64 ? 64 : 32;
+    if (this.#changed || bits !== this.#bits) this.#loadSegments(bits);
+    this.#loadFx(record, bytes);
+  }
+
+  /** Segment registers as SELECTORS_BEFORE has them. */
+  #loadSegments(bits: Bits): void {
+    const { registers } = this.processor;
+    SELECTORS_BEFORE[bits].forEach((selector, i) => {
+      const attributes = i === CS ? ATTRIBUTES[bits] : selector === 0 ? ATTRIBUTES.none : ATTRIBUTES.data;
+      const base = bits === 32 ? 0n : i === FS ? FS_BASE : i === GS ? GS_BASE : 0n;
+      registers.setSegment(i, { selector, base, limit: selector === 0 ? 0 : 0xffff_ffff, attributes });
+    });
+    this.#changed = false;
+    this.#bits = bits;
+    this.processor.modeChanged();
+  }
+
+  /** Whether the last test left other selectors than it found. */
+  #selectorsDiffer(): boolean {
+    const { registers } = this.processor;
+    return SELECTORS_BEFORE[this.#bits].some((selector, i) => registers.selector(i) !== selector);
+  }
+
+  #loadFx(record: DataView, bytes: Uint8Array): void {
+    const { registers } = this.processor;
+    const control = record.getUint16(FIELD.fx + FX.control, true);
+    const status = record.getUint16(FIELD.fx + FX.status, true);
+    const top = (status >> 11) & 7;
+    registers.set32("fpuControl", control);
+    registers.set32("fpuTop", top);
+    registers.set32("fpuStatus", status & ~0x3800);
+    registers.set32("fpuTag", ~(record.getUint8(FIELD.fx + FX.tag)) & 0xff);
+    const pending = (status & ~control & 0x3f) !== 0;
+    for (const trap of ["x87Trap", "waitTrap"]) {
+      const word = registers.get32(trap) & ~PENDING_X87;
+      registers.set32(trap, pending ? word | PENDING_X87 : word);
+    }
+    registers.set32("mxcsr", record.getUint32(FIELD.fx + FX.mxcsr, true));
+    for (let i = 0; i < 8; i++) {
+      const from = FIELD.fx + FX.st + 16 * i;
+      this.#bytes.set(bytes.subarray(from, from + 16), registers.base + FPU + 16 * ((top + i) & 7));
+    }
+    for (let i = 0; i < 16; i++) {
+      const from = FIELD.fx + FX.xmm + 16 * i;
+      this.#bytes.set(bytes.subarray(from, from + 16), registers.base + XMM + 32 * i);
+    }
+  }
+
+  #store(record: DataView, exception: { vector: number; errorCode: number } | undefined): void {
+    const { registers } = this.processor;
+    const bytes = new Uint8Array(record.buffer, record.byteOffset, record.byteLength);
+    const { base } = registers;
+    bytes.set(this.#bytes.subarray(base + GPR, base + GPR + 128), FIELD.gpr);
+    record.setBigUint64(FIELD.rflags, BigInt(registers.eflags >>> 0), true);
+    record.setBigUint64(FIELD.rip, registers.get64("ip"), true);
+    record.setUint32(FIELD.vector, exception?.vector ?? NO_VECTOR, true);
+    record.setUint32(FIELD.errorCode, exception?.errorCode ?? 0, true);
+    record.setBigUint64(FIELD.cr2, exception?.vector === 14 ? registers.get64("faultAddress") : 0n, true);
+    for (let i = 0; i < 6; i++) record.setUint16(FIELD.selectors + 2 * i, registers.selector(i), true);
+    this.#changed = this.#selectorsDiffer();
+    const top = registers.get32("fpuTop");
+    record.setUint16(FIELD.fx + FX.control, registers.get32("fpuControl"), true);
+    record.setUint16(FIELD.fx + FX.status, registers.get32("fpuStatus") | (top << 11), true);
+    record.setUint8(FIELD.fx + FX.tag, ~registers.get32("fpuTag") & 0xff);
+    record.setUint32(FIELD.fx + FX.mxcsr, registers.get32("mxcsr"), true);
+    for (let i = 0; i < 8; i++) {
+      const from = base + FPU + 16 * ((top + i) & 7);
+      bytes.set(this.#bytes.subarray(from, from + 10), FIELD.fx + FX.st + 16 * i);
+    }
+    for (let i = 0; i < 16; i++) {
+      const from = base + XMM + 32 * i;
+      bytes.set(this.#bytes.subarray(from, from + 16), FIELD.fx + FX.xmm + 16 * i);
+    }
+    bytes.set(this.#window, FIELD.memory);
+  }
+}

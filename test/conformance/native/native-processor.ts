@@ -1,0 +1,133 @@
+/**
+ * The host's own processor: runs batches of tests natively, through node:ffi and the machine code of
+ * machine-code.ts. x86-64 Linux only. A test can damage the process: use it in one of its own.
+ */
+import { createRequire } from "node:module";
+import { type Batch, fillReadOnly, INPUT_SIZE, OUTPUT_SIZE, PLACE } from "../record.ts";
+import { buildHarness, HARNESS, VARIABLE } from "./machine-code.ts";
+
+/** Batches at most. */
+export const MAX_BATCH = 1024;
+
+const BATCH_INPUT = 0x5000_0000;
+const BATCH_OUTPUT = 0x5800_0000;
+
+// Linux asm-generic/mman.h and signal.h, x86-64.
+const PROT = { read: 1, write: 2, execute: 4 } as const;
+const MAP = { shared: 1, private: 2, anonymous: 0x20, fixedNoReplace: 0x10_0000 } as const;
+const SIGNALS = { SIGILL: 4, SIGTRAP: 5, SIGBUS: 7, SIGFPE: 8, SIGSEGV: 11 } as const;
+const SA = { siginfo: 4, onStack: 0x0800_0000, noDefer: 0x4000_0000 } as const;
+/** struct sigaction of the C library: handler, 128 bytes of mask, flags, restorer. */
+const SIGACTION = { handler: 0, flags: 136, size: 152 } as const;
+
+const FUNCTIONS = {
+  mmap: { arguments: ["u64", "u64", "i32", "i32", "i32", "i64"], return: "u64" },
+  mprotect: { arguments: ["u64", "u64", "i32"], return: "i32" },
+  memfd_create: { arguments: ["pointer", "u32"], return: "i32" },
+  ftruncate: { arguments: ["i32", "i64"], return: "i32" },
+  sigaction: { arguments: ["i32", "pointer", "pointer"], return: "i32" },
+  sigaltstack: { arguments: ["pointer", "pointer"], return: "i32" },
+  bsearch: { arguments: ["pointer", "pointer", "u64", "u64", "u64"], return: "pointer" },
+} as const;
+
+type Ffi = typeof import("node:ffi");
+
+/** Why the host cannot run native tests, or undefined where it can. */
+export function unsuitableHost(): string | undefined {
+  if (process.platform !== "linux" || process.arch !== "x64") return "native tests need x86-64 Linux";
+  try {
+    createRequire(import.meta.url)("node:ffi");
+    return undefined;
+  } catch {
+    return "this Node has no node:ffi";
+  }
+}
+
+export class NativeProcessor {
+  readonly #ffi = createRequire(import.meta.url)("node:ffi") as Ffi;
+  readonly #c = this.#ffi.dlopen(null, FUNCTIONS).functions;
+  readonly #variables: BigUint64Array;
+  readonly #run: bigint;
+  readonly #action = new Uint8Array(SIGACTION.size);
+  readonly #former = new Map<number, Uint8Array>();
+  readonly #signalStack = new BigUint64Array(3);
+  /** The tests to run, MAX_BATCH at most. */
+  readonly input: Uint8Array;
+  readonly output: Uint8Array;
+
+  constructor() {
+    const writable = PROT.read | PROT.write;
+    const all = writable | PROT.execute;
+    const harness = buildHarness();
+    this.#map(HARNESS.code, HARNESS.codeSize, all).set(harness.bytes);
+    this.#variables = new BigUint64Array(this.#map(HARNESS.variables, HARNESS.variablesSize, writable).buffer);
+    this.#map(HARNESS.signalStack, HARNESS.signalStackSize, writable);
+    this.#map(PLACE.code, PLACE.codeSize, all).fill(0xcc);
+    this.#mapWindow();
+    this.input = this.#map(BATCH_INPUT, MAX_BATCH * INPUT_SIZE, writable);
+    this.output = this.#map(BATCH_OUTPUT, MAX_BATCH * OUTPUT_SIZE, writable);
+    this.#run = BigInt(harness.run);
+    const action = new DataView(this.#action.buffer);
+    action.setBigUint64(SIGACTION.handler, BigInt(harness.handler), true);
+    action.setInt32(SIGACTION.flags, SA.siginfo | SA.onStack | SA.noDefer, true);
+    this.#signalStack.set([BigInt(HARNESS.signalStack), 0n, BigInt(HARNESS.signalStackSize)]);
+  }
+
+  #pointer(bytes: ArrayBufferView): bigint {
+    return this.#ffi.getRawPointer(bytes as Uint8Array);
+  }
+
+  #map(address: number | bigint, size: number, protection: number, file = -1): Uint8Array {
+    const flags = MAP.fixedNoReplace | (file < 0 ? MAP.private | MAP.anonymous : MAP.shared);
+    const wanted = BigInt(address);
+    const found = this.#c.mmap(wanted, BigInt(Math.ceil(size / 4096) * 4096), protection, flags, file, 0n);
+    if (found !== wanted) throw new Error(`the host does not give memory at 0x${wanted.toString(16)}`);
+    return new Uint8Array(this.#ffi.toArrayBuffer(found, size, false));
+  }
+
+  /** The window at both of its places, from one file in memory. */
+  #mapWindow(): void {
+    const name = new TextEncoder().encode("window\0");
+    const file = this.#c.memfd_create(this.#pointer(name), 0);
+    const size = PLACE.windowSize + PLACE.readOnlySize;
+    if (file < 0 || this.#c.ftruncate(file, BigInt(size)) !== 0) throw new Error("the host gives no memory file");
+    for (const base of [BigInt(PLACE.window), PLACE.alias]) {
+      const bytes = this.#map(base, size, PROT.read | PROT.write, file);
+      fillReadOnly(bytes.subarray(PLACE.windowSize));
+      this.#c.mprotect(base + BigInt(PLACE.windowSize), BigInt(PLACE.readOnlySize), PROT.read);
+    }
+  }
+
+  /** Runs the first `count` tests of `input` and leaves what came of them in `output`. */
+  run(count: number): Batch {
+    if (count > MAX_BATCH) throw new Error(`a batch has at most ${MAX_BATCH} tests`);
+    const set = (address: number, value: number) => {
+      this.#variables[(address - HARNESS.variables) / 8] = BigInt(value);
+    };
+    set(VARIABLE.input, BATCH_INPUT);
+    set(VARIABLE.output, BATCH_OUTPUT);
+    set(VARIABLE.count, count);
+    const key = this.#pointer(this.#action);
+    this.#takeSignals();
+    try {
+      // Calls its last argument once: the way to call an address.
+      if (count > 0) this.#c.bsearch(key, key, 1n, 1n, this.#run);
+    } finally {
+      this.#releaseSignals();
+    }
+    return { count, input: this.input, output: this.output };
+  }
+
+  #takeSignals(): void {
+    this.#c.sigaltstack(this.#pointer(this.#signalStack), 0n);
+    for (const signal of Object.values(SIGNALS)) {
+      const former = new Uint8Array(SIGACTION.size);
+      this.#c.sigaction(signal, this.#pointer(this.#action), this.#pointer(former));
+      this.#former.set(signal, former);
+    }
+  }
+
+  #releaseSignals(): void {
+    for (const [signal, former] of this.#former) this.#c.sigaction(signal, this.#pointer(former), 0n);
+  }
+}
