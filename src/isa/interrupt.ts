@@ -26,7 +26,7 @@ const INTERRUPT_RETURN = declareFunction("interruptReturn", {
   faults: true,
 });
 /** (system flags before): brings the processor in line with TF, IF and AC. */
-const SYSTEM_FLAGS_CHANGED = declareFunction("systemFlagsChanged", { in: "host", params: ["i32"] });
+export const SYSTEM_FLAGS_CHANGED = declareFunction("systemFlagsChanged", { in: "host", params: ["i32"] });
 /** Sets IF, with interrupts held off until after the next instruction. */
 const ENABLE_INTERRUPTS = declareFunction("enableInterrupts", { in: "host", params: [] });
 const HALT = declareFunction("halt", { in: "host", params: [] });

@@ -26,7 +26,9 @@ export const JMP_INDIRECT = instruction("jmp", {
   forms: ["FF /4 Ev ; f64"],
   ends: true,
   meaning(o, target) {
-    o.jump(o.get(target).extendU());
+    const ip = o.get(target).extendU();
+    o.checkTarget(ip);
+    o.jump(ip);
   },
 });
 

@@ -146,6 +146,8 @@ export interface Semantics {
   /** Reads `width` bits at `offset` (i64) in segment `segment`. */
   load(segment: number, offset: Value, width: number): Value;
   store(segment: number, offset: Value, width: number, value: Value): void;
+  /** As `update`, at `offset` (i64) in segment `segment`. */
+  modify(segment: number, offset: Value, width: number, change: (old: Value) => Value): void;
   /** The segment of a string source: DS or the override. */
   readonly sourceSegment: number;
   /** For alignment-checked SSE operands: #GP(0) unless the operand's address is a multiple of `bytes`. */

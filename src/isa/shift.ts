@@ -175,7 +175,7 @@ export const RCR = rotateThroughCarry("rcr", 3, false);
 
 /**
  * Double shift: bits of `b` follow those of `a`. 16-bit operands may be shifted by more than their width; after `b`
- * then comes `a` again, as processors do it.
+ * then comes `a` again, as in Intel processors (the manuals leave it undefined).
  */
 function doubleShift(name: string, opcodes: readonly [string, string], toLeft: boolean): Instruction {
   const compute = (a: Value, b: Value, count: Value, width: number): Shifted => {

@@ -245,11 +245,11 @@ function approximation(name: string, opcode: string, compute: (o: Semantics, x: 
 
 const ones = (o: Semantics) => lanes(o, 32, 0x3f80_0000);
 
-/** Results below the normal numbers are zeros. */
+/** Results at the lower end of the normal numbers are zeros already: those of 1.11111111110100000000000b * 2^125 and more. */
 function reciprocal(o: Semantics, x: Value): Value {
-  const quotient = ones(o).op("f32x4.div", x);
-  const flushed = quotient.op("v128.and", lanes(o, 32, 0x8000_0000));
-  return quotient.op("v128.bitselect", flushed, lanesNotDenormal(o, SINGLE, quotient));
+  const zeros = x.op("v128.and", lanes(o, 32, 0x8000_0000));
+  const tooSmall = x.op("f32x4.abs").op("f32x4.ge", lanes(o, 32, 0x7e7f_e800));
+  return zeros.op("v128.bitselect", ones(o).op("f32x4.div", x), tooSmall);
 }
 
 /** Negative numbers give the default NaN, -0 gives -infinity. */

@@ -29,8 +29,8 @@ const EMMS = instruction("emms", {
   spec: "SDM 2, EMMS",
   forms: ["NP 0F 77"],
   feature: "mmx",
-  unit: "mmx",
-  meaning: (o) => o.setState("fpuTag", 0xffff),
+  unit: "emms",
+  meaning() {},
 });
 
 /** An instruction that changes nothing a program can see: guest memory is accessed in program order anyway. */
@@ -49,6 +49,9 @@ export const SSE_CONTROL: readonly Instruction[] = [
   hint("prefetcht0", "sse", "0F 18 /1 Mb"),
   hint("prefetcht1", "sse", "0F 18 /2 Mb"),
   hint("prefetcht2", "sse", "0F 18 /3 Mb"),
+  // The rest of this row of opcodes is kept for hints and does nothing.
+  hint("nop", "base", ...[4, 5, 6, 7].map((digit) => `0F 18 /${digit} Ev`)),
+  hint("nop", "base", ...[0, 1, 2, 3].map((digit) => `0F 18 /${digit} Rv`)),
   // The other encodings of 0F 0D are kept for more prefetches and act as this one.
   hint("prefetch", "prefetchw", ...[0, 2, 3, 4, 5, 6, 7].map((digit) => `0F 0D /${digit} Mb`)),
   hint("prefetchw", "prefetchw", "0F 0D /1 Mb"),

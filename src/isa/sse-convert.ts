@@ -1,6 +1,6 @@
 /** SSE conversions between integers and the two floating-point formats. */
 import { type Feature, type Instruction, instruction } from "./instruction.ts";
-import type { Semantics } from "./semantics.ts";
+import type { Operand, Semantics } from "./semantics.ts";
 import {
   allSet,
   callSoft,
@@ -60,17 +60,19 @@ function dwordsToSingle(o: Semantics, value: Value): Value {
 /** Two signed dwords to double precision, exactly. */
 const dwordsToDouble = (value: Value) => value.op("f64x2.convert_low_i32x4_s");
 
+const mmxToSingle: Instruction["meaning"] = (o, dst, src) =>
+  putVector(o, dst, dwordsToSingle(o, zeroExtended(o, o.get(src as Operand))));
+
+// Of those that take an MMX operand only the register form touches the x87 state.
 const PACKED_FROM_INTEGER: readonly Instruction[] = [
   define({ name: "cvtdq2ps", form: "NP 0F 5B /r Vdq,Wdq", feature: "sse2" }, (o, dst, src) => {
     o.put(dst, dwordsToSingle(o, vector(o, src)));
   }),
-  define({ name: "cvtpi2ps", form: "NP 0F 2A /r Vq,Qq", feature: "sse", unit: "mmx" }, (o, dst, src) => {
-    putVector(o, dst, dwordsToSingle(o, zeroExtended(o, o.get(src))));
-  }),
+  define({ name: "cvtpi2ps", form: "NP 0F 2A /r Vq,Nq", feature: "sse", unit: "mmx" }, mmxToSingle),
+  define({ name: "cvtpi2ps", form: "NP 0F 2A /r Vq,Mq", feature: "sse" }, mmxToSingle),
   define({ name: "cvtdq2pd", form: "F3 0F E6 /r Vdq,Wq", feature: "sse2" }, (o, dst, src) => {
     o.put(dst, dwordsToDouble(vector(o, src)));
   }),
-  // Only the register form touches the x87 state.
   define({ name: "cvtpi2pd", form: "66 0F 2A /r Vdq,Nq", feature: "sse2", unit: "mmx" }, (o, dst, src) => {
     o.put(dst, dwordsToDouble(vector(o, src)));
   }),

@@ -1,7 +1,7 @@
 /** MMX and SSE moves between registers and memory. */
 import { type Feature, type Instruction, instruction } from "./instruction.ts";
 import { type Operand, RDI, type Semantics } from "./semantics.ts";
-import { high, low, putVector, vector, zeroExtended } from "./sse-operand.ts";
+import { high, low, putVector, vector, widen, zeroExtended } from "./sse-operand.ts";
 import type { Value } from "./value.ts";
 
 const spec = (name: string) => `SDM 2, ${name.toUpperCase()}`;
@@ -140,25 +140,15 @@ function signs(name: string, feature: Feature, unit: "mmx" | "sse", form: string
   });
 }
 
-/** Stores the bytes whose mask byte has its sign bit set at DS:rDI, one by one. */
+/** Stores the bytes whose mask byte has its sign bit set at DS:rDI. All bytes must be writable, as AMD has it. */
 function storeMasked(o: Semantics, data: Operand, mask: Operand): void {
-  const bytes = data.width / 8;
+  const { width } = data;
+  const offset = o.register(RDI, o.addressSize).extendU();
+  const selected = vector(o, mask).op("i8x16.shr_s", o.i32(7));
   const value = vector(o, data);
-  const bits = vector(o, mask).op("i8x16.bitmask");
-  const selected = o.variable("i32", bytes === 8 ? bits.and(0xff) : bits);
-  const base = o.register(RDI, o.addressSize).extendU();
-  o.if(selected.get(), () => {
-    o.loop((leaveIf) => {
-      const rest = selected.get();
-      const index = rest.ctz();
-      const shift = index.and(7).shl(3).extendU();
-      const half = high(value).when(index.and(8), low(value, 64));
-      const offset = base.add(index.extendU()).zeroExtend(o.addressSize);
-      o.store(o.sourceSegment, offset, 8, half.shrU(shift).wrap());
-      const others = rest.and(rest.sub(1));
-      selected.set(others);
-      leaveIf(others.eqz());
-    });
+  o.modify(o.sourceSegment, offset, width, (old) => {
+    const merged = value.op("v128.bitselect", width === 128 ? old : widen(old), selected);
+    return width === 128 ? merged : low(merged, 64);
   });
 }
 

@@ -68,7 +68,10 @@ export function notDenormal(format: FloatFormat, bits: Value): Value {
  */
 export function normal(format: FloatFormat, bits: Value): Value {
   const first = format.smallest + 1n;
-  return bits.shl(1).sub(constant(format, first)).ltU(constant(format, format.infinity - first));
+  return bits
+    .shl(1)
+    .sub(constant(format, first))
+    .ltU(constant(format, format.infinity - first));
 }
 
 /** Zero or normal. */

@@ -94,7 +94,7 @@ export const ENTER = instruction("enter", {
     });
     const last = cut(o, top.get().sub(o.get(allocation).wrap().and(0xffff).extendU()));
     // Faults as a write at the new stack pointer would.
-    o.store(SS, last, size, o.load(SS, last, size));
+    o.modify(SS, last, size, (old) => old);
     o.setRegister(RBP, size, framePointer);
     setStackRegister(o, RSP, last);
   },

@@ -3,8 +3,18 @@ import { type Instruction, instruction } from "./instruction.ts";
 import type { Operand, Semantics } from "./semantics.ts";
 import type { Value } from "./value.ts";
 import {
-  FPU_ADD, FPU_DIVIDE, FPU_EXTRACT, FPU_MULTIPLY, FPU_REMAINDER, FPU_ROUND_INTEGER, FPU_SCALE, FPU_SQUARE_ROOT,
-  FPU_SUBTRACT, fpuOf, OPTIONS, topOf,
+  FPU_ADD,
+  FPU_DIVIDE,
+  FPU_EXTRACT,
+  FPU_MULTIPLY,
+  FPU_REMAINDER,
+  FPU_ROUND_INTEGER,
+  FPU_SCALE,
+  FPU_SQUARE_ROOT,
+  FPU_SUBTRACT,
+  fpuOf,
+  OPTIONS,
+  topOf,
 } from "./x87-functions.ts";
 import { floatOperand, integerOperand, noteInstruction } from "./x87-operand.ts";
 
@@ -65,7 +75,7 @@ function threeInstructions({ name, function: compute, digit, otherDigit, reverse
 }
 
 /** An operation on ST(0), or on ST(0) and ST(1). */
-function stackOperation(name: string, modrm: string, compute: string, ...args: number[]): Instruction {
+export function stackOperation(name: string, modrm: string, compute: string, ...args: number[]): Instruction {
   return instruction(name, {
     spec: `SDM 2, ${name.toUpperCase()}`,
     forms: [`D9 ${modrm}`],

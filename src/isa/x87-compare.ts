@@ -1,7 +1,16 @@
 /** x87 comparisons and classification. @spec SDM 1, 8.3.6 */
 import { type Instruction, type InstructionSpec, instruction } from "./instruction.ts";
 import type { Operand } from "./semantics.ts";
-import { FPU_COMPARE, FPU_COMPARE_FLAGS, FPU_EXAMINE, FPU_OPERAND_INTEGER, FPU_REGISTER, fpuOf, OPTIONS, topOf } from "./x87-functions.ts";
+import {
+  FPU_COMPARE,
+  FPU_COMPARE_FLAGS,
+  FPU_EXAMINE,
+  FPU_OPERAND_INTEGER,
+  FPU_REGISTER,
+  fpuOf,
+  OPTIONS,
+  topOf,
+} from "./x87-functions.ts";
 import { floatOperand, integerOperand, noteInstruction } from "./x87-operand.ts";
 
 const { pop, popTwice, quiet, memory } = OPTIONS;

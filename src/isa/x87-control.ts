@@ -76,7 +76,13 @@ const FWAIT: InstructionSpec = {
 
 /** What the 8087 and 80287 needed and later processors ignore. @spec SDM 3B 23.18.10 */
 const ignored = (name: string, modrm: string): Instruction =>
-  instruction(name, { spec: "SDM 3B 23.18.10", forms: [`DB ${modrm}`], feature: "fpu", unit: "x87-nowait", meaning() {} });
+  instruction(name, {
+    spec: "SDM 3B 23.18.10",
+    forms: [`DB ${modrm}`],
+    feature: "fpu",
+    unit: "x87-nowait",
+    meaning() {},
+  });
 
 export const X87_CONTROL: readonly Instruction[] = [
   instruction("fninit", FNINIT),

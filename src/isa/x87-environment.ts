@@ -56,7 +56,15 @@ function storeEnvironment(o: Semantics, dst: Operand): void {
 function loadEnvironment(o: Semantics, src: Operand): () => void {
   const size = wordSize(o);
   const words = Array.from({ length: 7 }, (_, i) => o.loadAt(src, size * i, 8 * size));
-  const [control, status, tags, ipLow, ipHigh, dpLow, dpHigh] = words as [Value, Value, Value, Value, Value, Value, Value];
+  const [control, status, tags, ipLow, ipHigh, dpLow, dpHigh] = words as [
+    Value,
+    Value,
+    Value,
+    Value,
+    Value,
+    Value,
+    Value,
+  ];
   return () => {
     const real = isReal(o);
     const linear = (low: Value, high: Value) => low.and(0xffff).or(high.shrU(12).and(0xffff).shl(16));

@@ -101,3 +101,15 @@ export const FPU_SCALE = fpu("fpuScale", []);
 export const FPU_EXTRACT = fpu("fpuExtract", []);
 /** (fpu, 1 to round the quotient to nearest). */
 export const FPU_REMAINDER = fpu("fpuRemainder", ["i32"]);
+
+// Transcendental functions.
+/** 2^ST(0) - 1. */
+export const FPU_EXPONENTIAL = fpu("fpuExponential", []);
+/** ST(1) · log2(ST(0)) and ST(1) · log2(ST(0) + 1). */
+export const FPU_LOGARITHM = fpu("fpuLogarithm", []);
+export const FPU_LOGARITHM_PLUS_1 = fpu("fpuLogarithmPlus1", []);
+/** (fpu, 1 for the cosine). */
+export const FPU_SINE = fpu("fpuSine", ["i32"]);
+export const FPU_SINE_AND_COSINE = fpu("fpuSineAndCosine", []);
+export const FPU_TANGENT = fpu("fpuTangent", []);
+export const FPU_ARCTANGENT = fpu("fpuArctangent", []);

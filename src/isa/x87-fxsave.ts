@@ -17,7 +17,14 @@ const XMM = 160;
 const xmmCount = (o: Semantics): number => (o.long ? 16 : 8);
 
 /** An x87 pointer in memory: 64 bits, or an offset of 32 and a selector of 16. */
-function storePointer(o: Semantics, dst: Operand, at: number, wide: boolean, offset: "fpuIp" | "fpuDp", selector: "fpuCs" | "fpuDs"): void {
+function storePointer(
+  o: Semantics,
+  dst: Operand,
+  at: number,
+  wide: boolean,
+  offset: "fpuIp" | "fpuDp",
+  selector: "fpuCs" | "fpuDs",
+): void {
   const low = o.state(offset).and(0xffff_ffffn);
   o.storeAt(dst, at, 64, wide ? o.state(offset) : low.or(o.state(selector).and(0xffff).extendU().shl(32)));
 }
@@ -29,7 +36,15 @@ function save(o: Semantics, dst: Operand, wide: boolean): void {
   o.storeAt(dst, 0, 64, control.extendU().or(tags.extendU().shl(32)));
   storePointer(o, dst, POINTERS, wide, "fpuIp", "fpuCs");
   storePointer(o, dst, POINTERS + 8, wide, "fpuDp", "fpuDs");
-  o.storeAt(dst, MXCSR, 64, o.state("mxcsr").extendU().or(BigInt(MXCSR_MASK) << 32n));
+  o.storeAt(
+    dst,
+    MXCSR,
+    64,
+    o
+      .state("mxcsr")
+      .extendU()
+      .or(BigInt(MXCSR_MASK) << 32n),
+  );
   for (let i = 0; i < 8; i++) {
     const register = o.call(FPU_REGISTER, fpuOf(o), i);
     o.storeAt(dst, REGISTERS + 16 * i, 64, o.loadState("i64", register));

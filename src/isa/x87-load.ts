@@ -1,6 +1,14 @@
 /** x87 loads: floating-point numbers, integers, BCD and constants pushed on the register stack. @spec SDM 1, 8.3.3 and 8.3.4 */
 import { type Instruction, instruction } from "./instruction.ts";
-import { FPU_LOAD, FPU_PUSH, FPU_PUSH_32, FPU_PUSH_64, FPU_PUSH_BCD, FPU_PUSH_INTEGER, fpuOf } from "./x87-functions.ts";
+import {
+  FPU_LOAD,
+  FPU_PUSH,
+  FPU_PUSH_32,
+  FPU_PUSH_64,
+  FPU_PUSH_BCD,
+  FPU_PUSH_INTEGER,
+  fpuOf,
+} from "./x87-functions.ts";
 import { noteInstruction, signedInteger } from "./x87-operand.ts";
 
 const FLD = instruction("fld", {
@@ -49,7 +57,13 @@ const FBLD = instruction("fbld", {
  * Pushes a constant: sign and exponent, the significand cut to 64 bits, and whether the exact number is nearer to the
  * next one. Rounding control applies; no exception tells that the constant is inexact.
  */
-function constant(name: string, modrm: string, exponent: number, significand: bigint, nearerNext?: boolean): Instruction {
+function constant(
+  name: string,
+  modrm: string,
+  exponent: number,
+  significand: bigint,
+  nearerNext?: boolean,
+): Instruction {
   return instruction(name, {
     spec: "SDM 2, FLD1/FLDL2T/FLDL2E/FLDPI/FLDLG2/FLDLN2/FLDZ",
     forms: [`D9 ${modrm}`],

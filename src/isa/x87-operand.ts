@@ -2,7 +2,12 @@
 import type { Operand, Semantics } from "./semantics.ts";
 import type { Value } from "./value.ts";
 import {
-  FPU_MAY_STORE, FPU_OPERAND_32, FPU_OPERAND_64, FPU_OPERAND_INTEGER, FPU_STORED, fpuOf,
+  FPU_MAY_STORE,
+  FPU_OPERAND_32,
+  FPU_OPERAND_64,
+  FPU_OPERAND_INTEGER,
+  FPU_STORED,
+  fpuOf,
 } from "./x87-functions.ts";
 
 /**
@@ -32,10 +37,13 @@ export function signedInteger(o: Semantics, operand: Operand): Value {
   return operand.width === 64 ? value : value.signExtend(operand.width).extendS();
 }
 
-/** Stores what the FPU has made of ST(0), unless an unmasked exception prevents it; then pops. */
-export function storeResult(o: Semantics, operand: Operand, pop: boolean, write: () => void): void {
+/**
+ * Ends a store of what the FPU has made of ST(0). An unmasked exception prevents it: `write` must then find out
+ * whether memory can be written, but leave it as it is (its parameter is 0).
+ */
+export function storeResult(o: Semantics, operand: Operand, pop: boolean, write: (may: Value) => void): void {
   const fpu = fpuOf(o);
-  o.if(o.call(FPU_MAY_STORE, fpu), write);
+  write(o.call(FPU_MAY_STORE, fpu));
   o.call(FPU_STORED, fpu, pop ? 1 : 0);
   noteInstruction(o, operand);
 }

@@ -5,7 +5,7 @@
  */
 import type { ProcessorBus } from "../../src/cpu/bus.ts";
 import { Processor } from "../../src/cpu/processor.ts";
-import { FPU, GPR, PAGE, PAGE_FLAGS, RAM_BASE, XMM } from "../../src/cpu/state.ts";
+import { FPU, GPR, LDTR, PAGE, PAGE_FLAGS, RAM_BASE, XMM } from "../../src/cpu/state.ts";
 import { CS, FS, GS } from "../../src/isa/semantics.ts";
 import {
   type Bits,
@@ -123,6 +123,7 @@ export class GuestProcessor {
     registers.set32("gdtLimit", GDT_LIMIT);
     registers.set32("cpl", 3);
     this.processor.flushTlb();
+    registers.setSegment(LDTR, { selector: 0, base: 0n, limit: 0, attributes: ATTRIBUTES.none });
     this.#loadSegments(64);
   }
 
@@ -153,6 +154,11 @@ export class GuestProcessor {
     registers.set64("ip", record.getBigUint64(FIELD.rip, true));
     const bits = record.getUint16(FIELD.selectors + 2 * CS, true) === SELECTORS.code64 ? 64 : 32;
     if (this.#changed || bits !== this.#bits) this.#loadSegments(bits);
+    if (bits === 64) {
+      // Loading a null selector may have cleared a base.
+      registers.setSegmentBase(FS, FS_BASE);
+      registers.setSegmentBase(GS, GS_BASE);
+    }
     this.#loadFx(record, bytes);
   }
 

@@ -207,6 +207,7 @@ function decodeFrom(input: Bytes, mode: DecodeMode, has: (feature: Feature) => b
     }
     if (attributes.size > 0) {
       if (mode.long ? attributes.has("i64") : attributes.has("o64")) return false;
+      if (attributes.has("b0") && rex & 1) return false;
       if ((attributes.has("w0") && wide) || (attributes.has("w1") && !wide)) return false;
       if (attributes.has("o16") && size !== 16) return false;
       if (attributes.has("o32") && size !== 32) return false;
@@ -273,7 +274,8 @@ function decodeFrom(input: Bytes, mode: DecodeMode, has: (feature: Feature) => b
         break;
     }
   }
-  if (lock && !(form.instruction.lock && memory)) return "undefined";
+  // LOCK goes with a memory destination only.
+  if (lock && !(form.instruction.lock && memory && form.operands[0]?.place === "rm")) return "undefined";
   return {
     form,
     length: 0,

@@ -87,11 +87,11 @@ const OTHERWISE: readonly (readonly [RegExp, string])[] = [
   [/^(salc|[lms]fence|wbinvd)/, "unknown to it, with the aliases or prefixes that are tried"],
   [/^(fneni|fndisi|fnsetpm)/, "with a remark"],
   [/^fwait/, "apart from prefixes"],
-  [/^(leave|push|pop|iret|retf|sysret|sysexit)/, "with other suffixes for the operand size"],
+  [/^(leave|push|pop|iret|retf|sysret|sysexit|[ls][gi]dt)/, "with other suffixes for the operand size"],
   [/^(xlatb|([a-z]+ )?(movs|cmps|stos|lods|scas|ins|outs)[bwdq]$)/, "with operands"],
   [/^(pblendvb|blendvp[sd]|sha256rnds2)/, "with XMM0 as an operand"],
   [/^(cmp[ps][sd]|pclmulqdq) /, "with the immediate as a part of the name"],
-  [/^(lddqu|mov .s,|bound|invlpg|invpcid|l[fgs]s r|(jmp|call) far)/, "with another size of the operand"],
+  [/^(lddqu|mov .s,|lar |lsl |bound|invlpg|invpcid|l[fgs]s r|(jmp|call) far)/, "with another size of the operand"],
   [/^movsxd .?.?.w?,/, "always with a doubleword source"],
   [/^(in|out) .*rax/, "with EAX: REX.W changes nothing"],
 ];

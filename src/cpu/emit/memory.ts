@@ -20,7 +20,12 @@ export interface MemoryFunctions {
   readonly beginUpdate: Callee;
   /** (linear, bytes): writes SCRATCH back. */
   readonly endUpdate: Callee;
+  /** After a fault that may mean #SS. */
+  readonly stackFault: Callee;
 }
+
+/** Whether an access is to the stack segment (i32), as far as it makes a difference: built in cold code only. */
+export type OnStack = (() => Operand) | undefined;
 
 const LOAD: Record<number, LoadKind> = { 8: "i32.8u", 16: "i32.16u", 32: "i32", 64: "i64", 128: "v128" };
 const STORE: Record<number, StoreKind> = { 8: "i32.8", 16: "i32.16", 32: "i32", 64: "i64", 128: "v128" };
@@ -63,7 +68,7 @@ export class GuestAccess {
   }
 
   /** Reads `width` bits: up to 32 as i32, zero-extended. */
-  load(linear: Value, width: number): Value {
+  load(linear: Value, width: number, onStack?: OnStack): Value {
     const f = this.#f;
     const bytes = width / 8;
     const type = width === 128 ? "v128" : width === 64 ? "i64" : "i32";
@@ -75,11 +80,11 @@ export class GuestAccess {
       () => {
         if (width === 128) {
           f.call(this.#functions.slowLoad128, this.#record(), linear);
-          this.#returnIfFaulted();
+          this.#afterSlow(onStack);
           result.set(f.load("v128", 0, this.#vcpu + SCRATCH));
         } else {
           const value = f.call(this.#functions.slowLoad, this.#record(), linear, bytes);
-          this.#returnIfFaulted();
+          this.#afterSlow(onStack);
           result.set(width === 64 ? value : value.wrap());
         }
       },
@@ -87,7 +92,21 @@ export class GuestAccess {
     return result.get();
   }
 
-  store(linear: Value, width: number, value: Value): void {
+  #afterSlow(onStack: OnStack): void {
+    const f = this.#f;
+    if (onStack) {
+      const condition = onStack();
+      if (typeof condition === "number") f.call(this.#functions.stackFault);
+      else {
+        f.if(condition as Value, () => {
+          f.call(this.#functions.stackFault);
+        });
+      }
+    }
+    this.#returnIfFaulted();
+  }
+
+  store(linear: Value, width: number, value: Value, onStack?: OnStack): void {
     const f = this.#f;
     const bytes = width / 8;
     const entry = this.#entry(linear);
@@ -101,13 +120,13 @@ export class GuestAccess {
         } else {
           f.call(this.#functions.slowStore, this.#record(), linear, bytes, value.extendU());
         }
-        this.#returnIfFaulted();
+        this.#afterSlow(onStack);
       },
     );
   }
 
   /** Reads, changes and writes in one go; faults as a write before `change` runs. */
-  update(linear: Value, width: number, change: (old: Value) => Value): void {
+  update(linear: Value, width: number, change: (old: Value) => Value, onStack?: OnStack): void {
     const f = this.#f;
     const bytes = width / 8;
     const scratch = this.#vcpu + SCRATCH;
@@ -118,7 +137,7 @@ export class GuestAccess {
       () => address.set(this.#host(entry, linear)),
       () => {
         address.set(f.call(this.#functions.beginUpdate, this.#record(), linear, bytes));
-        this.#returnIfFaulted();
+        this.#afterSlow(onStack);
       },
     );
     const at = address.get();

@@ -34,7 +34,7 @@ import {
   XMM,
 } from "../state.ts";
 import { Flags, type FlagStore } from "./flags.ts";
-import { GuestAccess, type MemoryFunctions } from "./memory.ts";
+import { GuestAccess, type MemoryFunctions, type OnStack } from "./memory.ts";
 
 /** How a segment takes part in an address: not at all, by its base, or by base, limits and rights. */
 export type SegmentUse = "flat" | "based" | "checked";
@@ -174,7 +174,7 @@ export abstract class WasmSemantics implements Semantics {
 
   get(operand: Operand): Value {
     const bound = operand as BoundOperand;
-    if (bound.isMemory) return this.memory.load(this.#linearOf(bound, 0, false, bound.width), bound.width);
+    if (bound.isMemory) return this.loadAt(operand, 0, bound.width);
     switch (bound.spec.place) {
       case "immediate":
       case "one":
@@ -186,7 +186,7 @@ export abstract class WasmSemantics implements Semantics {
 
   put(operand: Operand, value: Value): void {
     const bound = operand as BoundOperand;
-    if (bound.isMemory) this.memory.store(this.#linearOf(bound, 0, true, bound.width), bound.width, this.#fit(value, bound.width));
+    if (bound.isMemory) this.storeAt(operand, 0, bound.width, value);
     else this.writeRegister(bound, value);
   }
 
@@ -223,17 +223,26 @@ export abstract class WasmSemantics implements Semantics {
 
   loadAt(operand: Operand, displacement: isa.Argument, width: number): Value {
     const linear = this.#linearOf(operand as BoundOperand, displacement as Value | number, false, width);
-    return this.memory.load(linear, width);
+    return this.memory.load(linear, width, this.#onStack());
   }
 
   storeAt(operand: Operand, displacement: isa.Argument, width: number, value: Value): void {
     const linear = this.#linearOf(operand as BoundOperand, displacement as Value | number, true, width);
-    this.memory.store(linear, width, this.#fit(value, width));
+    this.memory.store(linear, width, this.#fit(value, width), this.#onStack());
   }
 
   updateAt(operand: Operand, displacement: isa.Argument, width: number, change: (old: Value) => Value): void {
     const linear = this.#linearOf(operand as BoundOperand, displacement as Value | number, true, width);
-    this.memory.update(linear, width, (old) => this.#fit(change(old), width));
+    this.memory.update(linear, width, (old) => this.#fit(change(old), width), this.#onStack());
+  }
+
+  /** Whether an access is to the stack segment; without a number it is to the memory operand's segment. */
+  #onStack(segment = -1): OnStack {
+    // Other modes have no addresses that are not canonical.
+    if (!this.long || (segment >= 0 && segment !== SS)) return undefined;
+    if (segment === SS) return () => 1;
+    if (this.shape.segmentUse === "based") return undefined;
+    return () => this.operandSegment().eq(this.vcpu + SEGMENTS + SS * SEGMENT_SIZE);
   }
 
   /** Linear address (i64) of a memory operand plus `displacement`. */
@@ -274,11 +283,17 @@ export abstract class WasmSemantics implements Semantics {
   }
 
   load(segment: number, offset: Value, width: number): Value {
-    return this.memory.load(this.#linearIn(segment, offset, false, width), width);
+    return this.memory.load(this.#linearIn(segment, offset, false, width), width, this.#onStack(segment));
   }
 
   store(segment: number, offset: Value, width: number, value: Value): void {
-    this.memory.store(this.#linearIn(segment, offset, true, width), width, this.#fit(value, width));
+    const linear = this.#linearIn(segment, offset, true, width);
+    this.memory.store(linear, width, this.#fit(value, width), this.#onStack(segment));
+  }
+
+  modify(segment: number, offset: Value, width: number, change: (old: Value) => Value): void {
+    const linear = this.#linearIn(segment, offset, true, width);
+    this.memory.update(linear, width, (old) => this.#fit(change(old), width), this.#onStack(segment));
   }
 
   checkAligned(operand: Operand, bytes: number): void {

@@ -3,8 +3,28 @@ import { declareFunction } from "../../isa/functions.ts";
 import { FPU_ADD, FPU_DIVIDE, FPU_MULTIPLY, FPU_SUBTRACT, OPTIONS } from "../../isa/x87-functions.ts";
 import type { Value } from "../../wasm/value.ts";
 import {
-  BIAS, DE, effectiveExponent, exponentOf, type F80, type FpuBodies, type FpuBody, type FpuCode, INTEGER_BIT, IE, isDenormal,
-  isInfinity, isNan, isNanOrUnsupported, isNormal, isUnsupported, MAX_EXPONENT, QUIET_BIT, ROUND_DOWN, SIGN, signOf, ZE,
+  BIAS,
+  DE,
+  effectiveExponent,
+  exponentOf,
+  type F80,
+  type FpuBodies,
+  type FpuBody,
+  type FpuCode,
+  IE,
+  INTEGER_BIT,
+  isDenormal,
+  isInfinity,
+  isNan,
+  isNanOrUnsupported,
+  isNormal,
+  isUnsupported,
+  MAX_EXPONENT,
+  QUIET_BIT,
+  ROUND_DOWN,
+  SIGN,
+  signOf,
+  ZE,
 } from "./code.ts";
 import { ROUND } from "./round.ts";
 import { finish, underflowIf } from "./stack.ts";
@@ -27,9 +47,11 @@ const ADD_SPECIAL = declareFunction("fpuAddSpecial", {
 });
 
 /** The NaN that an operation on `a` and `b` gives. @spec SDM 1, table 4-7 */
-function propagate(c: FpuCode): void {
-  const a: F80 = { m: c.param(0), se: c.param(1) };
-  const b: F80 = { m: c.param(2), se: c.param(3) };
+function propagate(c: FpuCode, aM: Value, aSe: Value, bM: Value, bSe: Value): void {
+  const [a, b]: [F80, F80] = [
+    { m: aM, se: aSe },
+    { m: bM, se: bSe },
+  ];
   c.if(isUnsupported(a).or(isUnsupported(b)), () => c.returnInvalid());
   const signals = (x: F80) => isNan(x).and(x.m.and(QUIET_BIT).eqz());
   const [aSignals, bSignals] = [signals(a), signals(b)];
@@ -54,13 +76,12 @@ export function raiseDenormal(c: FpuCode, ...operands: F80[]): void {
   c.raise(c.bitsIf(any, DE));
 }
 
-/** Neither infinite nor NaN nor unsupported. */
-const isFinite = (x: F80): Value => exponentOf(x).ne(MAX_EXPONENT).and(isUnsupported(x).eqz());
+/** Zero, denormal or normal. */
+const isNumber = (x: F80): Value => exponentOf(x).ne(MAX_EXPONENT).and(isUnsupported(x).eqz());
 
 /** A function (fpu, target, first, second, options) with a result for the register at `target`. */
 function binary(operation: (c: FpuCode, a: F80, b: F80) => Value): FpuBody {
-  return (c) => {
-    const [target, first, second, options] = [c.param(0), c.param(1), c.param(2), c.param(3)];
+  return (c, target: Value, first: Value, second: Value, options: Value) => {
     const registers = options.and(OPTIONS.memory).eqz();
     const empty = c.isEmpty(target).or(c.isEmpty(first).or(c.isEmpty(second)).and(registers));
     underflowIf(c, empty, target, options);
@@ -78,7 +99,7 @@ function sum(c: FpuCode, a: F80, b: F80): Value {
   const result = c.variable("i64");
   const plain = c.variable("i32", 1);
   unlessNormal(c, a, b, () => {
-    const finite = isFinite(a).and(isFinite(b));
+    const finite = isNumber(a).and(isNumber(b));
     plain.set(finite);
     c.if(
       finite,
@@ -142,9 +163,11 @@ function addFinite(c: FpuCode, a: F80, b: F80): Value {
   return result.get();
 }
 
-function addSpecial(c: FpuCode): void {
-  const a: F80 = { m: c.param(0), se: c.param(1) };
-  const b: F80 = { m: c.param(2), se: c.param(3) };
+function addSpecial(c: FpuCode, aM: Value, aSe: Value, bM: Value, bSe: Value): void {
+  const [a, b]: [F80, F80] = [
+    { m: aM, se: aSe },
+    { m: bM, se: bSe },
+  ];
   c.if(isNanOrUnsupported(a).or(isNanOrUnsupported(b)), () => {
     c.returnCall(PROPAGATE, a.m, a.se, b.m, b.se);
   });
@@ -218,7 +241,10 @@ function product(c: FpuCode, a: F80, b: F80): Value {
       const short = hi.geS(0);
       const shift = short.extendU();
       const normal = shiftLeftWide({ hi, lo }, shift);
-      const exponent = aExponent.add(bExponent).sub(BIAS - 1).sub(short);
+      const exponent = aExponent
+        .add(bExponent)
+        .sub(BIAS - 1)
+        .sub(short);
       return c.call(ROUND, c.control(), sign, exponent, normal.hi, normal.lo);
     },
   );
@@ -236,7 +262,10 @@ function quotient(c: FpuCode, a: F80, b: F80): Value {
       const exponent = sign.or(c.bitsIf(toInfinity, MAX_EXPONENT));
       const byZero = b.m.eqz().and(a.m.ne(0)).and(isInfinity(a).eqz());
       c.if(byZero, () => c.setRaised(ZE));
-      const invalid = a.m.or(b.m).eqz().or(isInfinity(a).and(isInfinity(b)));
+      const invalid = a.m
+        .or(b.m)
+        .eqz()
+        .or(isInfinity(a).and(isInfinity(b)));
       result(...invalidWhere(c, invalid, significand, exponent));
     },
     (am, aExponent, bm, bExponent) => {
@@ -249,7 +278,10 @@ function quotient(c: FpuCode, a: F80, b: F80): Value {
       const rest = bm.sub(remainder);
       const half = remainder.geU(rest).extendU().shl(63);
       const sticky = remainder.ne(0).and(remainder.ne(rest)).extendU();
-      const exponent = aExponent.sub(bExponent).add(BIAS - 1).add(large);
+      const exponent = aExponent
+        .sub(bExponent)
+        .add(BIAS - 1)
+        .add(large);
       return c.call(ROUND, c.control(), sign, exponent, hi, half.or(sticky));
     },
   );

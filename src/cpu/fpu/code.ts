@@ -70,7 +70,8 @@ export interface F80 {
   readonly se: Value;
 }
 
-export type FpuBody = (c: FpuCode) => void;
+/** Builds a function's body; its parameters come without the first, the address of the registers. */
+export type FpuBody = (c: FpuCode, ...params: Value[]) => void;
 export type FpuBodies = Record<string, FpuBody>;
 
 export class FpuCode {
@@ -86,10 +87,6 @@ export class FpuCode {
     this.#callee = callee;
   }
 
-  /** Parameter `index`, counted without the pointer to the state. */
-  param(index: number): Value {
-    return this.f.param(index + 1);
-  }
   i32(value: number): Value {
     return this.f.i32(value);
   }

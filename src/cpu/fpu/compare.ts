@@ -1,10 +1,29 @@
 /** Comparisons, FTST and FXAM. @spec SDM 1, 8.1.3.1, 8.3.6 and table 8-7; SDM 2, FXAM */
-import { FPU_COMPARE, FPU_COMPARE_FLAGS, FPU_EXAMINE, OPTIONS } from "../../isa/x87-functions.ts";
+
 import { declareFunction } from "../../isa/functions.ts";
+import { FPU_COMPARE, FPU_COMPARE_FLAGS, FPU_EXAMINE, OPTIONS } from "../../isa/x87-functions.ts";
 import type { Value } from "../../wasm/value.ts";
 import {
-  C0, C1, C2, C3, DE, effectiveExponent, EXCEPTIONS, exponentOf, type F80, type FpuBodies, type FpuCode, IE, isDenormal, isNan,
-  isNanOrUnsupported, isUnsupported, MAX_EXPONENT, QUIET_BIT, SF, signOf,
+  C0,
+  C1,
+  C2,
+  C3,
+  DE,
+  EXCEPTIONS,
+  effectiveExponent,
+  exponentOf,
+  type F80,
+  type FpuBodies,
+  type FpuCode,
+  IE,
+  isDenormal,
+  isNan,
+  isNanOrUnsupported,
+  isUnsupported,
+  MAX_EXPONENT,
+  QUIET_BIT,
+  SF,
+  signOf,
 } from "./code.ts";
 import { report } from "./stack.ts";
 
@@ -26,8 +45,7 @@ function relation(c: FpuCode, a: F80, b: F80): Value {
   return c.i32(C3).when(equal, c.bitsIf(less, C0));
 }
 
-function relate(c: FpuCode): void {
-  const [first, second, options] = [c.param(0), c.param(1), c.param(2)];
+function relate(c: FpuCode, first: Value, second: Value, options: Value): void {
   const fromMemory = options.and(OPTIONS.memory);
   const raised = c.variable("i32", 0);
   c.if(fromMemory, () => raised.set(c.raised()));
@@ -59,14 +77,14 @@ function relate(c: FpuCode): void {
 export const COMPARE: FpuBodies = {
   [RELATE]: relate,
 
-  [FPU_COMPARE](c) {
-    const codes = c.call(RELATE, c.param(0), c.param(1), c.param(2));
+  [FPU_COMPARE](c, ...params) {
+    const codes = c.call(RELATE, ...params);
     c.setStatus(c.status().and(~UNORDERED).or(codes));
   },
 
   // C0, C2 and C3 are CF, PF and ZF, in the places that SAHF gives them.
-  [FPU_COMPARE_FLAGS](c) {
-    const codes = c.call(RELATE, c.param(0), c.param(1), c.param(2));
+  [FPU_COMPARE_FLAGS](c, ...params) {
+    const codes = c.call(RELATE, ...params);
     c.f.return(codes.shrS(8));
   },
 
@@ -79,6 +97,12 @@ export const COMPARE: FpuBodies = {
     const filled = c.i32(0).when(isUnsupported(x), number);
     const kind = c.i32(C0 | C3).when(c.isEmpty(pointer), filled);
     const sign = c.bitsIf(signOf(x), C1);
-    c.setStatus(c.status().and(~(UNORDERED | C1)).or(kind).or(sign));
+    c.setStatus(
+      c
+        .status()
+        .and(~(UNORDERED | C1))
+        .or(kind)
+        .or(sign),
+    );
   },
 };

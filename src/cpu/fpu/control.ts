@@ -2,7 +2,19 @@
 import { FPU_SET_CONTROL, FPU_SET_STATUS, FPU_TAG_WORD } from "../../isa/x87-functions.ts";
 import type { Value } from "../../wasm/value.ts";
 import {
-  BUSY, C0, C1, C2, C3, ES, EXCEPTIONS, exponentOf, type FpuBodies, type FpuCode, isUnsupported, MAX_EXPONENT, SF,
+  BUSY,
+  C0,
+  C1,
+  C2,
+  C3,
+  ES,
+  EXCEPTIONS,
+  exponentOf,
+  type FpuBodies,
+  type FpuCode,
+  isUnsupported,
+  MAX_EXPONENT,
+  SF,
 } from "./code.ts";
 
 /** Bits that a program can write; bit 6 always reads 1. */
@@ -22,14 +34,14 @@ function setStatus(c: FpuCode, status: Value, control: Value): void {
 }
 
 export const CONTROL: FpuBodies = {
-  [FPU_SET_CONTROL](c) {
-    const control = c.param(0).and(CONTROL_BITS).or(CONTROL_ONES);
+  [FPU_SET_CONTROL](c, word: Value) {
+    const control = word.and(CONTROL_BITS).or(CONTROL_ONES);
     c.setControl(control);
     setStatus(c, c.status(), control);
   },
 
-  [FPU_SET_STATUS](c) {
-    setStatus(c, c.param(0), c.control());
+  [FPU_SET_STATUS](c, word: Value) {
+    setStatus(c, word, c.control());
   },
 
   [FPU_TAG_WORD](c) {
@@ -40,7 +52,12 @@ export const CONTROL: FpuBodies = {
       const special = exponentOf(x).eqz().or(exponentOf(x).eq(MAX_EXPONENT)).or(isUnsupported(x));
       const zero = exponentOf(x).eqz().and(x.m.eqz());
       const kind = c.i32(1).when(zero, special.shl(1));
-      word = word.or(c.i32(3).when(c.isEmpty(pointer), kind).shl(2 * i));
+      word = word.or(
+        c
+          .i32(3)
+          .when(c.isEmpty(pointer), kind)
+          .shl(2 * i),
+      );
     }
     c.f.return(word);
   },

@@ -1,12 +1,29 @@
 /** Conversions between registers and integers, packed BCD included; FRNDINT. @spec SDM 1, 4.2.1, 4.7 and 8.3.3 */
-import {
-  FPU_OPERAND_INTEGER, FPU_PUSH_BCD, FPU_PUSH_INTEGER, FPU_ROUND_INTEGER, FPU_TAKE_BCD, FPU_TAKE_INTEGER,
-} from "../../isa/x87-functions.ts";
+
 import { declareFunction } from "../../isa/functions.ts";
+import {
+  FPU_OPERAND_INTEGER,
+  FPU_PUSH_BCD,
+  FPU_PUSH_INTEGER,
+  FPU_ROUND_INTEGER,
+  FPU_TAKE_BCD,
+  FPU_TAKE_INTEGER,
+} from "../../isa/x87-functions.ts";
 import type { Value } from "../../wasm/value.ts";
 import { PROPAGATE, raiseDenormal } from "./arithmetic.ts";
 import {
-  BIAS, C1, exponentOf, type F80, type FpuBodies, type FpuCode, IE, isNanOrUnsupported, PE, SF, SIGN, signOf,
+  BIAS,
+  C1,
+  exponentOf,
+  type F80,
+  type FpuBodies,
+  type FpuCode,
+  IE,
+  isNanOrUnsupported,
+  PE,
+  SF,
+  SIGN,
+  signOf,
 } from "./code.ts";
 import { roundsUp } from "./round.ts";
 import { finish, finishPush, underflowIf } from "./stack.ts";
@@ -45,8 +62,7 @@ function roundMagnitude(c: FpuCode, x: F80, rounding: Value): { magnitude: Value
   return { magnitude: hi.add(up.extendU()), inexact: lo.ne(0), up };
 }
 
-function takeMagnitude(c: FpuCode): void {
-  const [rounding, positive, negative] = [c.param(0), c.param(1), c.param(2)];
+function takeMagnitude(c: FpuCode, rounding: Value, positive: Value, negative: Value): void {
   const pointer = c.st(0);
   const x = c.read(pointer);
   const empty = c.isEmpty(pointer);
@@ -89,21 +105,20 @@ export const INTEGERS: FpuBodies = {
   [TAKE_MAGNITUDE]: takeMagnitude,
   [FPU_ROUND_INTEGER]: roundInteger,
 
-  [FPU_OPERAND_INTEGER](c) {
+  [FPU_OPERAND_INTEGER](c, value: Value) {
     c.setRaised(0);
-    c.setOperand(fromInteger(c, c.param(0)));
+    c.setOperand(fromInteger(c, value));
     c.f.return(c.operand());
   },
 
-  [FPU_PUSH_INTEGER](c) {
-    const { m, se } = fromInteger(c, c.param(0));
+  [FPU_PUSH_INTEGER](c, value: Value) {
+    const { m, se } = fromInteger(c, value);
     c.setRaised(0);
     c.setResultExponent(se);
     finishPush(c, m);
   },
 
-  [FPU_TAKE_INTEGER](c) {
-    const [width, truncate] = [c.param(0), c.param(1)];
+  [FPU_TAKE_INTEGER](c, width: Value, truncate: Value) {
     const rounding = c.i32(3).when(truncate, c.rounding());
     const limit = c.i64(1).shl(width.sub(1).extendU());
     const magnitude = c.call(TAKE_MAGNITUDE, rounding, limit.sub(1), limit);
@@ -113,8 +128,7 @@ export const INTEGERS: FpuBodies = {
     c.f.return(limit.neg().when(c.raised().and(IE), value));
   },
 
-  [FPU_PUSH_BCD](c) {
-    const [low, high] = [c.param(0), c.param(1)];
+  [FPU_PUSH_BCD](c, low: Value, high: Value) {
     const sum = c.variable("i64", 0);
     // Digits that are none count as what they stand for in hexadecimal, as they do on hardware.
     for (let digit = DIGITS - 1; digit >= 0; digit--) {

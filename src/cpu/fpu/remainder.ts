@@ -1,10 +1,26 @@
 /** FPREM and FPREM1. @spec SDM 2, FPREM and FPREM1 */
-import { FPU_REMAINDER } from "../../isa/x87-functions.ts";
+
 import { declareFunction } from "../../isa/functions.ts";
+import { FPU_REMAINDER } from "../../isa/x87-functions.ts";
 import type { Value } from "../../wasm/value.ts";
 import { normalise, PROPAGATE, raiseDenormal } from "./arithmetic.ts";
 import {
-  C0, C1, C2, C3, DE, exponentOf, type F80, type FpuBodies, type FpuCode, IE, isInfinity, isNan, isNanOrUnsupported, MAX_EXPONENT, SIGN, signOf,
+  C0,
+  C1,
+  C2,
+  C3,
+  DE,
+  exponentOf,
+  type F80,
+  type FpuBodies,
+  type FpuCode,
+  IE,
+  isInfinity,
+  isNan,
+  isNanOrUnsupported,
+  MAX_EXPONENT,
+  SIGN,
+  signOf,
 } from "./code.ts";
 import { roundFull } from "./round.ts";
 import { finish, underflowIf } from "./stack.ts";
@@ -16,8 +32,7 @@ const REMAINDER = declareFunction("fpuRemainderOf", { in: "wasm", params: ["i32"
 /** Longest distance of exponents that one execution bridges. */
 const COMPLETE = 64;
 
-function remainderOf(c: FpuCode): void {
-  const nearest = c.param(0);
+function remainderOf(c: FpuCode, nearest: Value): void {
   const a: F80 = c.read(c.st(0));
   const b: F80 = c.read(c.st(1));
   c.setRaised(0);
@@ -85,7 +100,10 @@ function remainderOf(c: FpuCode): void {
     },
   );
   const low = quotient.get().wrap();
-  const codes = c.bitsIf(low.and(4), C0).or(c.bitsIf(low.and(2), C3)).or(c.bitsIf(low.and(1), C1));
+  const codes = c
+    .bitsIf(low.and(4), C0)
+    .or(c.bitsIf(low.and(2), C3))
+    .or(c.bitsIf(low.and(1), C1));
   c.raise(c.i32(C2).when(partial, codes));
   c.if(rest.get().eqz(), () => c.return(c.i64(0), signOf(a)));
   const shift = rest.get().clz();
@@ -96,14 +114,17 @@ function remainderOf(c: FpuCode): void {
 export const REMAINDERS: FpuBodies = {
   [REMAINDER]: remainderOf,
 
-  [FPU_REMAINDER](c) {
+  [FPU_REMAINDER](c, nearest: Value) {
     const target = c.st(0);
     c.setStatus(c.status().and(~C2));
     underflowIf(c, c.isEmpty(target).or(c.isEmpty(c.st(1))), target);
-    const result = c.call(REMAINDER, c.param(0));
+    const result = c.call(REMAINDER, nearest);
     // What was raised includes the quotient's bits; an exception before there is a quotient leaves the old ones.
     const raised = c.raised();
-    const none = raised.and(IE).or(raised.and(c.control().not()).and(DE)).or(isNan({ m: result, se: c.resultExponent() }));
+    const none = raised
+      .and(IE)
+      .or(raised.and(c.control().not()).and(DE))
+      .or(isNan({ m: result, se: c.resultExponent() }));
     c.setStatus(c.status().and(c.i32(-1).when(none, ~(C0 | C3))));
     finish(c, target, result);
   },

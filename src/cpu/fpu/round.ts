@@ -2,7 +2,17 @@
 import { declareFunction } from "../../isa/functions.ts";
 import type { Value } from "../../wasm/value.ts";
 import {
-  C1, type FpuBodies, type FpuCode, INTEGER_BIT, MAX_EXPONENT, OE, PE, PRECISION_64, ROUND_DOWN, ROUND_UP, UE,
+  C1,
+  type FpuBodies,
+  type FpuCode,
+  INTEGER_BIT,
+  MAX_EXPONENT,
+  OE,
+  PE,
+  PRECISION_64,
+  ROUND_DOWN,
+  ROUND_UP,
+  UE,
 } from "./code.ts";
 import { shiftRightSticky, type Wide } from "./wide.ts";
 
@@ -32,9 +42,11 @@ export function roundsUp(c: FpuCode, rounding: Value, sign: Value, odd: Value, l
 }
 
 /** Nearest, 64 bits, a normal result: what nearly all programs ask for. */
-function round(c: FpuCode): void {
-  const [control, sign, exponent, hi, lo] = [0, 1, 2, 3, 4].map((i) => c.param(i)) as [Value, Value, Value, Value, Value];
-  const common = control.and(0xf00).eq(PRECISION_64).and(exponent.sub(1).ltU(MAX_EXPONENT - 2));
+function round(c: FpuCode, control: Value, sign: Value, exponent: Value, hi: Value, lo: Value): void {
+  const common = control
+    .and(0xf00)
+    .eq(PRECISION_64)
+    .and(exponent.sub(1).ltU(MAX_EXPONENT - 2));
   c.if(common.eqz(), () => {
     c.returnCall(ROUND_ANY, control, sign, exponent, hi, lo);
   });
@@ -47,8 +59,7 @@ function round(c: FpuCode): void {
   c.return(sum.or(carried.extendU().shl(63)), sign.or(exponent.add(carried)));
 }
 
-function roundAny(c: FpuCode): void {
-  const [control, sign, biased, high, low] = [0, 1, 2, 3, 4].map((i) => c.param(i)) as [Value, Value, Value, Value, Value];
+function roundAny(c: FpuCode, control: Value, sign: Value, biased: Value, high: Value, low: Value): void {
   const rounding = c.rounding(control);
   const precision = control.shrU(8).and(3);
   // Bits of the upper half that a precision of 53 or 24 bits gives up.
@@ -72,26 +83,35 @@ function roundAny(c: FpuCode): void {
     const carries = asNormal.up.and(asNormal.kept.add(unit).eqz());
     const isTiny = biased.ltS(0).or(carries.eqz());
     const masked = control.and(UE).ne(0);
-    c.if(masked.or(isTiny.eqz()), () => {
-      const shifted = shiftRightSticky(c, { hi: high, lo: low }, c.i32(1).sub(biased));
-      hi.set(shifted.hi);
-      lo.set(shifted.lo);
-      exponent.set(0);
-      tiny.set(isTiny);
-    }, () => {
-      c.raise(UE);
-      exponent.set(biased.add(WRAP));
-      // Only FSCALE comes out still smaller: as zero.
-      c.if(exponent.get().ltS(1), () => {
-        c.raise(PE);
-        c.return(c.i64(0), sign);
-      });
-    });
+    c.if(
+      masked.or(isTiny.eqz()),
+      () => {
+        const shifted = shiftRightSticky(c, { hi: high, lo: low }, c.i32(1).sub(biased));
+        hi.set(shifted.hi);
+        lo.set(shifted.lo);
+        exponent.set(0);
+        tiny.set(isTiny);
+      },
+      () => {
+        c.raise(UE);
+        exponent.set(biased.add(WRAP));
+        // Only FSCALE comes out still smaller: as zero.
+        c.if(exponent.get().ltS(1), () => {
+          c.raise(PE);
+          c.return(c.i64(0), sign);
+        });
+      },
+    );
   });
 
   const { kept, lost, up } = split({ hi: hi.get(), lo: lo.get() });
   const inexact = lost.ne(0);
-  c.raise(c.bitsIf(inexact, PE).or(c.bitsIf(up, C1)).or(c.bitsIf(inexact.and(tiny.get()), UE)));
+  c.raise(
+    c
+      .bitsIf(inexact, PE)
+      .or(c.bitsIf(up, C1))
+      .or(c.bitsIf(inexact.and(tiny.get()), UE)),
+  );
   const sum = kept.add(unit.and(up.extendU().neg()));
   const carried = up.and(sum.eqz());
   const significand = sum.or(carried.extendU().shl(63));
@@ -111,9 +131,17 @@ function roundAny(c: FpuCode): void {
   });
   const away = c.i32(ROUND_UP).when(sign.eqz(), ROUND_DOWN);
   const toInfinity = rounding.eqz().or(rounding.eq(away));
-  c.setRaised(c.raised().and(~C1).or(c.i32(PE | C1).when(toInfinity, PE)));
+  c.setRaised(
+    c
+      .raised()
+      .and(~C1)
+      .or(c.i32(PE | C1).when(toInfinity, PE)),
+  );
   const largest = unit.neg();
-  c.return(c.i64(INTEGER_BIT).when(toInfinity, largest), sign.or(c.i32(MAX_EXPONENT).when(toInfinity, MAX_EXPONENT - 1)));
+  c.return(
+    c.i64(INTEGER_BIT).when(toInfinity, largest),
+    sign.or(c.i32(MAX_EXPONENT).when(toInfinity, MAX_EXPONENT - 1)),
+  );
 }
 
 /** Rounds hi:lo (not zero, top bit anywhere) with `exponent` for its top bit to 64 bits by the rounding control. */

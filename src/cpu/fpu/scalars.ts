@@ -1,12 +1,36 @@
 /** Conversions between registers and the single and double formats of memory. @spec SDM 1, 4.2.2, 4.8 and 8.3.3 */
 import {
-  FPU_OPERAND_32, FPU_OPERAND_64, FPU_PUSH_32, FPU_PUSH_64, FPU_TAKE_32, FPU_TAKE_64,
+  FPU_OPERAND_32,
+  FPU_OPERAND_64,
+  FPU_PUSH_32,
+  FPU_PUSH_64,
+  FPU_TAKE_32,
+  FPU_TAKE_64,
 } from "../../isa/x87-functions.ts";
 import type { Value } from "../../wasm/value.ts";
 import { normalise } from "./arithmetic.ts";
 import {
-  BIAS, C1, DE, exponentOf, type F80, type FpuBodies, type FpuBody, type FpuCode, IE, INTEGER_BIT, isNan, isUnsupported,
-  MAX_EXPONENT, OE, PE, QUIET_BIT, ROUND_DOWN, ROUND_UP, SF, signOf, UE,
+  BIAS,
+  C1,
+  DE,
+  exponentOf,
+  type F80,
+  type FpuBodies,
+  type FpuBody,
+  type FpuCode,
+  IE,
+  INTEGER_BIT,
+  isNan,
+  isUnsupported,
+  MAX_EXPONENT,
+  OE,
+  PE,
+  QUIET_BIT,
+  ROUND_DOWN,
+  ROUND_UP,
+  SF,
+  signOf,
+  UE,
 } from "./code.ts";
 import { roundsUp } from "./round.ts";
 import { finishPush } from "./stack.ts";
@@ -24,15 +48,24 @@ const DOUBLE: Format = { bits: 64, fraction: 52, bias: 1023 };
 /** The number that `value` (i32 or i64) stands for; denormals come out normal. */
 function widen(c: FpuCode, value: Value, { bits, fraction, bias }: Format): F80 & { denormal: Value; nan: Value } {
   const wide = value.extendU();
-  const sign = wide.shrU(bits - 16).wrap().and(0x8000);
-  const exponent = wide.shrU(fraction).wrap().and(2 * bias + 1);
+  const sign = wide
+    .shrU(bits - 16)
+    .wrap()
+    .and(0x8000);
+  const exponent = wide
+    .shrU(fraction)
+    .wrap()
+    .and(2 * bias + 1);
   const rest = wide.shl(64 - fraction).shrU(1);
   const special = exponent.eq(2 * bias + 1);
   const empty = rest.eqz();
   const shift = rest.clz();
   const denormal = exponent.eqz().and(empty.eqz());
   const normalExponent = c.i32(MAX_EXPONENT).when(special, exponent.add(BIAS - bias));
-  const smallExponent = c.i32(BIAS - bias + 1).sub(shift.wrap()).when(empty.eqz(), 0);
+  const smallExponent = c
+    .i32(BIAS - bias + 1)
+    .sub(shift.wrap())
+    .when(empty.eqz(), 0);
   return {
     m: rest.shl(shift).when(exponent.eqz(), rest.or(INTEGER_BIT)),
     se: sign.or(smallExponent.when(exponent.eqz(), normalExponent)),
@@ -44,8 +77,8 @@ function widen(c: FpuCode, value: Value, { bits, fraction, bias }: Format): F80 
 /** Makes a memory operand a register's image and returns its address. */
 const operandFrom =
   (format: Format): FpuBody =>
-  (c) => {
-    const number = widen(c, c.param(0), format);
+  (c, value: Value) => {
+    const number = widen(c, value, format);
     c.setRaised(c.bitsIf(number.denormal, DE));
     c.setOperand(number);
     c.f.return(c.operand());
@@ -53,8 +86,8 @@ const operandFrom =
 
 const pushFrom =
   (format: Format): FpuBody =>
-  (c) => {
-    const { m, se, denormal, nan } = widen(c, c.param(0), format);
+  (c, value: Value) => {
+    const { m, se, denormal, nan } = widen(c, value, format);
     const signals = nan.and(m.and(QUIET_BIT).eqz());
     c.setRaised(c.bitsIf(denormal, DE).or(c.bitsIf(signals, IE)));
     c.setResultExponent(se);
@@ -69,7 +102,9 @@ const take =
     const return_ = (value: Value) => c.f.return(bits === 32 ? value.wrap() : value);
     const pointer = c.st(0);
     const x = c.read(pointer);
-    const sign = signOf(x).extendU().shl(bits - 16);
+    const sign = signOf(x)
+      .extendU()
+      .shl(bits - 16);
     const infinity = BigInt(2 * bias + 1) << BigInt(fraction);
     const indefinite = c.i64((1n << BigInt(bits - 1)) | infinity | (1n << BigInt(fraction - 1)));
     c.if(c.isEmpty(pointer), () => {
@@ -84,7 +119,10 @@ const take =
     c.if(exponentOf(x).eq(MAX_EXPONENT), () => {
       const nan = isNan(x);
       c.setRaised(c.bitsIf(nan.and(x.m.and(QUIET_BIT).eqz()), IE));
-      const payload = x.m.or(c.i64(QUIET_BIT).when(nan, 0)).shl(1).shrU(64 - fraction);
+      const payload = x.m
+        .or(c.i64(QUIET_BIT).when(nan, 0))
+        .shl(1)
+        .shrU(64 - fraction);
       return_(sign.or(infinity).or(payload));
     });
     c.if(x.m.eqz(), () => return_(sign));
@@ -124,7 +162,10 @@ function narrow(c: FpuCode, x: F80, { fraction, bias }: Format, infinity: bigint
   const carried = up.and(sum.eqz());
   // The integer bit adds one to the exponent field, and a denormal has none.
   const field = exponent.get().sub(1).add(carried);
-  const magnitude = field.extendS().shl(fraction).add(sum.or(carried.extendU().shl(63)).shrU(dropped));
+  const magnitude = field
+    .extendS()
+    .shl(fraction)
+    .add(sum.or(carried.extendU().shl(63)).shrU(dropped));
   const overflows = field.geS(2 * bias);
   const away = c.i32(ROUND_UP).when(sign.eqz(), ROUND_DOWN);
   const toInfinity = rounding.eqz().or(rounding.eq(away));
@@ -133,7 +174,10 @@ function narrow(c: FpuCode, x: F80, { fraction, bias }: Format, infinity: bigint
   const ordinary = c.bitsIf(inexact, PE).or(c.bitsIf(up, C1)).or(c.bitsIf(underflows, UE));
   const overflow = c.i32(OE | PE | C1).when(toInfinity, OE | PE);
   c.setRaised(overflow.when(overflows, ordinary));
-  return c.i64(infinity).when(toInfinity, infinity - 1n).when(overflows, magnitude);
+  return c
+    .i64(infinity)
+    .when(toInfinity, infinity - 1n)
+    .when(overflows, magnitude);
 }
 
 export const SCALARS: FpuBodies = {

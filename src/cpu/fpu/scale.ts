@@ -1,11 +1,28 @@
 /** FSCALE and FXTRACT, and the end of instructions with two results. @spec SDM 2, FSCALE and FXTRACT */
-import { FPU_EXTRACT, FPU_SCALE } from "../../isa/x87-functions.ts";
+
 import { declareFunction } from "../../isa/functions.ts";
+import { FPU_EXTRACT, FPU_SCALE } from "../../isa/x87-functions.ts";
 import type { Value } from "../../wasm/value.ts";
 import { normalise, PROPAGATE, raiseDenormal } from "./arithmetic.ts";
 import {
-  BIAS, C1, DE, EXCEPTIONS, exponentOf, type F80, type FpuBodies, type FpuCode, IE, INDEFINITE, INTEGER_BIT, isInfinity,
-  isNanOrUnsupported, MAX_EXPONENT, SF, SIGN, signOf, ZE,
+  BIAS,
+  C1,
+  DE,
+  EXCEPTIONS,
+  exponentOf,
+  type F80,
+  type FpuBodies,
+  type FpuCode,
+  IE,
+  INDEFINITE,
+  INTEGER_BIT,
+  isInfinity,
+  isNanOrUnsupported,
+  MAX_EXPONENT,
+  SF,
+  SIGN,
+  signOf,
+  ZE,
 } from "./code.ts";
 import { fromInteger } from "./integers.ts";
 import { roundFull } from "./round.ts";
@@ -58,7 +75,14 @@ function scaled(c: FpuCode): void {
   raiseDenormal(c, a, b);
   c.if(isInfinity(a).or(a.m.eqz()), () => c.return(a.m, a.se));
   const exponent = exponentOf(b);
-  const magnitude = b.m.shrU(c.i32(BIAS + 63).sub(exponent).extendU()).wrap();
+  const magnitude = b.m
+    .shrU(
+      c
+        .i32(BIAS + 63)
+        .sub(exponent)
+        .extendU(),
+    )
+    .wrap();
   const bounded = c.i32(0).when(exponent.ltU(BIAS), c.i32(FAR).when(exponent.gtU(BIAS + 15), magnitude));
   const { m, exponent: from } = normalise(a);
   c.f.return(roundFull(c, sign, from.add(bounded.neg().when(down, bounded)), { hi: m, lo: c.i64(0) }));
@@ -73,7 +97,7 @@ export const SCALING: FpuBodies = {
     finish(c, target, c.call(SCALED));
   },
 
-  [FINISH_PAIR](c) {
+  [FINISH_PAIR](c, significand: Value) {
     const raised = c.raised();
     const faults = raised.and(c.control().not()).and(EXCEPTIONS);
     const before = faults.and(IE | DE | ZE);
@@ -81,7 +105,7 @@ export const SCALING: FpuBodies = {
     c.if(before.eqz(), () => {
       const first = c.read(c.operand());
       c.write(c.st(0), first);
-      c.write(c.st(-1), { m: c.param(0), se: c.resultExponent() });
+      c.write(c.st(-1), { m: significand, se: c.resultExponent() });
       c.setTop(c.top().sub(1));
     });
   },

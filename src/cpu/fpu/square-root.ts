@@ -14,7 +14,10 @@ function integerRoot(c: FpuCode, radicand: Wide): { root: Value; remainder: Wide
   const estimate = leading.op("f64.sqrt").op("i64.trunc_sat_f64_u");
   const square = multiplyWide(estimate, estimate);
   const error = subtractWide(radicand, square);
-  const magnitude = error.hi.op("f64.convert_i64_s").mul(2 ** 64).add(error.lo.op("f64.convert_i64_u"));
+  const magnitude = error.hi
+    .op("f64.convert_i64_s")
+    .mul(2 ** 64)
+    .add(error.lo.op("f64.convert_i64_u"));
   // ...and one step of Newton's method leaves less than one.
   const correction = magnitude.op("f64.div", estimate.op("f64.convert_i64_u").mul(2));
   const corrected = estimate.add(correction.op("f64.floor").op("i64.trunc_sat_f64_s"));

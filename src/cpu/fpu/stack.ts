@@ -4,12 +4,37 @@
  */
 import { declareFunction } from "../../isa/functions.ts";
 import {
-  FPU_CHANGE_SIGN, FPU_EXCHANGE, FPU_FREE, FPU_LOAD, FPU_MAY_STORE, FPU_MOVE_IF, FPU_PUSH, FPU_REGISTER, FPU_STORE, FPU_STORED,
-  FPU_ROTATE, FPU_STORE_IF_FILLED, FPU_TAKE_80, OPTIONS,
+  FPU_CHANGE_SIGN,
+  FPU_EXCHANGE,
+  FPU_FREE,
+  FPU_LOAD,
+  FPU_MAY_STORE,
+  FPU_MOVE_IF,
+  FPU_PUSH,
+  FPU_REGISTER,
+  FPU_ROTATE,
+  FPU_STORE,
+  FPU_STORE_IF_FILLED,
+  FPU_STORED,
+  FPU_TAKE_80,
+  OPTIONS,
 } from "../../isa/x87-functions.ts";
 import type { Operand, Value } from "../../wasm/value.ts";
 import {
-  BUSY, C1, DE, ES, EXCEPTIONS, type F80, type FpuBodies, type FpuCode, IE, INDEFINITE, OE, SF, UE, ZE,
+  BUSY,
+  C1,
+  DE,
+  ES,
+  EXCEPTIONS,
+  type F80,
+  type FpuBodies,
+  type FpuCode,
+  IE,
+  INDEFINITE,
+  OE,
+  SF,
+  UE,
+  ZE,
 } from "./code.ts";
 
 /** (fpu, target, significand, options): ends an operation with a result for the register at `target`. */
@@ -54,8 +79,7 @@ const indefinite = (c: FpuCode): F80 => ({ m: c.i64(INDEFINITE.significand), se:
 const BEFORE = IE | DE | ZE;
 
 export const STACK: FpuBodies = {
-  [FINISH](c) {
-    const [target, significand, options] = [c.param(0), c.param(1), c.param(2)];
+  [FINISH](c, target: Value, significand: Value, options: Value) {
     const raised = c.raised();
     const faults = raised.and(c.control().not()).and(EXCEPTIONS);
     c.if(faults.and(BEFORE), () => {
@@ -67,14 +91,14 @@ export const STACK: FpuBodies = {
     c.if(options.and(OPTIONS.pop), () => c.pop());
   },
 
-  [UNDERFLOW](c) {
+  [UNDERFLOW](c, target: Value, options: Value) {
     c.setRaised(IE | SF);
     c.setResultExponent(INDEFINITE.exponent);
-    c.returnCall(FINISH, c.param(0), c.i64(INDEFINITE.significand), c.param(1));
+    c.returnCall(FINISH, target, c.i64(INDEFINITE.significand), options);
   },
 
-  [FINISH_PUSH](c) {
-    const result = c.variable("i64", c.param(0));
+  [FINISH_PUSH](c, significand: Value) {
+    const result = c.variable("i64", significand);
     const target = c.st(-1);
     c.if(c.isEmpty(target).eqz(), () => {
       c.setRaised(c.i32(IE | SF).when(c.raised().and(SF), IE | SF | C1));
@@ -91,18 +115,17 @@ export const STACK: FpuBodies = {
     });
   },
 
-  [FPU_REGISTER](c) {
-    c.f.return(c.st(c.param(0)));
+  [FPU_REGISTER](c, index: Value) {
+    c.f.return(c.st(index));
   },
 
-  [FPU_PUSH](c) {
+  [FPU_PUSH](c, significand: Value, exponent: Value) {
     c.setRaised(0);
-    c.setResultExponent(c.param(1));
-    c.returnCall(FINISH_PUSH, c.param(0));
+    c.setResultExponent(exponent);
+    c.returnCall(FINISH_PUSH, significand);
   },
 
-  [FPU_LOAD](c) {
-    const source = c.param(0);
+  [FPU_LOAD](c, source: Value) {
     const value = c.read(source);
     const empty = c.isEmpty(source);
     // An empty source goes before a full stack: then C1 is 0.
@@ -111,9 +134,7 @@ export const STACK: FpuBodies = {
     c.returnCall(FINISH_PUSH, value.m.when(empty.eqz(), INDEFINITE.significand));
   },
 
-  [FPU_STORE](c) {
-    const target = c.param(0);
-    const options = c.param(1);
+  [FPU_STORE](c, target: Value, options: Value) {
     const source = c.st(0);
     underflowIf(c, c.isEmpty(source), target, options);
     const value = c.read(source);
@@ -122,10 +143,10 @@ export const STACK: FpuBodies = {
     finish(c, target, value.m, options);
   },
 
-  [FPU_STORE_IF_FILLED](c) {
+  [FPU_STORE_IF_FILLED](c, target: Value) {
     const source = c.st(0);
     c.setStatus(c.status().and(~C1));
-    c.if(c.isEmpty(source).eqz(), () => c.write(c.param(0), c.read(source)));
+    c.if(c.isEmpty(source).eqz(), () => c.write(target, c.read(source)));
     c.pop();
   },
 
@@ -142,21 +163,23 @@ export const STACK: FpuBodies = {
   },
 
   [FPU_MAY_STORE](c) {
-    const faults = c.raised().and(c.control().not()).and(IE | OE | UE);
+    const faults = c
+      .raised()
+      .and(c.control().not())
+      .and(IE | OE | UE);
     c.f.return(faults.eqz());
   },
 
-  [FPU_STORED](c) {
+  [FPU_STORED](c, pop: Value) {
     const raised = c.raised();
     const faults = raised.and(c.control().not()).and(EXCEPTIONS);
     const kept = faults.and(IE | OE | UE);
     // What prevents the store also prevents that it was inexact.
     report(c, raised.when(kept.eqz(), raised.and(IE | OE | UE | SF)), faults);
-    c.if(kept.eqz().and(c.param(0)), () => c.pop());
+    c.if(kept.eqz().and(pop), () => c.pop());
   },
 
-  [FPU_EXCHANGE](c) {
-    const other = c.param(0);
+  [FPU_EXCHANGE](c, other: Value) {
     const top = c.st(0);
     const topEmpty = c.isEmpty(top);
     const otherEmpty = c.isEmpty(other);
@@ -173,15 +196,13 @@ export const STACK: FpuBodies = {
     });
   },
 
-  [FPU_MOVE_IF](c) {
-    const [source, condition] = [c.param(0), c.param(1)];
+  [FPU_MOVE_IF](c, source: Value, condition: Value) {
     const target = c.st(0);
     underflowIf(c, c.isEmpty(target).or(c.isEmpty(source)), target);
     c.if(condition, () => c.write(target, c.read(source)));
   },
 
-  [FPU_CHANGE_SIGN](c) {
-    const [keep, flip] = [c.param(0), c.param(1)];
+  [FPU_CHANGE_SIGN](c, keep: Value, flip: Value) {
     const target = c.st(0);
     underflowIf(c, c.isEmpty(target), target);
     const value = c.read(target);
@@ -190,14 +211,14 @@ export const STACK: FpuBodies = {
     finish(c, target, value.m);
   },
 
-  [FPU_FREE](c) {
+  [FPU_FREE](c, register: Value, pop: Value) {
     c.setStatus(c.status().and(~C1));
-    c.setTag(c.tag().or(c.i32(1).shl(c.physical(c.param(0)))));
-    c.if(c.param(1), () => c.pop());
+    c.setTag(c.tag().or(c.i32(1).shl(c.physical(register))));
+    c.if(pop, () => c.pop());
   },
 
-  [FPU_ROTATE](c) {
+  [FPU_ROTATE](c, distance: Value) {
     c.setStatus(c.status().and(~C1));
-    c.setTop(c.top().add(c.param(0)));
+    c.setTop(c.top().add(distance));
   },
 };

@@ -57,24 +57,28 @@ export function shiftRightWide({ hi, lo }: Wide, count: Value): Wide {
 export function shiftRightSticky(c: FpuCode, value: Wide, count: Value): Wide {
   const hi = c.variable("i64", value.hi);
   const lo = c.variable("i64", value.lo);
-  c.if(count.geU(64), () => {
-    c.if(
-      count.geU(128),
-      () => {
-        lo.set(value.hi.or(value.lo).ne(0).extendU());
-      },
-      () => {
-        const rest = shiftRightWide({ hi: value.hi, lo: c.i64(0) }, count.and(63).extendU());
-        lo.set(rest.hi.or(rest.lo.or(value.lo).ne(0).extendU()));
-      },
-    );
-    hi.set(0);
-  }, () => {
-    const rest = shiftRightWide({ hi: value.lo, lo: c.i64(0) }, count.extendU());
-    const shifted = shiftRightWide(value, count.extendU());
-    hi.set(shifted.hi);
-    lo.set(shifted.lo.or(rest.lo.ne(0).extendU()));
-  });
+  c.if(
+    count.geU(64),
+    () => {
+      c.if(
+        count.geU(128),
+        () => {
+          lo.set(value.hi.or(value.lo).ne(0).extendU());
+        },
+        () => {
+          const rest = shiftRightWide({ hi: value.hi, lo: c.i64(0) }, count.and(63).extendU());
+          lo.set(rest.hi.or(rest.lo.or(value.lo).ne(0).extendU()));
+        },
+      );
+      hi.set(0);
+    },
+    () => {
+      const rest = shiftRightWide({ hi: value.lo, lo: c.i64(0) }, count.extendU());
+      const shifted = shiftRightWide(value, count.extendU());
+      hi.set(shifted.hi);
+      lo.set(shifted.lo.or(rest.lo.ne(0).extendU()));
+    },
+  );
   return { hi: hi.get(), lo: lo.get() };
 }
 
@@ -93,7 +97,10 @@ export function divideWide(c: FpuCode, { hi, lo }: Wide, divisor: Value): { quot
     for (let i = 0; i < 2; i++) {
       const q = quotient.get();
       const p = part.get();
-      const over = q.shrU(32).ne(0).or(q.mul(bottom).gtU(p.shl(32).or(digit)));
+      const over = q
+        .shrU(32)
+        .ne(0)
+        .or(q.mul(bottom).gtU(p.shl(32).or(digit)));
       c.if(p.shrU(32).eqz().and(over), () => {
         quotient.set(q.sub(1));
         part.set(p.add(top));

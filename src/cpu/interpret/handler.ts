@@ -3,7 +3,7 @@
  * address of a record (state.ts, RECORD), finds registers, immediates and address parts in it, and goes on
  * to the next record's handler by a tail call.
  */
-import type { Form } from "../../isa/instruction.ts";
+import type { Form, Instruction } from "../../isa/instruction.ts";
 import type { Operand } from "../../isa/semantics.ts";
 import type { FunctionBuilder, Signature, Variable } from "../../wasm/function.ts";
 import { signature } from "../../wasm/module.ts";
@@ -24,6 +24,12 @@ import {
   RECORD,
   RECORD_SIZE,
 } from "../state.ts";
+
+/** Values of `fpuTag`. */
+const NONE_EMPTY = 0;
+const ALL_EMPTY = 0xff;
+/** Sign and exponent of an x87 register that was written as an MMX register. */
+const MMX_EXPONENT = 0xffff;
 
 /** Every handler's type: (address of the record). */
 export const HANDLER: Signature = signature(["i32"]);
@@ -57,10 +63,18 @@ class Handler extends WasmSemantics {
     const bound = operands.map((spec) => bindOperand(spec, this.#shape.memory, this.#shape.operandSize));
     this.#second = bound.filter(({ spec }) => spec.place === "immediate")[1];
     instruction.meaning(this, ...bound);
+    if (instruction.unit === "mmx") this.#leaveMmx(NONE_EMPTY);
+    else if (instruction.unit === "emms") this.#leaveMmx(ALL_EMPTY);
     if (!this.#ended) this.#next();
   }
 
-  #checkUnit(unit: "x87" | "x87-nowait" | "mmx" | "sse" | "wait"): void {
+  /** What every MMX instruction does to the x87 state. @spec SDM 1, 9.6.2 */
+  #leaveMmx(tags: number): void {
+    this.setState("fpuTop", 0);
+    this.setState("fpuTag", tags);
+  }
+
+  #checkUnit(unit: NonNullable<Instruction["unit"]>): void {
     const { field, code } = UNIT_TRAPS[unit];
     this.f.if(this.f.load("i32", 0, fieldAddress(this.vcpu, field)), () => {
       this.call("unitTrap", code);
@@ -147,6 +161,7 @@ class Handler extends WasmSemantics {
   }
 
   protected writeRegister(operand: BoundOperand, value: Value): void {
+    if (operand.spec.file === "mmx") this.f.store("i32.16", this.registerPointer(operand), MMX_EXPONENT, 8);
     this.#store(this.registerPointer(operand), operand.width, value, operand.spec.file === "general");
   }
 
@@ -297,6 +312,7 @@ const UNIT_TRAPS = {
   x87: { field: "x87Trap", code: 0 },
   "x87-nowait": { field: "mmxTrap", code: 1 },
   mmx: { field: "x87Trap", code: 2 },
+  emms: { field: "x87Trap", code: 2 },
   sse: { field: "sseTrap", code: 3 },
   wait: { field: "waitTrap", code: 4 },
 } as const;

@@ -180,6 +180,9 @@ export function linkageOf(module: ModuleBuilder): Linkage {
       get beginUpdate() {
         return runtime("beginUpdate", ["i32", "i64", "i32"], ["i32"]);
       },
+      get stackFault() {
+        return runtime("stackFault", []);
+      },
       get endUpdate() {
         return runtime("endUpdate", ["i64", "i32"]);
       },

@@ -55,6 +55,7 @@ export interface MmuFunctions {
   readonly slowStore128: Callee;
   readonly beginUpdate: Callee;
   readonly endUpdate: Callee;
+  readonly stackFault: Callee;
 }
 
 export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuImports): MmuFunctions {
@@ -89,6 +90,12 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
       f.store("i32", 0, EXIT.fault, at("exit"));
     });
     f.return(f.i64(-1));
+  };
+
+  const notCanonical = (f: FunctionBuilder) => {
+    f.store("i32", 0, 13, at("faultVector"));
+    f.store("i32", 0, 0, at("faultCode"));
+    f.store("i32", 0, EXIT.fault, at("exit"));
   };
 
   /** Reads a paging-structure entry: 0 (not present) where it is not in RAM. */
@@ -162,13 +169,9 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
       f.if(
         long,
         () => {
-          // Non-canonical addresses have no translation; the caller turns this into #GP or #SS.
+          // Non-canonical addresses have no translation; the caller turns #GP into #SS where it was the stack.
           f.if(linear.shl(16).shrS(16).ne(linear), () => {
-            f.if(access.and(ACCESS.probe).eqz(), () => {
-              f.store("i32", 0, 13, at("faultVector"));
-              f.store("i32", 0, 0, at("faultCode"));
-              f.store("i32", 0, EXIT.fault, at("exit"));
-            });
+            f.if(access.and(ACCESS.probe).eqz(), () => notCanonical(f));
             f.return(f.i64(-1));
           });
           shift.set(39);
@@ -310,6 +313,16 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
     return linear.add(bytes.extendU()).and(f.i64(-1n).when(long, 0xffffffffn));
   };
 
+  /** Records #GP for an access that ends at an address that is not canonical, and runs `leave`: before any page is looked at. */
+  const keepCanonical = (f: FunctionBuilder, linear: Value, bytes: number | Value, leave: () => void) => {
+    const last = linear.add((typeof bytes === "number" ? f.i32(bytes) : bytes).extendU()).sub(1);
+    const long = f.load("i64", 0, at("efer")).and(0x400n).ne(0);
+    f.if(last.shl(16).shrS(16).ne(last).and(long), () => {
+      notCanonical(f);
+      leave();
+    });
+  };
+
   const exitSet = (f: FunctionBuilder) => f.load("i32", 0, at("exit"));
 
   /** (linear, bytes, access) → value; the whole access is translated before any byte is read. */
@@ -317,6 +330,7 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
     signature(["i64", "i32", "i32"], ["i64"]),
     (f) => {
       const [linear, bytes, access] = [f.param(0), f.param(1), f.param(2)];
+      keepCanonical(f, linear, bytes, () => f.return(f.i64(0)));
       const physical = f.call(translate, linear, access);
       f.if(physical.ltS(0), () => f.return(f.i64(0)));
       const inPage = f.i32(4096).sub(linear.wrap().and(4095));
@@ -347,6 +361,7 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
     signature(["i64", "i32", "i64", "i32"]),
     (f) => {
       const [linear, bytes, value, access] = [f.param(0), f.param(1), f.param(2), f.param(3)];
+      keepCanonical(f, linear, bytes, () => f.return());
       const physical = f.call(translate, linear, access.or(ACCESS.write));
       f.if(physical.ltS(0), () => f.return());
       const inPage = f.i32(4096).sub(linear.wrap().and(4095));
@@ -396,6 +411,7 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
     (f) => {
       setRecord(f);
       const linear = f.param(1);
+      keepCanonical(f, linear, 16, () => f.return());
       const low = f.call(readLinear, linear, 8, 0);
       f.if(exitSet(f), () => f.return());
       const high = f.call(readLinear, linearPlus(f, linear, f.i32(8)), 8, 0);
@@ -407,6 +423,7 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
   );
   /** Makes sure that both ends of an access can be written, or records the fault. */
   const probeWrite = (f: FunctionBuilder, linear: Value, bytes: Value): Value => {
+    keepCanonical(f, linear, bytes, () => f.return());
     const first = f.call(translate, linear, ACCESS.write);
     f.if(first.ltS(0), () => f.return());
     const inPage = f.i32(4096).sub(linear.wrap().and(4095));
@@ -431,6 +448,7 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
     (f) => {
       setRecord(f);
       const [linear, bytes] = [f.param(1), f.param(2)];
+      keepCanonical(f, linear, bytes, () => f.return(f.i32(0)));
       const physical = f.call(translate, linear, ACCESS.write);
       f.if(physical.ltS(0), () => f.return(f.i32(0)));
       const inPage = f.i32(4096).sub(linear.wrap().and(4095));
@@ -470,5 +488,15 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
     },
     { export: "endUpdate" },
   );
-  return { translate, slowLoad, slowStore, slowLoad128, slowStore128, beginUpdate, endUpdate };
+  /** After a fault of an access to the stack: where the address was not canonical it is #SS. */
+  const stackFault = module.function(
+    signature([]),
+    (f) => {
+      const canonical = f.load("i32", 0, at("faultVector")).ne(13);
+      f.if(exitSet(f).eqz().or(canonical), () => f.return());
+      f.store("i32", 0, 12, at("faultVector"));
+    },
+    { export: "stackFault" },
+  );
+  return { translate, slowLoad, slowStore, slowLoad128, slowStore128, beginUpdate, endUpdate, stackFault };
 }

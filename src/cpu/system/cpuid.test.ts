@@ -155,7 +155,7 @@ test("addresses have 40 physical and 48 linear bits", () => {
 
 test("the instruction finds its four words in state memory", () => {
   const { cpu, cpuid } = rig();
-  cpuidFunctions(cpu, cpuid)["readCpuid"]?.(0x8000_0000 as never, 0 as never);
+  cpuidFunctions(cpu, cpuid).readCpuid?.(0x8000_0000 as never, 0 as never);
   const words = cpu.registers.i32.subarray((cpu.registers.base + RESULT) >> 2);
   assert.deepEqual([...words.subarray(0, 4)], [0x8000_0008 | 0, 0, 0, 0]);
 });

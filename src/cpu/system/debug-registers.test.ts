@@ -10,8 +10,8 @@ const DB = { vector: 1, errorCode: 0 };
 function debugOf(cpu: FlatCpu) {
   const functions = debugRegisterFunctions(cpu);
   return {
-    read: (number: number) => functions["readDebug"]?.(number as never) as bigint,
-    write: (number: number, value: bigint) => functions["writeDebug"]?.(number as never, value as never),
+    read: (number: number) => functions.readDebug?.(number as never) as bigint,
+    write: (number: number, value: bigint) => functions.writeDebug?.(number as never, value as never),
   };
 }
 

@@ -22,7 +22,7 @@ import {
   selectorError,
   setBusy,
   systemTypeOf,
-  upperBase,
+  upperHalf,
 } from "./descriptors.ts";
 import { GuestFault } from "./guest-fault.ts";
 import type { HostFunctions } from "./host-functions.ts";
@@ -48,7 +48,7 @@ function readSystemSegment(cpu: SystemContext, selector: number, types: readonly
   if (!isPresent(descriptor)) throw new GuestFault(VECTOR.NP, selectorError(selector));
   let base = BigInt(baseOf(descriptor));
   if (isLong(cpu.registers)) {
-    base |= upperBase(cpu, descriptor, selector) << 32n;
+    base |= upperHalf(cpu, descriptor, selector) << 32n;
     if (!isCanonical(base)) throw refuse();
   }
   return [descriptor, base];

@@ -1,9 +1,10 @@
 /** Segment and gate descriptors in the global and local descriptor tables. @spec SDM 3A 3.4, 3.5, 5.8 */
 import { VECTOR } from "../../isa/semantics.ts";
-import { LDTR } from "../state.ts";
+import { LDTR, SEGMENT, SEGMENT_SIZE, SEGMENTS } from "../state.ts";
 import { GuestFault } from "./guest-fault.ts";
 import { ATTRIBUTE, isLong } from "./mode.ts";
 import type { SystemContext } from "./system.ts";
+import { highOf, joined, lowOf, readWord, WIDE } from "./words.ts";
 
 /** Types of system descriptors. @spec SDM 3A table 3-2 */
 export const SYSTEM_TYPE = {
@@ -25,7 +26,8 @@ export const SYSTEM_TYPE = {
 export interface Descriptor {
   readonly low: number;
   readonly high: number;
-  readonly address: bigint;
+  readonly addressLow: number;
+  readonly addressHigh: number;
 }
 
 /** Access rights as a segment register keeps them, in bytes 5 and 6 less limit 19:16. */
@@ -77,9 +79,13 @@ export function limitOf({ low, high }: Descriptor): number {
   return high & 0x80_0000 ? ((limit << 12) | 0xfff) >>> 0 : limit;
 }
 
-/** A descriptor from eight bytes as memory holds them. */
-export function descriptorFrom(value: bigint, address: bigint): Descriptor {
-  return { low: Number(value & 0xffff_ffffn), high: Number(value >> 32n), address };
+/** Reads the descriptor at `offset` bytes from a table's base. */
+export function descriptorAt(cpu: SystemContext, baseLow: number, baseHigh: number, offset: number): Descriptor {
+  const sum = (baseLow >>> 0) + offset;
+  const addressLow = sum | 0;
+  const addressHigh = sum > 0xffff_ffff && isLong(cpu.registers) ? (baseHigh + 1) | 0 : baseHigh;
+  const low = readWord(cpu, addressLow, addressHigh, 0, true);
+  return { low, high: readWord(cpu, addressLow, addressHigh, 4, true), addressLow, addressHigh };
 }
 
 export function isNull(selector: number): boolean {
@@ -99,16 +105,15 @@ export function linear(cpu: SystemContext, base: bigint, offset: number): bigint
 export function findDescriptor(cpu: SystemContext, selector: number, bytes = 8): Descriptor | undefined {
   const { registers } = cpu;
   const offset = selector & 0xfff8;
-  let base: bigint;
+  let base: number = WIDE.gdtBase;
+  let limit = registers.get32("gdtLimit");
   if (selector & 4) {
-    if (registers.attributes(LDTR) & ATTRIBUTE.unusable || offset + bytes - 1 > registers.limit(LDTR)) return undefined;
-    base = registers.segmentBase(LDTR);
-  } else {
-    if (offset + bytes - 1 > registers.get32("gdtLimit")) return undefined;
-    base = registers.get64("gdtBase");
+    if (registers.attributes(LDTR) & ATTRIBUTE.unusable) return undefined;
+    base = SEGMENTS + LDTR * SEGMENT_SIZE + SEGMENT.base;
+    limit = registers.limit(LDTR);
   }
-  const address = linear(cpu, base, offset);
-  return descriptorFrom(cpu.memory.read(address, 8, true), address);
+  if (offset + bytes - 1 > limit) return undefined;
+  return descriptorAt(cpu, lowOf(registers, base), highOf(registers, base), offset);
 }
 
 /** As `findDescriptor`; a selector beyond its table raises `vector` with the selector and `ext` as error code. */
@@ -124,28 +129,35 @@ export function selectorError(selector: number, ext = 0): number {
 }
 
 /**
- * Bits 63:32 of the base address of a 16-byte system descriptor (TSS, LDT, gates' offset), from its third
+ * Bits 63:32 of the base address or offset of a 16-byte descriptor (TSS, LDT, call gate), from its third
  * doubleword. In the fourth, the type field must be zero: else #GP(selector).
  */
-export function upperBase(cpu: SystemContext, descriptor: Descriptor, selector: number, ext = 0): bigint {
+export function upperHalf(cpu: SystemContext, descriptor: Descriptor, selector: number, ext = 0): bigint {
   const { registers } = cpu;
   if ((selector & 0xfff8) + 15 > (selector & 4 ? registers.limit(LDTR) : registers.get32("gdtLimit"))) {
     throw new GuestFault(VECTOR.GP, selectorError(selector, ext));
   }
-  const upper = cpu.memory.read(linear(cpu, descriptor.address, 8), 8, true);
-  if ((upper >> 40n) & 0x1fn) throw new GuestFault(VECTOR.GP, selectorError(selector, ext));
-  return upper & 0xffff_ffffn;
+  const { addressLow, addressHigh } = descriptor;
+  const type = readWord(cpu, addressLow, addressHigh, 12, true);
+  if (type & 0x1f00) throw new GuestFault(VECTOR.GP, selectorError(selector, ext));
+  return BigInt(readWord(cpu, addressLow, addressHigh, 8, true) >>> 0);
+}
+
+/** Linear address of a descriptor's byte of type, S, DPL and P. */
+function rightsAddress(cpu: SystemContext, { addressLow, addressHigh }: Descriptor): bigint {
+  return linear(cpu, joined(addressLow, addressHigh), 5);
 }
 
 /** Sets the accessed bit of a code or data descriptor where it is clear. Faults where the table cannot be written. */
-export function markAccessed(cpu: SystemContext, { high, address }: Descriptor): void {
+export function markAccessed(cpu: SystemContext, descriptor: Descriptor): void {
+  const { high } = descriptor;
   if (high & 0x100) return;
-  cpu.memory.write(linear(cpu, address, 5), 1, BigInt(((high >>> 8) & 0xff) | ATTRIBUTE.accessed), true);
+  cpu.memory.write(rightsAddress(cpu, descriptor), 1, BigInt(((high >>> 8) & 0xff) | ATTRIBUTE.accessed), true);
 }
 
 /** Makes a TSS descriptor busy or available. */
-export function setBusy(cpu: SystemContext, { address }: Descriptor, busy: boolean): void {
-  const at = linear(cpu, address, 5);
+export function setBusy(cpu: SystemContext, descriptor: Descriptor, busy: boolean): void {
+  const at = rightsAddress(cpu, descriptor);
   const rights = cpu.memory.read(at, 1, true);
   cpu.memory.write(at, 1, busy ? rights | 2n : rights & ~2n, true);
 }

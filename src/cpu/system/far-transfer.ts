@@ -3,7 +3,6 @@ import { CS, RSP, SS, VECTOR } from "../../isa/semantics.ts";
 import {
   type Descriptor,
   dplOf,
-  findDescriptor,
   is64BitCode,
   isBig,
   isCode,
@@ -11,12 +10,12 @@ import {
   isNull,
   isPresent,
   limitOf,
-  linear,
   markAccessed,
   readDescriptor,
   SYSTEM_TYPE,
   selectorError,
   systemTypeOf,
+  upperHalf,
 } from "./descriptors.ts";
 import { GuestFault } from "./guest-fault.ts";
 import type { HostFunctions } from "./host-functions.ts";
@@ -25,8 +24,9 @@ import { hasRealSegments, isCanonical, isLong } from "./mode.ts";
 import { loadNullSegment, loadRealSegment, readStackSegment, writeCodeSegment, writeSegment } from "./segments.ts";
 import { currentSegmentStack, currentStack, FlatStack, newSegmentStack, type SegmentStack } from "./stack.ts";
 import type { SystemContext } from "./system.ts";
-import { innerStack, innerStackPointer } from "./task-state.ts";
+import { innerStack, innerStackOffset, readTssWord } from "./task-state.ts";
 import { farTask } from "./task-switch.ts";
+import { highWord, joined, lowWord } from "./words.ts";
 
 /** A far JMP or CALL: where to, and where it comes from. */
 interface Transfer {
@@ -113,7 +113,7 @@ function throughGate(cpu: SystemContext, to: Transfer, gate: Descriptor): bigint
   const bytes = long ? 8 : type === SYSTEM_TYPE.callGate32 ? 4 : 2;
   let offset = BigInt(gate.low & 0xffff);
   if (type === SYSTEM_TYPE.callGate32) offset |= BigInt((gate.high & 0xffff_0000) >>> 0);
-  if (long) offset |= gateUpper(cpu, to.selector, gate) << 32n;
+  if (long) offset |= upperHalf(cpu, gate, to.selector) << 32n;
 
   if (isNull(selector)) throw new GuestFault(VECTOR.GP);
   const code = readDescriptor(cpu, selector, VECTOR.GP);
@@ -135,14 +135,6 @@ function throughGate(cpu: SystemContext, to: Transfer, gate: Descriptor): bigint
   }
   cpu.modeChanged();
   return offset;
-}
-
-/** Bits 63:32 of the offset of a 64-bit call gate; its upper half has no type. */
-function gateUpper(cpu: SystemContext, selector: number, gate: Descriptor): bigint {
-  if (!findDescriptor(cpu, selector, 16)) throw gp(selector);
-  const upper = cpu.memory.read(linear(cpu, gate.address, 8), 8, true);
-  if ((upper >> 40n) & 0x1fn) throw gp(selector);
-  return BigInt.asUintN(32, upper);
 }
 
 interface InnerCall {
@@ -180,7 +172,8 @@ function callInner(cpu: SystemContext, call: InnerCall & { bytes: number; count:
 function callInnerLong(cpu: SystemContext, { code, selector, offset, nextIp }: InnerCall): void {
   const { registers } = cpu;
   const level = dplOf(code);
-  const stack = new FlatStack(cpu, innerStackPointer(cpu, level, 0), true, 0);
+  const at = innerStackOffset(cpu, level, 0);
+  const stack = new FlatStack(cpu, joined(readTssWord(cpu, at), readTssWord(cpu, at + 4)), true, 0);
   if (!isCanonical(offset)) throw new GuestFault(VECTOR.GP);
   stack.push(8, BigInt(registers.selector(SS)));
   stack.push(8, registers.gpr(RSP));
@@ -224,7 +217,8 @@ export function farReturn(cpu: SystemContext, operandSize: number, release: numb
     if (stackSegment) markAccessed(cpu, stackSegment);
     writeCodeSegment(cpu, cs, code, level);
     // The parameters are dropped from the outer stack, too.
-    loadReturnStack(cpu, ss, stackSegment, BigInt.asUintN(64, pointer + BigInt(release)));
+    const released = pointer + BigInt(release);
+    loadReturnStack(cpu, ss, stackSegment, lowWord(released), highWord(released));
     dropInnerSegments(cpu, level);
   }
   cpu.modeChanged();

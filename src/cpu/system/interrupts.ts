@@ -7,7 +7,7 @@ import { CS, RSP, SS, VECTOR } from "../../isa/semantics.ts";
 import {
   attributesOf,
   type Descriptor,
-  descriptorFrom,
+  descriptorAt,
   dplOf,
   is64BitCode,
   isBig,
@@ -24,13 +24,14 @@ import {
   systemTypeOf,
 } from "./descriptors.ts";
 import { GuestFault } from "./guest-fault.ts";
-import { ATTRIBUTE, FLAG, ioPrivilege, isCanonical, isLong, isProtected, isVirtual8086 } from "./mode.ts";
+import { ATTRIBUTE, FLAG, ioPrivilege, isLong, isProtected, isVirtual8086 } from "./mode.ts";
 import { loadNullSegment, loadRealSegment, readStackSegment, writeCodeSegment, writeSegment } from "./segments.ts";
 import { currentSegmentStack, newSegmentStack } from "./stack.ts";
 import type { SystemContext } from "./system.ts";
-import { innerStack, innerStackPointer, interruptStackPointer } from "./task-state.ts";
+import { innerStack, innerStackOffset, interruptStackOffset, readTssWord } from "./task-state.ts";
 import { interruptTask } from "./task-switch.ts";
 import { leaveVirtual8086, pushVirtual8086 } from "./virtual-8086.ts";
+import { highOf, highWord, isCanonicalHigh, lowOf, lowWord, readWord, setWide, WIDE, writeWord } from "./words.ts";
 
 export interface InterruptEvent {
   readonly vector: number;
@@ -99,12 +100,11 @@ function gateError(vector: number, ext: number): number {
 
 /** The gate of `event`, its presence and privilege checked; `size` is 8, or 16 in IA-32e mode. */
 function readGate(cpu: SystemContext, event: InterruptEvent, size: number, ext: number): Descriptor {
-  const { registers, memory } = cpu;
+  const { registers } = cpu;
   const { vector } = event;
   const error = gateError(vector, ext);
   if (vector * size + size - 1 > registers.get32("idtLimit")) throw new GuestFault(VECTOR.GP, error);
-  const address = linear(cpu, registers.get64("idtBase"), vector * size);
-  const gate = descriptorFrom(memory.read(address, 8, true), address);
+  const gate = descriptorAt(cpu, lowOf(registers, WIDE.idtBase), highOf(registers, WIDE.idtBase), vector * size);
   const type = systemTypeOf(gate) ?? 0;
   const known =
     (type & 0xe) === SYSTEM_TYPE.interruptGate32 ||
@@ -186,7 +186,7 @@ function deliverProtected(cpu: SystemContext, event: InterruptEvent): void {
 }
 
 function deliverLong(cpu: SystemContext, event: InterruptEvent): void {
-  const { registers, memory } = cpu;
+  const { registers } = cpu;
   const ext = isSoftware(event) ? 0 : 1;
   const gate = readGate(cpu, event, 16, ext);
   const { low, high } = gate;
@@ -194,31 +194,40 @@ function deliverLong(cpu: SystemContext, event: InterruptEvent): void {
   const cpl = registers.get32("cpl");
   const code = readHandlerSegment(cpu, selector, cpl, ext);
   if (!is64BitCode(code) || isBig(code)) throw new GuestFault(VECTOR.GP, selectorError(selector, ext));
-  const upper = memory.read(linear(cpu, gate.address, 8), 8, true);
-  const offset = BigInt.asUintN(64, (upper << 32n) | BigInt(((high & 0xffff_0000) | (low & 0xffff)) >>> 0));
+  const offsetHigh = readWord(cpu, gate.addressLow, gate.addressHigh, 8, true);
+  const offsetLow = (high & 0xffff_0000) | (low & 0xffff);
   const level = isConforming(code) ? cpl : dplOf(code);
   const ist = high & 7;
-  const pointer = registers.gpr(RSP);
-  let top = pointer;
-  if (ist !== 0) top = interruptStackPointer(cpu, ist, ext);
-  else if (level < cpl) top = innerStackPointer(cpu, level, ext);
-  if (!isCanonical(top)) throw new GuestFault(VECTOR.SS, ext);
-  if (!isCanonical(offset)) throw new GuestFault(VECTOR.GP, ext);
-
-  const supervisor = level < cpl;
-  const frame = BigInt.asUintN(64, (top & ~0xfn) - 40n);
-  memory.write(frame + 32n, 8, BigInt(registers.selector(SS)), supervisor);
-  memory.write(frame + 24n, 8, pointer, supervisor);
-  memory.write(frame + 16n, 8, BigInt(savedFlags(cpu, event)), supervisor);
-  memory.write(frame + 8n, 8, BigInt(registers.selector(CS)), supervisor);
-  memory.write(frame, 8, event.returnIp, supervisor);
-  let end = frame;
-  if (event.errorCode !== undefined) {
-    end -= 8n;
-    memory.write(end, 8, BigInt(event.errorCode >>> 0), supervisor);
+  const pointerLow = lowOf(registers, WIDE.rsp);
+  const pointerHigh = highOf(registers, WIDE.rsp);
+  let topLow = pointerLow;
+  let topHigh = pointerHigh;
+  if (ist !== 0 || level < cpl) {
+    const at = ist !== 0 ? interruptStackOffset(cpu, ist, ext) : innerStackOffset(cpu, level, ext);
+    topLow = readTssWord(cpu, at);
+    topHigh = readTssWord(cpu, at + 4);
   }
+  if (!isCanonicalHigh(topHigh)) throw new GuestFault(VECTOR.SS, ext);
+  if (!isCanonicalHigh(offsetHigh)) throw new GuestFault(VECTOR.GP, ext);
+
+  // The frame starts at a multiple of 16, an error code lies below it.
+  const supervisor = level < cpl;
+  const aligned = (topLow & -16) >>> 0;
+  const frameLow = (aligned - 48) | 0;
+  const frameHigh = aligned < 48 ? (topHigh - 1) | 0 : topHigh;
+  const put = (offset: number, valueLow: number, valueHigh: number) => {
+    writeWord(cpu, frameLow, frameHigh, offset + 4, valueHigh, supervisor);
+    writeWord(cpu, frameLow, frameHigh, offset, valueLow, supervisor);
+  };
+  put(40, registers.selector(SS), 0);
+  put(32, pointerLow, pointerHigh);
+  put(24, savedFlags(cpu, event), 0);
+  put(16, registers.selector(CS), 0);
+  put(8, lowWord(event.returnIp), highWord(event.returnIp));
+  if (event.errorCode !== undefined) put(0, event.errorCode, 0);
   markAccessed(cpu, code);
-  registers.setGpr(RSP, end);
+  if (event.errorCode !== undefined) setWide(registers, WIDE.rsp, frameLow, frameHigh);
+  else setWide(registers, WIDE.rsp, frameLow + 8, frameHigh);
   clearFlags(cpu, (high & 0x100) === 0);
   const handler = (selector & 0xfffc) | level;
   // Within the kernel, nothing changes that code depends on.
@@ -230,7 +239,7 @@ function deliverLong(cpu: SystemContext, event: InterruptEvent): void {
     if (level < cpl) loadNullSegment(cpu, SS, level, level);
     writeCodeSegment(cpu, handler, code, level);
   }
-  registers.set64("ip", offset);
+  setWide(registers, WIDE.ip, offsetLow, offsetHigh);
   if (!same) cpu.modeChanged();
 }
 

@@ -1,5 +1,5 @@
 /** IRET, IRETD and IRETQ. @spec SDM 2, IRET; SDM 3A 6.12.1, 6.14.3 */
-import { CS, DS, ES, FS, GS, RSP, SS, VECTOR } from "../../isa/semantics.ts";
+import { CS, DS, ES, FS, GS, SS, VECTOR } from "../../isa/semantics.ts";
 import {
   attributesOf,
   type Descriptor,
@@ -24,6 +24,7 @@ import { currentSegmentStack } from "./stack.ts";
 import type { SystemContext } from "./system.ts";
 import { returnFromTask } from "./task-switch.ts";
 import { returnToVirtual8086 } from "./virtual-8086.ts";
+import { highOf, isCanonicalHigh, joined, lowOf, readWord, setWide, WIDE } from "./words.ts";
 
 /** Flags that IRET loads at every privilege level; with a 16-bit operand those of the low word only. */
 const ALWAYS = FLAG.CF | FLAG.PF | FLAG.AF | FLAG.ZF | FLAG.SF | FLAG.TF | FLAG.DF | FLAG.OF | FLAG.NT;
@@ -150,61 +151,66 @@ function returnProtected(cpu: SystemContext, operandSize: number): bigint {
     if (stackSegment) markAccessed(cpu, stackSegment);
     loadFlags(cpu, flags, operandSize);
     writeCodeSegment(cpu, cs, code, level);
-    loadReturnStack(cpu, ss, stackSegment, BigInt(pointer));
+    loadReturnStack(cpu, ss, stackSegment, pointer, 0);
     dropInnerSegments(cpu, level);
   }
   cpu.modeChanged();
   return ip;
 }
 
-/** Loads SS and the stack pointer of the level returned to; CS is loaded already. */
+/** Loads SS and the stack pointer (its words) of the level returned to; CS is loaded already. */
 export function loadReturnStack(
   cpu: SystemContext,
   ss: number,
   descriptor: Descriptor | undefined,
-  pointer: bigint,
+  low: number,
+  high: number,
 ): void {
   const { registers } = cpu;
   if (descriptor) writeSegment(cpu, SS, ss, descriptor);
   else loadNullSegment(cpu, SS, ss, ss & 3);
   // A 16-bit stack leaves the rest of RSP alone, also on return from 64-bit mode.
-  if (is64Bit(registers)) registers.setGpr(RSP, pointer);
-  else if (registers.attributes(SS) & ATTRIBUTE.big) registers.setGpr32(RSP, Number(BigInt.asUintN(32, pointer)));
-  else registers.setGpr(RSP, (registers.gpr(RSP) & ~0xffffn) | (pointer & 0xffffn));
+  if (is64Bit(registers)) setWide(registers, WIDE.rsp, low, high);
+  else if (registers.attributes(SS) & ATTRIBUTE.big) setWide(registers, WIDE.rsp, low, 0);
+  else
+    setWide(registers, WIDE.rsp, (lowOf(registers, WIDE.rsp) & ~0xffff) | (low & 0xffff), highOf(registers, WIDE.rsp));
 }
 
 /** Return from 64-bit mode, which always pops SS and RSP. */
 function returnLong(cpu: SystemContext, operandSize: number): bigint {
-  const { registers, memory } = cpu;
-  const pointer = registers.gpr(RSP);
+  const { registers } = cpu;
+  const stackLow = lowOf(registers, WIDE.rsp);
+  const stackHigh = highOf(registers, WIDE.rsp);
+  if (!isCanonicalHigh(stackHigh)) throw new GuestFault(VECTOR.SS);
   const bytes = operandSize / 8;
-  const step = BigInt(bytes);
-  if (!isCanonical(pointer) || !isCanonical(pointer + step * 5n - 1n)) throw new GuestFault(VECTOR.SS);
-  let at = pointer;
-  const ip = memory.read(at, bytes, false);
-  at += step;
-  const cs = Number(memory.read(at, bytes, false) & 0xffffn);
-  at += step;
-  const flags = Number(BigInt.asUintN(32, memory.read(at, bytes, false)));
-  at += step;
-  const rsp = memory.read(at, bytes, false);
-  at += step;
-  const ss = Number(memory.read(at, bytes, false) & 0xffffn);
+  const low = (index: number) => {
+    const word = readWord(cpu, stackLow, stackHigh, index * bytes, false);
+    return bytes === 2 ? word & 0xffff : word;
+  };
+  const high = (index: number) => (bytes === 8 ? readWord(cpu, stackLow, stackHigh, index * 8 + 4, false) : 0);
+  const ipLow = low(0);
+  const ipHigh = high(0);
+  const cs = low(1) & 0xffff;
+  const flags = low(2);
+  const rspLow = low(3);
+  const rspHigh = high(3);
+  const ss = low(4) & 0xffff;
 
   const cpl = registers.get32("cpl");
   const level = cs & 3;
   const code = readReturnSegment(cpu, cs);
   const stackSegment = readReturnStack(cpu, ss, cs, code);
-  checkOffset(cpu, code, ip);
+  const fits = is64BitCode(code) ? isCanonicalHigh(ipHigh) : ipHigh === 0 && ipLow >>> 0 <= limitOf(code);
+  if (!fits) throw new GuestFault(VECTOR.GP);
   markAccessed(cpu, code);
   if (stackSegment) markAccessed(cpu, stackSegment);
   loadFlags(cpu, flags, operandSize);
   const same = registers.selector(CS) === cs && registers.attributes(CS) === (attributesOf(code) | ATTRIBUTE.accessed);
   if (!same) writeCodeSegment(cpu, cs, code, level);
-  loadReturnStack(cpu, ss, stackSegment, rsp);
+  loadReturnStack(cpu, ss, stackSegment, rspLow, rspHigh);
   if (level !== cpl) dropInnerSegments(cpu, level);
   cpu.modeChanged();
-  return ip;
+  return joined(ipLow, ipHigh);
 }
 
 /** IRET: returns the new offset in the code segment. */

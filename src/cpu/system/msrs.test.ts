@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type CpuModel, cpuModel } from "./models.ts";
-import { MSR, ModelSpecificRegisters } from "./msrs.ts";
+import { ModelSpecificRegisters, MSR } from "./msrs.ts";
 import { type FlatCpu, faultOf, longCpu, protectedCpu } from "./testing/flat-cpu.ts";
 
 const GP = { vector: 13, errorCode: 0 };

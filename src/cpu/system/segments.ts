@@ -48,11 +48,16 @@ export function loadNullSegment(cpu: SystemContext, index: number, selector: num
   cpu.registers.setSegment(index, { selector, base: 0n, limit: 0, attributes });
 }
 
+function wideBase(descriptor: Descriptor): bigint {
+  const base = baseOf(descriptor);
+  return base === 0 ? 0n : BigInt(base);
+}
+
 /** Writes a checked data or stack segment's descriptor to a segment register. */
 export function writeSegment(cpu: SystemContext, index: number, selector: number, descriptor: Descriptor): void {
   cpu.registers.setSegment(index, {
     selector,
-    base: BigInt(baseOf(descriptor)),
+    base: wideBase(descriptor),
     limit: limitOf(descriptor),
     attributes: attributesOf(descriptor) | ATTRIBUTE.accessed,
   });
@@ -64,7 +69,7 @@ export function writeCodeSegment(cpu: SystemContext, selector: number, descripto
   const flat = isLong(registers) && is64BitCode(descriptor);
   registers.setSegment(CS, {
     selector: (selector & 0xfffc) | cpl,
-    base: flat ? 0n : BigInt(baseOf(descriptor)),
+    base: flat ? 0n : wideBase(descriptor),
     limit: flat ? 0xffff_ffff : limitOf(descriptor),
     attributes: attributesOf(descriptor) | ATTRIBUTE.accessed,
   });

@@ -7,6 +7,7 @@ import { attributesOf, baseOf, type Descriptor, limitOf } from "./descriptors.ts
 import { GuestFault } from "./guest-fault.ts";
 import { ATTRIBUTE, is64Bit, isCanonical } from "./mode.ts";
 import type { SystemContext } from "./system.ts";
+import { readWord, writeWord } from "./words.ts";
 
 export interface Stack {
   push(bytes: number, value: bigint): void;
@@ -50,32 +51,41 @@ export class SegmentStack implements Stack {
     this.pointer = (pointer & this.#mask) >>> 0;
   }
 
-  #linear(at: number, bytes: number): bigint {
+  #check(at: number, bytes: number): void {
     if (at < this.#min || at + bytes - 1 > this.#max) throw new GuestFault(VECTOR.SS, this.#errorCode);
+  }
+  #linear(at: number): bigint {
     return BigInt((this.#base + at) >>> 0);
   }
 
   /** Pushes the low `bytes` (2 or 4) of `value`. */
   pushNumber(bytes: number, value: number): void {
     const at = ((this.pointer - bytes) & this.#mask) >>> 0;
-    const cut = bytes === 2 ? value & 0xffff : value >>> 0;
-    this.#cpu.memory.write(this.#linear(at, bytes), bytes, BigInt(cut), this.#supervisor);
+    this.#check(at, bytes);
+    if (bytes === 4) writeWord(this.#cpu, this.#base + at, 0, 0, value, this.#supervisor);
+    else this.#cpu.memory.write(this.#linear(at), bytes, BigInt(value & 0xffff), this.#supervisor);
     this.pointer = at;
   }
 
   /** Pops 2 or 4 bytes. */
   popNumber(bytes: number): number {
-    return Number(this.pop(bytes));
+    if (bytes !== 4) return Number(this.pop(bytes));
+    this.#check(this.pointer, bytes);
+    const value = readWord(this.#cpu, this.#base + this.pointer, 0, 0, this.#supervisor) >>> 0;
+    this.skip(bytes);
+    return value;
   }
 
   push(bytes: number, value: bigint): void {
     const at = ((this.pointer - bytes) & this.#mask) >>> 0;
-    this.#cpu.memory.write(this.#linear(at, bytes), bytes, BigInt.asUintN(bytes * 8, value), this.#supervisor);
+    this.#check(at, bytes);
+    this.#cpu.memory.write(this.#linear(at), bytes, BigInt.asUintN(bytes * 8, value), this.#supervisor);
     this.pointer = at;
   }
 
   pop(bytes: number): bigint {
-    const value = this.#cpu.memory.read(this.#linear(this.pointer, bytes), bytes, this.#supervisor);
+    this.#check(this.pointer, bytes);
+    const value = this.#cpu.memory.read(this.#linear(this.pointer), bytes, this.#supervisor);
     this.skip(bytes);
     return value;
   }

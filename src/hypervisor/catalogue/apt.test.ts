@@ -84,7 +84,7 @@ test("an archive without a valid signature is not used", { skip }, async (t) => 
   const apt = new AptCache({ directory: `${directory}-unsigned`, architecture: "amd64", suite: "bookworm" });
   await apt.update();
   await assert.rejects(apt.resolve("busybox-static"), {
-    message: /^the host's package sources do not offer busybox-static in bookworm \(amd64\) \(apt: .*not signed/,
+    message: /^cannot find busybox-static in bookworm \(amd64\): .*not signed/,
   });
 });
 
@@ -102,4 +102,11 @@ test("a host without a Debian source is told what to do", { skip }, async (t) =>
   await writeFile(path.join(archive.directory, "sources.list"), "deb [trusted=yes] file:/nowhere noble main\n");
   const apt = new AptCache({ directory: `${directory}-none`, architecture: "amd64", suite: "bookworm" });
   await assert.rejects(apt.update(), /this host's apt has no Debian package source to take bookworm from; add one/);
+});
+
+test("a package that no source has is named with where it was looked for", { skip }, async (t) => {
+  const { apt } = await rig(t);
+  await assert.rejects(apt.resolve("nonesuch"), {
+    message: "the host's package sources do not offer nonesuch in bookworm (amd64)",
+  });
 });

@@ -69,7 +69,8 @@ export class AptCache {
     if (age >= 0 && age < maxAge) return;
     this.#updateComplaint = "";
     try {
-      await this.#aptGet(["update"], "fetching package lists");
+      // By default apt would pass over a mirror that it cannot reach with a mere warning.
+      await this.#aptGet(["update", "-o", "APT::Update::Error-Mode=any"], "fetching package lists");
     } catch (error) {
       if (!(error instanceof CatalogueError) || error.failure.kind !== "tool-failed") throw error;
       this.#updateComplaint = error.failure.said;

@@ -3,6 +3,7 @@ export type CatalogueFailure =
   | { readonly kind: "tool-missing"; readonly tool: string }
   | { readonly kind: "tool-failed"; readonly command: string; readonly status: string; readonly said: string }
   | { readonly kind: "no-debian-source"; readonly suite: string }
+  /** `update` is what apt said of package lists that it could not fetch; empty where it has all. */
   | { readonly kind: "package-unknown"; readonly name: string; readonly where: string; readonly update: string }
   | { readonly kind: "package-lacks"; readonly name: string; readonly lacks: string }
   | { readonly kind: "entry-invalid"; readonly file: string; readonly problem: string }
@@ -35,10 +36,9 @@ function message(failure: CatalogueFailure): string {
         "add one to /etc/apt/sources.list.d, or give --kernel and --initrd"
       );
     case "package-unknown":
-      return (
-        `the host's package sources do not offer ${failure.name} in ${failure.where}` +
-        (failure.update === "" ? "" : ` (apt: ${failure.update})`)
-      );
+      return failure.update === ""
+        ? `the host's package sources do not offer ${failure.name} in ${failure.where}`
+        : `cannot find ${failure.name} in ${failure.where}: ${failure.update}`;
     case "package-lacks":
       return `package ${failure.name} does not contain ${failure.lacks}; this catalogue entry does not fit it`;
     case "entry-invalid":

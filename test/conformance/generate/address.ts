@@ -28,8 +28,9 @@ const NOWHERE: Readonly<Record<Bits, readonly bigint[]>> = {
   32: [0n, 8n, 0x7fff_fff8n, 0xffff_fffcn, 0xffff_ffffn],
 };
 
-/** A linear address for an access of `size` bytes. */
-export function target(random: Random, bits: Bits, size: number, aligned: boolean, low: boolean): bigint {
+/** A linear address for an access of `size` bytes; a `safe` one has no fault. */
+export function target(random: Random, bits: Bits, size: number, aligned: boolean, low: boolean, safe = false): bigint {
+  if (safe) return BigInt(PLACE.window + 0x1000 - 512 + random.below(800));
   if (random.chance(3)) return BigInt.asUintN(64, random.pick(NOWHERE[bits]));
   const base = bits === 64 && !low && random.chance(35) ? PLACE.alias : BigInt(PLACE.window);
   return base + BigInt(windowOffset(random, size, aligned));

@@ -132,8 +132,10 @@ class TestMaker {
     const { random, bits } = test;
     const { pointers, addressSized, counted } = this.#traits;
     const narrow = addressSized && this.#addressSize < bits;
-    for (const register of pointers) {
-      const linear = target(random, bits, 16, random.chance(50), narrow);
+    // Which of two accesses faults first is not defined: one at most does.
+    const wild = random.below(pointers.length || 1);
+    for (const [i, register] of pointers.entries()) {
+      const linear = target(random, bits, 16, random.chance(50), narrow, i !== wild);
       if (narrow) test.setGprLow(register, this.#addressSize, linear);
       else test.setGpr(register, linear);
     }
@@ -147,14 +149,14 @@ class TestMaker {
   #options(operands: readonly (EncodeOperand | "memory" | undefined)[]): EncodeOptions {
     const { random, bits } = this.#test;
     const { instruction } = this.#form;
-    const memory = operands.includes("memory");
-    const lockable = instruction.lock && memory;
+    const lockable = instruction.lock && operands[0] === "memory";
     const strings = this.#traits.addressSized;
     return {
       bits,
       operandSize: this.#operandSize,
       addressSize: this.#addressSize,
-      lock: Boolean(lockable) && random.chance(20),
+      // Where LOCK is not allowed it is #UD.
+      lock: random.chance(lockable ? 20 : 1),
       repeat: instruction.repeat ? random.pick([undefined, "repe", "repne"] as const) : undefined,
       segment: strings && random.chance(10) ? random.below(6) : undefined,
     };
@@ -240,13 +242,16 @@ class TestMaker {
     const width = resolveWidth(spec.width, this.#operandSize);
     for (;;) {
       const place = PLACE.code + random.below(PLACE.codeSize - 16);
-      const near = width !== 8 && random.chance(75);
-      const distance = near ? BigInt(place) - next : BigInt.asIntN(width, BigInt(random.next()));
+      const far = random.chance(25) ? nowhereToJump(random) : place;
+      const distance = width === 32 ? BigInt(far) - next : BigInt.asIntN(width, BigInt(random.next()));
       const to = next + distance;
       if (to < BigInt(this.#rip) || to >= next) return distance;
     }
   }
 }
+
+/** An address that no code is near. */
+const nowhereToJump = (random: Random): number => 0x5000_0000 + random.below(0x1000_0000);
 
 /** Bytes that an operand without a width may reach over. */
 function imageSize(form: Form): number {

@@ -12,8 +12,8 @@ export class TestCase {
   readonly bits: Bits;
   readonly random: Random;
   readonly #tape: Uint8Array;
-  #view = new DataView(new ArrayBuffer(0));
-  #bytes = new Uint8Array(0);
+  #view: DataView = new DataView(new ArrayBuffer(0));
+  #bytes: Uint8Array = new Uint8Array(0);
   /** The kind of numbers in this test's vectors, and some that it uses more than once. */
   kind: Kind = "integer";
   #pool: bigint[] = [];
@@ -132,6 +132,8 @@ export class TestCase {
     });
   }
   peek(linear: bigint, width: number): bigint {
-    return (this.memory(linear, width / 8) ?? []).reduceRight((value: bigint, byte: number) => (value << 8n) | BigInt(byte), 0n);
+    let value = 0n;
+    for (const byte of (this.memory(linear, width / 8) ?? new Uint8Array(0)).toReversed()) value = (value << 8n) | BigInt(byte);
+    return value;
   }
 }

@@ -9,8 +9,8 @@ import { buildHarness, HARNESS, VARIABLE } from "./machine-code.ts";
 /** Batches at most. */
 export const MAX_BATCH = 1024;
 
-const BATCH_INPUT = 0x5000_0000;
-const BATCH_OUTPUT = 0x5800_0000;
+const BATCH_INPUT = 0x2356_7890_0000n;
+const BATCH_OUTPUT = 0x2356_9890_0000n;
 
 // Linux asm-generic/mman.h and signal.h, x86-64.
 const PROT = { read: 1, write: 2, execute: 4 } as const;
@@ -101,12 +101,12 @@ export class NativeProcessor {
   /** Runs the first `count` tests of `input` and leaves what came of them in `output`. */
   run(count: number): Batch {
     if (count > MAX_BATCH) throw new Error(`a batch has at most ${MAX_BATCH} tests`);
-    const set = (address: number, value: number) => {
-      this.#variables[(address - HARNESS.variables) / 8] = BigInt(value);
+    const set = (address: number, value: bigint) => {
+      this.#variables[(address - HARNESS.variables) / 8] = value;
     };
     set(VARIABLE.input, BATCH_INPUT);
     set(VARIABLE.output, BATCH_OUTPUT);
-    set(VARIABLE.count, count);
+    set(VARIABLE.count, BigInt(count));
     const key = this.#pointer(this.#action);
     this.#takeSignals();
     try {

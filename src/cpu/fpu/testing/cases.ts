@@ -45,10 +45,13 @@ function significand(random: Random): bigint {
     case 2: {
       // Around the boundaries of single and double precision.
       const low = random.pick([8n, 11n, 39n, 40n, 41n, 10n]);
-      return BigInt.asUintN(64, (bits | TOP) >> low << low) | ((1n << low) - BigInt(random.below(3)) & ((1n << low) - 1n));
+      return (
+        BigInt.asUintN(64, ((bits | TOP) >> low) << low) |
+        (((1n << low) - BigInt(random.below(3))) & ((1n << low) - 1n))
+      );
     }
     case 3:
-      return BigInt.asUintN(64, -1n << BigInt(random.below(64))) - BigInt(random.below(2)) | TOP;
+      return (BigInt.asUintN(64, -1n << BigInt(random.below(64))) - BigInt(random.below(2))) | TOP;
     default:
       return bits | TOP;
   }
@@ -69,7 +72,10 @@ const EDGES: readonly Number80[] = [
 ];
 
 /** Exponents near which conversions overflow, underflow or end. */
-const EXPONENTS = [0, 1, 2, 64, 0x3f6a, 0x3f81, 0x3bcd, 0x3c01, 0x3fbf, 0x3fff, 0x400e, 0x401e, 0x403e, 0x407e, 0x43fe, 0x7fbe, 0x7ffd, 0x7ffe];
+const EXPONENTS = [
+  0, 1, 2, 64, 0x3f6a, 0x3f81, 0x3bcd, 0x3c01, 0x3fbf, 0x3fff, 0x400e, 0x401e, 0x403e, 0x407e, 0x43fe, 0x7fbe, 0x7ffd,
+  0x7ffe,
+];
 
 export function number80(random: Random): Number80 {
   const sign = random.below(2) << 15;
@@ -116,9 +122,23 @@ export type MemoryKind = "none" | "f32" | "f64" | "f80" | "i16" | "i32" | "i64" 
 
 function memoryBytes(random: Random, kind: MemoryKind, bytes: DataView): void {
   const float = (exponentBits: bigint, fractionBits: bigint): bigint => {
-    const fraction = random.pick([0n, random.bits64(), random.bits64() >> BigInt(random.below(64)), (1n << fractionBits) - 1n]);
+    const fraction = random.pick([
+      0n,
+      random.bits64(),
+      random.bits64() >> BigInt(random.below(64)),
+      (1n << fractionBits) - 1n,
+    ]);
     const largest = (1n << exponentBits) - 1n;
-    const exponent = random.pick([0n, 1n, largest, largest - 1n, random.bits64(), random.bits64(), random.bits64(), largest >> 1n]);
+    const exponent = random.pick([
+      0n,
+      1n,
+      largest,
+      largest - 1n,
+      random.bits64(),
+      random.bits64(),
+      random.bits64(),
+      largest >> 1n,
+    ]);
     const sign = BigInt(random.below(2)) << (exponentBits + fractionBits);
     return sign | ((exponent & largest) << fractionBits) | (fraction & ((1n << fractionBits) - 1n));
   };
@@ -141,7 +161,14 @@ function memoryBytes(random: Random, kind: MemoryKind, bytes: DataView): void {
     case "i32":
     case "i64": {
       const width = { i16: 16, i32: 32, i64: 64 }[kind];
-      const value = random.pick([random.bits64(), 0n, 1n, -1n, 1n << BigInt(width - 1), (1n << BigInt(width - 1)) - 1n]);
+      const value = random.pick([
+        random.bits64(),
+        0n,
+        1n,
+        -1n,
+        1n << BigInt(width - 1),
+        (1n << BigInt(width - 1)) - 1n,
+      ]);
       bytes.setBigUint64(0, BigInt.asUintN(64, value >> BigInt(random.below(2) * random.below(width))), true);
       break;
     }
@@ -184,5 +211,9 @@ export function fillRecord(random: Random, record: DataView, options: CaseOption
   }
   record.setBigUint64(RECORD.flags, random.pick([2n, 3n, 6n, 0x42n, 0x47n, 0x8d7n & ~0x890n]), true);
   record.setBigUint64(RECORD.rax, random.bits64(), true);
-  memoryBytes(random, memory, new DataView(record.buffer, record.byteOffset + RECORD.memory, record.byteLength - RECORD.memory));
+  memoryBytes(
+    random,
+    memory,
+    new DataView(record.buffer, record.byteOffset + RECORD.memory, record.byteLength - RECORD.memory),
+  );
 }

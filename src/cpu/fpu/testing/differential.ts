@@ -76,7 +76,8 @@ export function compare(host: Fpu, guest: Fpu, options: Comparison, limit = 3): 
     const [a, b] = [recordOf(ofHost, i), recordOf(ofGuest, i)];
     if (!differs(a, b, options)) continue;
     count++;
-    if (texts.length < limit) texts.push(`before ${describe(recordOf(before, i))}\n host  ${describe(a)}\n guest ${describe(b)}`);
+    if (texts.length < limit)
+      texts.push(`before ${describe(recordOf(before, i))}\n host  ${describe(a)}\n guest ${describe(b)}`);
   }
   return { count, texts };
 }

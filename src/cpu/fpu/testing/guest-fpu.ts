@@ -1,16 +1,27 @@
 /** The x87 instructions under test: their handlers and functions in a module of their own. */
 // Declares the trap that handlers call.
 import "../../../isa/control.ts";
-import type { Form } from "../../../isa/instruction.ts";
 import { functionSpec } from "../../../isa/functions.ts";
+import type { Form } from "../../../isa/instruction.ts";
 import { X87 } from "../../../isa/x87.ts";
 import type { Callee } from "../../../wasm/function.ts";
 import { ModuleBuilder, signature } from "../../../wasm/module.ts";
 import type { Linkage } from "../../emit/semantics.ts";
 import { buildHandler, HANDLER, type HandlerShape } from "../../interpret/handler.ts";
 import {
-  fieldAddress, FPU, GPR, RECORD as HANDLER_RECORD, SEGMENT, SEGMENT_SIZE, SEGMENTS, TLB,
-  TLB_ENTRIES, TLB_ENTRY, TLBS, VCPU_BASE, ZERO,
+  FPU,
+  fieldAddress,
+  GPR,
+  RECORD as HANDLER_RECORD,
+  SEGMENT,
+  SEGMENT_SIZE,
+  SEGMENTS,
+  TLB,
+  TLB_ENTRIES,
+  TLB_ENTRY,
+  TLBS,
+  VCPU_BASE,
+  ZERO,
 } from "../../state.ts";
 import { fpuFunctions } from "../index.ts";
 import { type Fpu, IMAGE, RECORD } from "./record.ts";
@@ -78,7 +89,7 @@ export class GuestFpu implements Fpu {
     this.view.setUint32(fieldAddress(VCPU_BASE, name), value, true);
   }
 
-  #handler(instruction: readonly number[]): ((record: number) => void) {
+  #handler(instruction: readonly number[]): (record: number) => void {
     const key = instruction.join();
     const known = this.#built.get(key);
     if (known) return known;
@@ -181,7 +192,7 @@ function readFlags(fpu: GuestFpu): number {
     (parity & 1 ? 0 : 4) |
     (aux & 8 ? 0x10 : 0) |
     (result === 0n ? 0x40 : 0) |
-    ((result < 0n) !== ((aux & 1) === 1) ? 0x80 : 0) |
+    (result < 0n !== ((aux & 1) === 1) ? 0x80 : 0) |
     (((carry >>> 31) ^ (carry >>> 30)) & 1 ? 0x800 : 0)
   );
 }
@@ -204,7 +215,10 @@ function buildFunctions(memory: WebAssembly.Memory): Runtime {
   };
   for (const [name, build] of Object.entries(fpuFunctions())) {
     const { params, result } = functionSpec(name);
-    callees.set(name, module.function(signature(params, result ? [result] : []), (f) => build(f, callee), { export: name }));
+    callees.set(
+      name,
+      module.function(signature(params, result ? [result] : []), (f) => build(f, callee), { export: name }),
+    );
   }
   const instance = new WebAssembly.Instance(new WebAssembly.Module(module.build()), { env: { memory } });
   return instance.exports as Runtime;
@@ -222,6 +236,7 @@ function linkageTo(module: ModuleBuilder): Linkage {
       slowStore128: slow("slowStore128", ["i32", "i64"]),
       beginUpdate: slow("beginUpdate", ["i32", "i64", "i32"], ["i32"]),
       endUpdate: slow("endUpdate", ["i64", "i32"]),
+      stackFault: slow("stackFault", []),
     },
     callee(name) {
       const { params, result } = functionSpec(name);
@@ -231,7 +246,12 @@ function linkageTo(module: ModuleBuilder): Linkage {
 }
 
 /** The handler of one form with 64-bit addresses. */
-function buildForm(form: Form, operandSize: 16 | 32 | 64, memory: WebAssembly.Memory, runtime: Runtime): (record: number) => void {
+function buildForm(
+  form: Form,
+  operandSize: 16 | 32 | 64,
+  memory: WebAssembly.Memory,
+  runtime: Runtime,
+): (record: number) => void {
   const module = new ModuleBuilder();
   module.importMemory({ module: "env", name: "memory", initial: PAGES, maximum: PAGES, shared: true });
   module.importTable("env", "table", 1);
@@ -252,6 +272,9 @@ function buildForm(form: Form, operandSize: 16 | 32 | 64, memory: WebAssembly.Me
   module.elements(0, [module.function(HANDLER, (f) => f.return())]);
   const table = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
   const known = new Proxy(runtime, { get: (from, name) => from[name as string] ?? unmapped });
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(module.build()), { env: { memory, table }, runtime: known });
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(module.build()), {
+    env: { memory, table },
+    runtime: known,
+  });
   return instance.exports.run as (record: number) => void;
 }

@@ -6,7 +6,17 @@ export const RECORD = { image: 0, flags: 112, rax: 120, memory: 128 } as const;
 export const RECORD_SIZE = 144;
 
 /** Offsets in the FSAVE image. */
-export const IMAGE = { control: 0, status: 4, tags: 8, ip: 12, cs: 16, dp: 20, ds: 24, registers: 28, bytes: 108 } as const;
+export const IMAGE = {
+  control: 0,
+  status: 4,
+  tags: 8,
+  ip: 12,
+  cs: 16,
+  dp: 20,
+  ds: 24,
+  registers: 28,
+  bytes: 108,
+} as const;
 
 /** What executes an instruction on records. */
 export interface Fpu {

@@ -60,7 +60,8 @@ export class Bench {
   readonly #functions: readonly string[];
   readonly #handlers = new Map<string, (record: number) => void>();
 
-  constructor() {
+  /** `cr4` has OSFXSR and OSXMMEXCPT set unless given. */
+  constructor({ cr4 = 0x600n } = {}) {
     const functions = sseFunctions();
     this.#functions = Object.keys(functions);
     const module = this.#module();
@@ -74,6 +75,7 @@ export class Bench {
     }
     module.elements(0, [module.function(HANDLER, (f) => f.return())]);
     this.#runtime = this.#instantiate(module, {}) as Record<string, WebAssembly.ImportValue>;
+    this.#registers.set64("cr4", cr4);
     this.#mapMemory();
   }
 
@@ -89,7 +91,7 @@ export class Bench {
     return new WebAssembly.Instance(new WebAssembly.Module(module.build()), { env, runtime }).exports;
   }
 
-  /** One TLB entry, for the page of memory operands; OSXMMEXCPT set. */
+  /** One TLB entry, for the page of memory operands. */
   #mapMemory(): void {
     const registers = this.#registers;
     const entry = VCPU_BASE + TLBS + (GUEST_PAGE / PAGE) * TLB_ENTRY;
@@ -97,7 +99,6 @@ export class Bench {
     registers.i64[(entry + TLB.read) / 8] = BigInt(GUEST_PAGE);
     registers.i64[(entry + TLB.write) / 8] = BigInt(GUEST_PAGE);
     registers.i32[(entry + TLB.addend) / 4] = MEMORY_AT - GUEST_PAGE;
-    registers.set64("cr4", 0x600n);
   }
 
   /** Changes each state as the instruction does; `fault` becomes the exception's vector. */
@@ -136,6 +137,7 @@ export class Bench {
         slowStore128: trap(["i32", "i64"]),
         beginUpdate: trap(["i32", "i64", "i32"], ["i32"]),
         endUpdate: trap(["i64", "i32"]),
+        stackFault: trap([]),
       },
       callee: (name: string) => imported.get(name) ?? unit,
     };
@@ -152,7 +154,7 @@ export class Bench {
       opcodeLow: 0,
     } as const;
     module.function(HANDLER, (f) => buildHandler(f, VCPU_BASE, shape, linkage), { export: "handler" });
-    const handler = this.#instantiate(module, this.#runtime)["handler"] as (record: number) => void;
+    const handler = this.#instantiate(module, this.#runtime).handler as (record: number) => void;
     this.#handlers.set(key, handler);
     return handler;
   }
@@ -245,4 +247,3 @@ export function encode({ form, memory, displacement, operandSize, immediate, sam
   if (form.operands.some(({ place }) => place === "immediate")) bytes.push(immediate & 0xff);
   return bytes;
 }
-

@@ -1,7 +1,7 @@
 /** Instructions compared with the host's processor on random and special operands. */
 import type { Form, Instruction } from "../../../isa/instruction.ts";
 import type { OperandSize } from "../../../isa/semantics.ts";
-import { Bench, encode, type Variant } from "./bench.ts";
+import { type Bench, encode, type Variant } from "./bench.ts";
 import { MEMORY_SIZE, STATE, STATE_SIZE, STATUS_FLAGS } from "./state.ts";
 
 /** A source of 32-bit random numbers. */
@@ -32,6 +32,8 @@ export interface Plan {
   readonly fill?: (random: Random, bytes: DataView) => void;
   /** MXCSR for a state; the value at reset unless given. */
   readonly mxcsr?: (random: Random) => number;
+  /** Where memory operands are from RDI; 16 unless given. Forms without one are left out if it is given. */
+  readonly displacement?: number;
   /** Whether what the guest got differs from the host; byte by byte unless given. */
   readonly differs?: (guest: Uint8Array, host: Uint8Array) => boolean;
 }
@@ -42,22 +44,31 @@ const randomBytes = (random: Random, bytes: DataView) => {
 
 /** Every way to encode the form that reaches other code: register or memory, operand size, immediate. */
 function variants(form: Form, plan: Plan): Variant[] {
-  const places = form.rm === "memory" ? [true] : form.rm === "register" ? [false] : [false, true];
+  const { displacement } = plan;
   const hasRm = form.operands.some(({ place }) => place === "rm");
+  const places = form.rm === "memory" ? [true] : form.rm === "register" || !hasRm ? [false] : [false, true];
   const sized = form.operands.some(({ width }) => width === "y" || width === "v");
   const sizes: OperandSize[] = sized ? [32, 64] : [32];
   const hasImmediate = form.operands.some(({ place }) => place === "immediate");
   const immediates = hasImmediate ? (plan.immediates ?? Array.from({ length: 256 }, (_, i) => i)) : [0];
   const result: Variant[] = [];
-  for (const memory of hasRm ? places : [false]) {
+  for (const memory of places.filter((place) => place || displacement === undefined)) {
     for (const operandSize of sizes) {
       immediates.forEach((immediate, i) => {
         // Every few immediates are built into the code, as the translator does.
         const constantImmediate = hasImmediate && i % 5 === 0;
-        const same = !memory && i === immediates.length - 1 && hasImmediate;
-        const variant = { form, memory, displacement: 16, operandSize, immediate, constantImmediate, same };
+        const same = hasImmediate && !memory && i === immediates.length - 1;
+        const variant = {
+          form,
+          memory,
+          displacement: displacement ?? 16,
+          operandSize,
+          immediate,
+          constantImmediate,
+          same,
+        };
         result.push(variant);
-        if (!hasImmediate && !memory) result.push({ ...variant, same: true });
+        if (hasRm && !hasImmediate && !memory) result.push({ ...variant, same: true });
       });
     }
   }
@@ -90,12 +101,16 @@ function describe(state: Uint8Array): string {
   return [...xmm, ...mm, ...gpr, memory, flags].join(" ");
 }
 
-/** Flags other than the status flags are not compared; RFLAGS and general registers after a fault neither. */
+/** Only status flags are compared, and none after a fault. */
 function normalise(states: Uint8Array): void {
   const view = new DataView(states.buffer, states.byteOffset, states.length);
   for (let at = 0; at < states.length; at += STATE_SIZE) {
     const fault = view.getUint32(at + STATE.fault, true);
-    view.setBigUint64(at + STATE.flags, BigInt(fault ? 0 : view.getUint32(at + STATE.flags, true) & STATUS_FLAGS), true);
+    view.setBigUint64(
+      at + STATE.flags,
+      BigInt(fault ? 0 : view.getUint32(at + STATE.flags, true) & STATUS_FLAGS),
+      true,
+    );
     states.fill(0, at + STATE.memory + MEMORY_SIZE, at + STATE_SIZE);
   }
 }
@@ -128,7 +143,9 @@ export function differences(oracle: Oracle, bench: Bench, plan: Plan, limit = 3)
       reported++;
       const bytes = hex(Uint8Array.from(encode(variant)));
       const what = `${variant.form.instruction.name} (${variant.form.text}) ${bytes}${variant.constantImmediate ? " constant" : ""}`;
-      const lines = [before, got, wanted].map((state, k) => `  ${["before", "guest ", "host  "][k]} ${describe(state as Uint8Array)}`);
+      const lines = [before, got, wanted].map(
+        (state, k) => `  ${["before", "guest ", "host  "][k]} ${describe(state as Uint8Array)}`,
+      );
       found.push([what, ...lines].join("\n"));
     }
   });

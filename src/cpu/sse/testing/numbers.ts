@@ -22,7 +22,9 @@ function number(random: Random, { fractionBits, exponentBits }: Layout): bigint 
   const at = (exponent: bigint, fraction: bigint) =>
     sign | (exponent << fractionBits) | BigInt.asUintN(Number(fractionBits), fraction);
   /** Few bits set, at the top or at the bottom, or all. */
-  const shape = [0n, 1n, 2n, 3n, -1n, -2n, 1n << (fractionBits - 1n), (1n << (fractionBits - 1n)) + 1n][random() & 7] as bigint;
+  const shape = [0n, 1n, 2n, 3n, -1n, -2n, 1n << (fractionBits - 1n), (1n << (fractionBits - 1n)) + 1n][
+    random() & 7
+  ] as bigint;
   const fraction = random() & 1 ? shape : any & fractionMask;
   switch (random() % 12) {
     case 0:
@@ -39,7 +41,10 @@ function number(random: Random, { fractionBits, exponentBits }: Layout): bigint 
       return at(1n + BigInt(random() % 3), fraction);
     case 6:
       // Integers and halves of all sizes that convert.
-      return at(bias + BigInt(random() % 66) - 2n, fraction & (fractionMask << BigInt(random() % Number(fractionBits))));
+      return at(
+        bias + BigInt(random() % 66) - 2n,
+        fraction & (fractionMask << BigInt(random() % Number(fractionBits))),
+      );
     case 7:
       return at(bias + BigInt(random() % 66) - 2n, fraction);
     case 8:
@@ -76,4 +81,9 @@ export function anyMxcsr(random: Random): number {
     default:
       return any;
   }
+}
+
+/** MXCSR with which results may be inexact without notice: PE set and masked, rounding to nearest. */
+export function quietMxcsr(random: Random): number {
+  return [0x1fa0, 0x9fe0, 0x1fbf, 0x1020][random() & 3] as number;
 }

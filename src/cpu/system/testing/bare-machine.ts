@@ -8,9 +8,10 @@ import { PAGE, PAGE_FLAGS, RAM_BASE, TR } from "../../state.ts";
 const RAM = 4 << 20;
 export const CODE = 0x10_0000;
 export const DATA = 0x20_0000;
-/** Where the second of two pages begins of which user programs can only use the first. */
+/** A page that is not there in 64-bit mode. */
 export const HOLE = 0x30_0000;
 const TABLES = 0x8000;
+const PAGE_TABLES = TABLES + 0x3000;
 const TSS = 0x4000;
 const TSS_LIMIT = 0x87;
 
@@ -98,24 +99,23 @@ export class BareMachine {
     this.processor.modeChanged();
   }
 
-  /** The first 4 MiB in pages of 4 KiB, HOLE's second page left out, for users as well. */
+  /** The first 4 MiB in pages of 4 KiB, HOLE left out, for users as well. */
   #mapLow(): void {
     const { registers } = this.processor;
     const entry = (table: number, index: number, value: number) =>
       this.ram.setBigUint64(table + index * 8, BigInt(value), true);
     entry(TABLES, 0, (TABLES + 0x1000) | 7);
     entry(TABLES + 0x1000, 0, (TABLES + 0x2000) | 7);
-    for (let table = 0; table < 2; table++) {
-      const at = TABLES + 0x3000 + table * 0x1000;
-      entry(TABLES + 0x2000, table, at | 7);
-      for (let page = 0; page < 512; page++) {
-        const address = (table * 512 + page) * 4096;
-        if (address !== HOLE) entry(at, page, address | 7);
-      }
-    }
+    for (let table = 0; table < 2; table++) entry(TABLES + 0x2000, table, (PAGE_TABLES + table * 0x1000) | 7);
+    for (let address = 0; address < RAM; address += 4096) if (address !== HOLE) this.mapPage(address, address);
     registers.set64("cr3", BigInt(TABLES));
     registers.set64("cr4", 0x20n);
     registers.set64("efer", 0x500n);
+  }
+
+  /** Writes a page table entry, and tells the processor nothing. */
+  mapPage(linear: number, physical: number): void {
+    this.ram.setBigUint64(PAGE_TABLES + (linear / 4096) * 8, BigInt(physical | 7), true);
   }
 
   /** Makes the privilege level 3. */
@@ -145,7 +145,8 @@ export class BareMachine {
     new Uint8Array(this.ram.buffer, this.ram.byteOffset + CODE).set(bytes);
     registers.set64("ip", origin);
     const end = origin + BigInt(bytes.length);
-    while (registers.get64("ip") !== end) {
+    for (let steps = 0; registers.get64("ip") !== end; steps++) {
+      if (steps > bytes.length) throw new Error(`the program is at ${registers.get64("ip").toString(16)}`);
       const fault = this.processor.step();
       if (fault) return { vector: fault.vector, errorCode: fault.errorCode };
     }

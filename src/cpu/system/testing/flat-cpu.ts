@@ -67,6 +67,8 @@ export class FlatCpu implements SystemContext {
   constructor() {
     if (FIELDS_SIZE <= SEGMENTS) throw new Error("fields end before the segment registers");
     this.registers = new Registers({ buffer: new ArrayBuffer(FIELDS_SIZE) }, 0);
+    // There is no software TLB: it would begin where the state ends.
+    this.registers.set32("tlb", FIELDS_SIZE);
   }
 
   readonly memory = {

@@ -43,9 +43,9 @@ export class GuestMachine {
     };
   }
 
-  /** Assembles 16-bit code to 0x1000 and starts it in real mode with CS 0x100 and all other segments 0, SP 0x8000. */
-  load(source: string): void {
-    const { bytes } = assemble(source, { bits: 16, origin: 0x1000n });
+  /** Assembles code to 0x1000 and starts it in real mode with all segments 0 and SP 0x8000. Returns its labels. */
+  load(source: string): ReadonlyMap<string, bigint> {
+    const { bytes, symbols } = assemble(source, { bits: 16, origin: 0x1000n });
     new Uint8Array(this.ram.buffer, this.ram.byteOffset).set(bytes, 0x1000);
     const { registers } = this.processor;
     for (let index = 0; index < 6; index++) {
@@ -54,5 +54,6 @@ export class GuestMachine {
     registers.setGpr(4, 0x8000n);
     registers.set64("ip", 0x1000n);
     this.processor.modeChanged();
+    return symbols;
   }
 }

@@ -1,12 +1,15 @@
 /** This computer's processor as an oracle, through host-cpu.c. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Feature, Instruction } from "../../../../isa/instruction.ts";
 import { type Encoded, STATE_SIZE } from "../state.ts";
 
 export interface HostCpu {
+  /** Features that one of the instructions needs and the processor does not have. */
+  lacks(instructions: readonly Instruction[]): string[];
   /** The states after the instructions, one array for each entry. */
   run(encoded: readonly Encoded[]): Uint8Array[];
 }
@@ -29,8 +32,20 @@ function open(): HostCpu | string {
   const compiled = spawnSync("gcc", ["-O1", "-o", program, source], { encoding: "utf8" });
   if (compiled.error) return "gcc is not installed";
   if (compiled.status !== 0) return `gcc fails: ${compiled.stderr}`;
-  return { run: (encoded) => run(program, encoded) };
+  const flags = new Set(/^flags\s*:(.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1]?.trim().split(" "));
+  const has = (feature: Feature) => flags.has(LINUX_NAMES[feature] ?? feature);
+  return {
+    lacks: (instructions) => [
+      ...new Set(
+        instructions.map(({ feature }) => feature ?? "base").filter((feature) => feature !== "base" && !has(feature)),
+      ),
+    ],
+    run: (encoded) => run(program, encoded),
+  };
 }
+
+/** Features that /proc/cpuinfo names otherwise. */
+const LINUX_NAMES: Partial<Record<Feature, string>> = { sse3: "pni", sha: "sha_ni", prefetchw: "3dnowprefetch" };
 
 function run(program: string, encoded: readonly Encoded[]): Uint8Array[] {
   const size = encoded.reduce((all, { states }) => all + GROUP_SIZE + states.length, 0);
