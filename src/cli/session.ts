@@ -83,7 +83,7 @@ class Session {
     this.#input?.open();
     const end = await this.#machine.run();
     // Output that nobody takes must not keep a machine's user from ending it.
-    const impatience = this.#stopped.then(() => delay(PATIENCE, undefined, { ref: false }));
+    const impatience = this.#stopped.then(() => delay(PATIENCE));
     await Promise.race([this.#output?.finish(), impatience]);
     return this.#cause ?? end;
   }

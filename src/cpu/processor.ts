@@ -23,6 +23,7 @@ import {
   MMU_MODE,
   PAGE,
   PAGE_FLAGS,
+  RAM_BASE,
   RECORD,
   SEGMENT,
   SEGMENT_SIZE,
@@ -49,7 +50,6 @@ const ATTRIBUTE_LONG = 0x2000;
 const ATTRIBUTE_BIG = 0x4000;
 const TRAP_FLAG = 0x100;
 const INTERRUPT_FLAG = 0x200;
-const RESUME_FLAG = 0x10000;
 const VIRTUAL_8086 = 0x20000;
 const ALIGNMENT_CHECK = 0x40000;
 
@@ -179,7 +179,7 @@ export class Processor implements SystemContext {
     const { registers } = this;
     if (this.#blocks.full) this.#blocks.clear();
     if (registers.get32("shadow") !== 0) return undefined;
-    if (this.#nmi) {
+    if (this.#nmi && registers.get32("nmiBlocked") === 0) {
       this.#nmi = false;
       return this.#deliver({ vector: 2, kind: "external" });
     }
@@ -325,7 +325,6 @@ export class Processor implements SystemContext {
     registers.set32("exit", EXIT.none);
     // An event counts as an instruction, so that a guest that only faults uses up its budget too.
     registers.set32("budget", registers.get32("budget") - 1);
-    (globalThis as any).hook?.(this, event);
     const vectors: number[] = [];
     let current: { vector: number; errorCode?: number; kind: "exception" | "external" } = event;
     for (;;) {
@@ -522,16 +521,24 @@ export class Processor implements SystemContext {
     return { ...functions, ...(host as unknown as Record<string, WebAssembly.ImportValue>) };
   }
 
+  /** Up to `length` bytes of RAM at a linear address, as a debugger reads them: shorter where nothing is mapped. */
+  peek(linear: bigint, length: number): Uint8Array {
+    const bytes: number[] = [];
+    while (bytes.length < length) {
+      const at = linear + BigInt(bytes.length);
+      const physical = Number(this.#runtime.translate(at, ACCESS.probe | ACCESS.supervisor));
+      if (physical < 0 || !this.#isRam(physical)) break;
+      const end = Math.min(length - bytes.length, 4096 - (physical % 4096));
+      bytes.push(...this.registers.bytes.subarray(RAM_BASE + physical, RAM_BASE + physical + end));
+    }
+    return Uint8Array.from(bytes);
+  }
+
   /** Bytes at a physical address were changed by something other than this processor. */
   physicalWritten(first: number, last: number): void {
     for (let page = Math.floor(first / 4096); page <= Math.floor(last / 4096); page++) {
       if (((this.registers.bytes[PAGE_FLAGS + page] as number) & PAGE.code) !== 0) this.#blocks.pageWritten(page);
     }
-  }
-
-  /** Marks that bit of EFLAGS which suppresses instruction breakpoints once; for tests and debuggers. */
-  get resumeFlag(): boolean {
-    return (this.registers.get32("eflagsSystem") & RESUME_FLAG) !== 0;
   }
 
   /** Address of a state field in the shared memory. */

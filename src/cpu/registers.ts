@@ -79,7 +79,8 @@ export class Registers {
   /** Writes a segment register whole, with the valid offsets that follow from limit and rights. */
   setSegment(index: number, segment: { selector: number; base: bigint; limit: number; attributes: number }): void {
     const at = this.#segment(index);
-    const { selector, base, limit, attributes } = segment;
+    const { selector, base, attributes } = segment;
+    const limit = segment.limit >>> 0;
     this.setSegmentBase(index, base);
     this.i32[at + SEGMENT.selector / 4] = selector;
     this.i32[at + SEGMENT.limit / 4] = limit;

@@ -2,10 +2,10 @@
  * SSE floating point: where WebAssembly's own arithmetic gives the guest's result, and what runs elsewhere.
  *
  * WebAssembly rounds to nearest and has no exception flags, and its NaNs have no certain bits. So native
- * arithmetic serves where MXCSR could not come out differently: rounding to nearest with the inexact flag
- * already set and masked (compilers' code has it set after the first inexact operation), operands normal or zero,
- * results not NaN, infinite or denormal. DAZ, FTZ and the other masks have nothing to act on then. All else is
- * left to the functions of src/cpu/sse, which compute result and flags for every setting of MXCSR.
+ * arithmetic serves where MXCSR could not come out differently: rounding to nearest with the inexact flag already set
+ * and masked (it is after a program's first inexact operation), operands normal or zero, results not NaN, infinite or
+ * denormal. DAZ, FTZ and the other masks have nothing to act on then. All else is left to the functions of
+ * src/cpu/sse, which compute result and flags for every setting of MXCSR.
  * @spec SDM 1, 10.2.3 (MXCSR), 11.5 (SIMD floating-point exceptions)
  */
 import { declareFunction } from "./functions.ts";

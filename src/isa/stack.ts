@@ -55,7 +55,7 @@ export const POPA = instruction("popa|popad", {
     const size = o.operandSize;
     const top = stackRegister(o, RSP);
     const values: [number, Value][] = [];
-    for (let index = RAX; index <= RDI; index++) {
+    for (let index = RDI; index >= RAX; index--) {
       // The saved stack pointer is skipped, not read.
       if (index !== RSP) values.push([index, o.load(SS, cut(o, top.add(((RDI - index) * size) / 8)), size)]);
     }

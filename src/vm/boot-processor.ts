@@ -15,7 +15,7 @@ export function applyBootState(processor: Processor, state: BootState): void {
   });
   SEGMENTS.forEach((name, i) => {
     const { selector, base, limit, attributes } = state.segments[name];
-    registers.setSegment(i, { selector, base: BigInt(base), limit: limit | 0, attributes });
+    registers.setSegment(i, { selector, base: BigInt(base), limit, attributes });
   });
   registers.set64("ip", state.rip);
   registers.eflags = Number(state.rflags);

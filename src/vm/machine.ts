@@ -239,9 +239,7 @@ export class Machine {
       const result = this.processor.run(this.#budget(icount));
       if (this.#end !== undefined) break;
       if (result.kind === "shutdown") {
-        const report = crashReport(this.processor, result.fault);
-        if (this.#definition.noReboot) return { kind: "crash", report };
-        return { kind: "crash", report };
+        return { kind: "crash", report: crashReport(this.processor, this.ram, result.fault) };
       }
       const now = this.#host.monotonic();
       const ran = this.instructions - count;

@@ -27,7 +27,7 @@ export class ModuleBuilder {
   readonly #typeBytes: Uint8Array[] = [];
   readonly #imports: Import[] = [];
   readonly #imported = new Map<string, Callee>();
-  readonly #functions: { callee: Callee; build: (f: FunctionBuilder) => void }[] = [];
+  readonly #functions: { callee: Callee; build: (f: FunctionBuilder) => void; name: string | undefined }[] = [];
   readonly #exports: { name: string; callee: Callee }[] = [];
   readonly #elements: { at: number; functions: readonly Callee[] }[] = [];
 
@@ -92,10 +92,10 @@ export class ModuleBuilder {
   }
 
   /** Declares a function; its body is built when the module is, so that functions may call each other. */
-  function(type: Signature, build: (f: FunctionBuilder) => void, options: { export?: string } = {}): Callee {
+  function(type: Signature, build: (f: FunctionBuilder) => void, options: { export?: string; name?: string } = {}): Callee {
     const callee = { index: -1, signature: type };
     this.#typeIndex(type);
-    this.#functions.push({ callee, build });
+    this.#functions.push({ callee, build, name: options.name ?? options.export });
     if (options.export !== undefined) this.#exports.push({ name: options.export, callee });
     return callee;
   }
@@ -164,6 +164,27 @@ export class ModuleBuilder {
         writer.bytes(body);
       }
     });
+    this.#names(out);
     return out.view();
+  }
+
+  /** The custom section that profilers and stack traces take function names from. */
+  #names(out: ByteWriter): void {
+    const named = this.#functions.filter(({ name }) => name !== undefined);
+    if (named.length === 0) return;
+    const map = new ByteWriter(256);
+    map.unsigned(named.length);
+    for (const { callee, name } of named) {
+      map.unsigned(callee.index);
+      map.name(name as string);
+    }
+    const section = new ByteWriter(map.length + 16);
+    section.name("name");
+    section.byte(1);
+    section.unsigned(map.length);
+    section.bytes(map.view());
+    out.byte(0);
+    out.unsigned(section.length);
+    out.bytes(section.view());
   }
 }

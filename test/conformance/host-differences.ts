@@ -16,8 +16,10 @@ export interface Leniency {
   readonly status?: number;
   /** Parts of the memory operand: offset of the first byte, and of the one behind the last. */
   readonly operand?: readonly (readonly [number, number])[];
-  /** Memory as a whole, and where in a page a fault was: an image was written, or read, in some order. */
+  /** Memory as a whole: an image was written in some order. */
   readonly partial?: boolean;
+  /** Of several faults, which one comes first. */
+  readonly anyFault?: boolean;
   /** The x87 and MMX state. */
   readonly x87?: boolean;
   /** The last units of x87 registers. */
@@ -62,7 +64,9 @@ export function leniencyFor({ vendor, decoded, address, host }: Situation): Leni
   const faulted = vector !== BREAKPOINT && vector !== NO_VECTOR;
   const pointers = POINTERS[name];
   if (pointers && !faulted) return { operand: pointers(decoded.operandSize) };
-  if (IMAGES.test(name) && faulted) return { partial: true };
+  if (IMAGES.test(name) && faulted) return { partial: true, anyFault: true };
+  // The target may not be canonical, the stack not writable.
+  if (name === "call") return { anyFault: true };
   const approximation = /^(rcp|rsqrt)(ps|ss)$/.exec(name);
   if (approximation) return { approximate: approximation[2] === "ps" ? "packed" : "scalar" };
   // Less than one unit off, as the manual promises; that the last bit differs, its rounding and C1 follow from that.
@@ -70,6 +74,10 @@ export function leniencyFor({ vendor, decoded, address, host }: Situation): Leni
   if (vendor !== "amd") return EXACT;
   // The x87 state becomes that of MMX also where the instruction faults later.
   if (decoded.form.instruction.unit === "mmx" && faulted) return { x87: true };
+  // Microcode looks at the address before the bit number, or the segment's base, is added.
+  if (/^(bt[src]?|maskmov.*)$/.test(name) && faulted) return { anyFault: true, x87: true };
+  // Registers that came before the fault are changed.
+  if (name.startsWith("popa") && faulted) return { skip: true };
   // C1 is left alone where the SDM clears it.
   if (/^fu?comip?$/.test(name)) return { status: C1 };
   // Operands in memory need no alignment.

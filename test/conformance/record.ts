@@ -3,15 +3,18 @@
  * after it. Little-endian bytes at fixed offsets, because machine code reads them, too.
  */
 
-/** Where the test's parts are in linear memory, on the host and in the guest. All lie below 2 GiB, so that absolute and 32-bit addresses reach them. */
+/**
+ * Where the test's parts are in linear memory, on the host and in the guest. All lie below
+ * 2 GiB, so that absolute and 32-bit addresses reach them, and above where Linux puts a program and its heap.
+ */
 export const PLACE = {
   /** Two pages for the instruction, filled with INT3. Nothing is mapped on either side. */
-  code: 0x4010_0000,
+  code: 0x7010_0000,
   codeSize: 0x2000,
   /** Memory operands: two writable pages, then a read-only one. Nothing is mapped on either side. */
-  window: 0x4020_0000,
+  window: 0x7020_0000,
   windowSize: 0x2000,
-  readOnly: 0x4020_2000,
+  readOnly: 0x7020_2000,
   readOnlySize: 0x1000,
   /** The same pages once more, where only 64-bit addresses reach. */
   alias: 0x1234_5678_8000n,
@@ -81,7 +84,7 @@ export interface Batch {
   readonly output: Uint8Array;
 }
 
-/** Contents of the read-only page. */
+/** Contents of the read-only page: taken as an address, they are in nobody's memory. */
 export function fillReadOnly(bytes: Uint8Array): void {
-  for (let i = 0; i < bytes.length; i++) bytes[i] = (i * 37 + (i >> 5)) & 0xff;
+  for (let i = 0; i < bytes.length; i++) bytes[i] = ((i * 37 + (i >> 5)) & 0xff) | 0x80;
 }

@@ -3,6 +3,7 @@ import { declaredFunctions, functionSpec } from "../../isa/functions.ts";
 import { FORMS } from "../../isa/index.ts";
 import type { Form } from "../../isa/instruction.ts";
 import { instruction } from "../../isa/instruction.ts";
+import { CS } from "../../isa/semantics.ts";
 import { ModuleBuilder, signature } from "../../wasm/module.ts";
 import type { Decoded } from "../decode/decoder.ts";
 import type { CodeContext, Linkage, SegmentUse } from "../emit/semantics.ts";
@@ -132,7 +133,8 @@ export class Handlers {
     const module = this.#module();
     const linkage = linkageOf(module);
     for (const { index, shape } of wanted) {
-      const handler = module.function(HANDLER, (f) => buildHandler(f, this.#vcpu, shape, linkage));
+      const name = `${shape.form.instruction.name} ${shape.form.text}`;
+      const handler = module.function(HANDLER, (f) => buildHandler(f, this.#vcpu, shape, linkage), { name });
       module.elements(index, [handler]);
     }
     this.#instantiate(module);
@@ -156,7 +158,8 @@ export class Handlers {
 function segmentUse(segment: number, context: CodeContext): SegmentUse {
   const based = segment === 4 || segment === 5;
   if (context.long) return based ? "based" : "flat";
-  return context.flat && !based ? "flat" : "checked";
+  // Code segments cannot be written to, so that an override with CS is checked even where all are flat.
+  return context.flat && !based && segment !== CS ? "flat" : "checked";
 }
 
 /** Imports into `module`: the memory functions and any declared function, by name, when first called. */

@@ -116,14 +116,19 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
     );
   });
 
-  /** Enters a translation into the TLB of the present mode. `rights`: 1 readable, 2 writable, 4 executable. */
-  const fill = module.function(signature(["i64", "i64", "i32"]), (f) => {
-    const [linear, physical, rights] = [f.param(0), f.param(1), f.param(2)];
+  /**
+   * Enters a translation into the TLB of the present mode, or of the supervisor where `access` is an implicit one
+   * from user mode. `rights`: 1 readable, 2 writable, 4 executable.
+   */
+  const fill = module.function(signature(["i64", "i64", "i32", "i32"]), (f) => {
+    const [linear, physical, rights, access] = [f.param(0), f.param(1), f.param(2), f.param(3)];
     f.if(physical.shrU(32).ne(0), () => f.return());
     const page = physical.wrap().shrU(12);
     const flags = f.load("i32.8u", page, PAGE_FLAGS);
     f.if(flags.and(PAGE.io), () => f.return());
-    const mode = f.load("i32", 0, at("mmuMode"));
+    const present = f.load("i32", 0, at("mmuMode"));
+    const implicit = access.and(ACCESS.supervisor).and(f.i32(-1).when(f.load("i32", 0, at("cpl")).eq(3), 0));
+    const mode = f.i32(MMU_MODE.supervisor).when(implicit, present);
     f.if(mode.eq(MMU_MODE.checked), () => f.return());
     const index = linear.shrU(12 - Math.log2(TLB_ENTRY)).wrap().and((TLB_ENTRIES - 1) * TLB_ENTRY);
     const entry = mode.mul(TLB_SIZE).add(index).add(vcpu + TLBS);
@@ -142,9 +147,7 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
       const cr0 = f.load("i64", 0, at("cr0"));
       f.if(cr0.and(0x80000000n).eqz(), () => {
         const physical = linear.and(0xffffffffn);
-        f.if(access.and(ACCESS.supervisor).eqz(), () => {
-          f.call(fill, linear, physical, 7);
-        });
+        f.call(fill, linear, physical, 7, access);
         f.return(physical);
       });
       const cr3 = f.load("i64", 0, at("cr3"));
@@ -257,9 +260,9 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
       const pse36 = value.shrU(13).and(0xff).shl(32).when(size.get().eq(4).and(shift.get().eq(22)), 0);
       const frame = value.and(FRAME).and(pageMask.not()).and(f.i64(-1n).when(size.get().eq(8), 0xffffffffn)).or(pse36);
       const physical = frame.or(linear.and(pageMask));
-      f.if(access.and(ACCESS.supervisor | ACCESS.probe).eqz(), () => {
+      f.if(access.and(ACCESS.probe).eqz(), () => {
         const dirty = marked.shrU(6).wrap().and(1);
-        f.call(fill, linear, physical, canRead.or(canWrite.and(dirty).shl(1)).or(canExecute.shl(2)));
+        f.call(fill, linear, physical, canRead.or(canWrite.and(dirty).shl(1)).or(canExecute.shl(2)), access);
       });
       f.return(physical);
     },

@@ -34,6 +34,8 @@ export function interruptFunctions(cpu: SystemContext): HostFunctions {
     },
     enableInterrupts(): void {
       registers.set32("eflagsSystem", registers.get32("eflagsSystem") | FLAG.IF);
+      // Nothing to hold off where nothing waits: what arrives later finds the next instruction begun.
+      if (!cpu.interruptPending()) return;
       registers.set32("shadow", 1);
       cpu.requestEvents();
     },

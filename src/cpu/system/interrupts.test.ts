@@ -285,3 +285,12 @@ test("two exceptions combine as benign, contributory and page faults do", () => 
   assert.equal(combine(8, 14), "shutdown");
   assert.equal(combine(8, 13), "shutdown");
 });
+
+test("an NMI holds off further ones, an interrupt with its vector does not", () => {
+  const cpu = longCpu();
+  longGate(cpu, 2);
+  deliver(cpu, { vector: 2, kind: "software", returnIp: 0n });
+  assert.equal(cpu.registers.get32("nmiBlocked"), 0);
+  deliver(cpu, external(2));
+  assert.equal(cpu.registers.get32("nmiBlocked"), 1);
+});

@@ -53,6 +53,7 @@ export function deliver(cpu: SystemContext, event: InterruptEvent): void {
   if (!isProtected(registers)) deliverReal(cpu, event);
   else if (isLong(registers)) deliverLong(cpu, event);
   else deliverProtected(cpu, event);
+  if (event.vector === VECTOR.NMI && event.kind === "external") registers.set32("nmiBlocked", 1);
 }
 
 /** INT n, INT3 and INTO: may be kept from gates by the gate's privilege level, and are no external events. */

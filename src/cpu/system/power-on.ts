@@ -4,8 +4,8 @@ import { LDTR, TR, XMM } from "../state.ts";
 import { MISC_ENABLE_RESET, PAT_RESET } from "./msrs.ts";
 import type { SystemContext } from "./system.ts";
 
+/** Present, writable, accessed data: also CS, until the first far jump. */
 const PRESENT_DATA = 0x93;
-const PRESENT_CODE = 0x9b;
 
 /** `signature` is CPUID leaf 1's EAX, which DX holds after a reset. */
 export function powerOn({ registers }: SystemContext, signature: number): void {
@@ -17,7 +17,7 @@ export function powerOn({ registers }: SystemContext, signature: number): void {
       selector: code ? 0xf000 : 0,
       base: code ? 0xffff_0000n : 0n,
       limit: 0xffff,
-      attributes: code ? PRESENT_CODE : PRESENT_DATA,
+      attributes: PRESENT_DATA,
     });
   }
   registers.setSegment(LDTR, { selector: 0, base: 0n, limit: 0xffff, attributes: 0x82 });
@@ -60,7 +60,7 @@ export function powerOn({ registers }: SystemContext, signature: number): void {
     mxcsr: 0x1f80,
     fpuControl: 0x40,
     fpuStatus: 0,
-    fpuTag: 0x5555,
+    fpuTag: 0,
     fpuTop: 0,
     fpuOpcode: 0,
     fpuCs: 0,
@@ -68,6 +68,7 @@ export function powerOn({ registers }: SystemContext, signature: number): void {
     gdtLimit: 0xffff,
     idtLimit: 0xffff,
     shadow: 0,
+    nmiBlocked: 0,
     activity: 0,
     exit: 0,
     pc: 0,

@@ -51,7 +51,8 @@ export async function runPipe(
   if (producer.stdout && consumer.stdin) {
     producer.stdout.pipe(consumer.stdin);
     // tar stops at the archive's end mark and leaves the padding after it; the producer has to be rid of it.
-    consumer.stdin.on("error", () => producer.stdout?.resume());
+    consumer.stdin.on("error", () => {});
+    consumer.stdin.on("close", () => producer.stdout?.resume());
   }
   const outcomes = await Promise.allSettled([
     finished(producer, firstTool, firstArgs),
@@ -82,7 +83,9 @@ async function finished(child: ChildProcess, tool: string, args: readonly string
     const command = [tool, args.find((arg) => !arg.startsWith("-")) ?? ""].join(" ").trim();
     throw new CatalogueError({ kind: "tool-failed", command, status, said: essence(errors) });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") throw new CatalogueError({ kind: "tool-missing", tool });
+    // EACCES stands for the same where the search path has a directory that this user may not look into.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "EACCES") throw new CatalogueError({ kind: "tool-missing", tool });
     throw error;
   }
 }

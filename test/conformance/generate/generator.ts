@@ -251,7 +251,7 @@ class TestMaker {
 }
 
 /** An address that no code is near. */
-const nowhereToJump = (random: Random): number => 0x5000_0000 + random.below(0x1000_0000);
+const nowhereToJump = (random: Random): number => 0x7400_0000 + random.below(0x400_0000);
 
 /** Bytes that an operand without a width may reach over. */
 function imageSize(form: Form): number {

@@ -175,7 +175,7 @@ function seedDividend(test: TestCase, choice: Choice, divides: "unsigned" | "sig
 /** Somewhere to jump to: code, most of the time. */
 function seedTarget(test: TestCase, choice: Choice, jumps: "operand" | "stack"): void {
   const { random } = test;
-  const places = [BigInt(PLACE.window), PLACE.alias, 0n, 0x5123_4567n, 0xffff_ff80_0000_0000n, 0x8000_0000_0000n, 0x7fff_0000_0000_0000n];
+  const places = [BigInt(PLACE.window), PLACE.alias, 0n, 0x7523_4567n, 0xffff_ff80_0000_0000n, 0x8000_0000_0000n, 0x7fff_0000_0000_0000n];
   const code = () => BigInt(PLACE.code + random.pick([0, 0x400, 0x1800]) + random.below(0x300));
   const target = random.chance(85) ? code() : random.pick(places);
   if (jumps === "stack") {

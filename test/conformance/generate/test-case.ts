@@ -34,6 +34,7 @@ export class TestCase {
     this.#pool = Array.from({ length: 3 }, () => lanes(random, kind));
     const tape = random.below(TAPE_BYTES);
     this.#bytes.set(this.#tape.subarray(tape, tape + INPUT_SIZE - FIELD.memory), FIELD.memory);
+    this.#clearEdges();
     for (let i = 0; i < 16; i++) this.setGpr(i, this.bits === 64 ? integer(random) : integer(random) & 0xffff_ffffn);
     const direction = random.chance(15) ? FLAG.direction : 0;
     const flags = (random.next() & STATUS_FLAGS) | FLAG.fixed | FLAG.interrupt | direction;
@@ -42,6 +43,16 @@ export class TestCase {
       record.setUint16(FIELD.selectors + 2 * i, selector, true);
     });
     this.#beginFx(usesX87);
+  }
+
+  /** Addresses that are cut off at a spot's edge must not point into the host's own code. */
+  #clearEdges(): void {
+    let from: number = FIELD.memory;
+    for (const { size } of SPOTS) {
+      this.#bytes.fill(0, from, from + 8);
+      from += size;
+      this.#bytes.fill(0, from - 8, from);
+    }
   }
 
   #beginFx(usesX87: boolean): void {

@@ -7,11 +7,11 @@ import { FIELD, FS_BASE, GS_BASE, INPUT_SIZE, OUTPUT_SIZE, PLACE, SELECTORS, SPO
 
 /** Where the harness itself lies: below 2 GiB, as far as can be from where a test's stray access may go. */
 export const HARNESS = {
-  code: 0x6a5c_0000,
+  code: 0x7a5c_0000,
   codeSize: 0x1000,
-  variables: 0x6a5c_1000,
+  variables: 0x7a5c_1000,
   variablesSize: 0x1000,
-  signalStack: 0x6a5d_0000,
+  signalStack: 0x7a5d_0000,
   signalStackSize: 0x1_0000,
 } as const;
 

@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseCommandLine } from "./command-line.ts";
+import { CliError } from "./failure.ts";
+import type { RunOptions } from "./run-options.ts";
+
+const parse = (...args: string[]) => parseCommandLine(args, { version: "1.2.3", columns: 80 });
+
+const DEFAULTS: Omit<RunOptions, "source"> = {
+  disks: [],
+  memory: undefined,
+  cpu: "max",
+  console: { kind: "stdio" },
+  debugExit: false,
+  noReboot: false,
+  clock: "real",
+  entry: "auto",
+};
+
+test("a guest is run by its name", () => {
+  assert.deepEqual(parse("run", "debian"), {
+    verb: "run",
+    options: { ...DEFAULTS, source: { kind: "catalogue", name: "debian", append: undefined } },
+  });
+});
+
+test("a kernel is run from files, with every option", () => {
+  const args =
+    "--kernel k --initrd i --memory 64M --cpu i686 --console out.txt --debug-exit --no-reboot --clock icount";
+  assert.deepEqual(
+    parse("run", ...args.split(" "), "--entry", "32", "--append", "-v a=b", "--disk", "a", "--disk", "b,snapshot=on"),
+    {
+      verb: "run",
+      options: {
+        source: { kind: "files", kernel: "k", initrd: "i", append: "-v a=b" },
+        disks: [
+          { file: "a", readOnly: undefined, snapshot: false, serial: undefined, raw: false },
+          { file: "b", readOnly: undefined, snapshot: true, serial: undefined, raw: false },
+        ],
+        memory: 64 * 1024 * 1024,
+        cpu: "i686",
+        console: { kind: "file", file: "out.txt" },
+        debugExit: true,
+        noReboot: true,
+        clock: "icount",
+        entry: "32",
+      },
+    },
+  );
+});
+
+test("options may stand before the guest and carry their value after an equals sign", () => {
+  const invocation = parse("run", "--memory=1G", "debian");
+  assert.ok(invocation.verb === "run");
+  assert.equal(invocation.options.memory, 2 ** 30);
+  assert.deepEqual(invocation.options.source, { kind: "catalogue", name: "debian", append: undefined });
+});
+
+test("list and cache are told apart from cache clean", () => {
+  assert.deepEqual(parse("list"), { verb: "list" });
+  assert.deepEqual(parse("cache"), { verb: "cache" });
+  assert.deepEqual(parse("cache", "clean"), { verb: "cache clean", guests: [] });
+  assert.deepEqual(parse("cache", "clean", "a", "b"), { verb: "cache clean", guests: ["a", "b"] });
+});
+
+test("--version is printed", () => {
+  assert.deepEqual(parse("--version"), { verb: "print", text: "bunk 1.2.3\n" });
+});
+
+for (const args of [["--help"], ["run", "--help"], ["list", "-h"], ["cache", "--help"], ["help", "run"]]) {
+  test(`bunk ${args.join(" ")} prints usage and examples`, () => {
+    const help = parse(...args);
+    assert.ok(help.verb === "print");
+    assert.match(help.text, /^Usage: bunk /);
+    assert.match(help.text, /\nExamples:\n {2}bunk /);
+  });
+}
+
+test("the help of run names every exit status of its own and every key", () => {
+  const help = parse("run", "--help");
+  assert.ok(help.verb === "print");
+  for (const status of [0, 64, 66, 69, 70, 72, 74, 76]) assert.match(help.text, new RegExp(`\n  ${status} `));
+  for (const key of "XPAH") assert.match(help.text, new RegExp(`Ctrl-A ${key} `));
+});
+
+for (const [args, message] of [
+  ["", "which command? Try: bunk run debian, bunk list, bunk --help"],
+  ["rum", "unknown command 'rum'; did you mean run?"],
+  ["frobnicate", "unknown command 'frobnicate'; see bunk --help"],
+  ["run", "run what? Name a guest (bunk list shows them) or give --kernel FILE"],
+  ["run debian --memroy 1G", "unknown option '--memroy'; did you mean --memory?"],
+  ["run debian --memory", "option '--memory <SIZE>' argument missing; see bunk --help"],
+  ["run debian --memory 1M", "--memory 1M is too small: a machine needs at least 2M"],
+  ["run debian --disk a,readonly", "--disk a,readonly: readonly needs a value, such as readonly=on"],
+  [
+    "run debian --cpu 386",
+    "option '--cpu <MODEL>' argument '386' is invalid. Allowed choices are max, x86-64-v2, i686, pentium, 486; see bunk --help",
+  ],
+  ["run debian ubuntu", "too many arguments for 'run'. Expected 1 argument but got 2; see bunk --help"],
+  ["run debian --kernel k", 'either the guest "debian" or --kernel k can be run, not both'],
+  ["run debian --initrd i", '--initrd goes with --kernel; the guest "debian" brings its own'],
+] as const) {
+  test(`"bunk ${args}" is refused with one line that says what to do`, () => {
+    assert.throws(
+      () => parse(...args.split(" ").filter((arg) => arg !== "")),
+      (error) => {
+        assert.ok(error instanceof CliError);
+        assert.equal(error.message, message);
+        return error.status === 64;
+      },
+    );
+  });
+}
+
+test("a console needs a name", () => {
+  assert.throws(() => parse("run", "debian", "--console", ""), /--console needs stdio, none, or the name of a file/);
+});
