@@ -148,6 +148,10 @@ function report(end: SessionEnd): number {
   switch (end.kind) {
     case "signal":
       return statusOfSignal(end.signal);
+    case "stopped":
+      // The guest's last line ends somewhere on the terminal.
+      if (process.stdout.isTTY) process.stderr.write("\n");
+      return statusOfEnd(end);
     case "output-failed":
       tell(`the machine was stopped, since its output has nowhere to go (${hostError("write", end.error).message})`);
       return ExitStatus.hostFailure;

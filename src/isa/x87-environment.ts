@@ -7,6 +7,7 @@ import type { Operand, Semantics } from "./semantics.ts";
 import type { Value } from "./value.ts";
 import { initialise, statusWord } from "./x87-control.ts";
 import { FPU_REGISTER, FPU_SET_CONTROL, FPU_SET_STATUS, FPU_TAG_WORD, fpuOf } from "./x87-functions.ts";
+import { requireWritable } from "./x87-operand.ts";
 
 /** Bytes of each of the seven words of an environment. */
 const wordSize = (o: Semantics): 2 | 4 => (o.operandSize === 16 ? 2 : 4);
@@ -95,6 +96,7 @@ const FNSTENV: InstructionSpec = {
   feature: "fpu",
   unit: "x87-nowait",
   meaning(o, dst) {
+    requireWritable(o, dst, 7 * wordSize(o));
     storeEnvironment(o, dst);
     o.call(FPU_SET_CONTROL, fpuOf(o), o.state("fpuControl").or(EXCEPTION_MASKS));
   },
@@ -114,6 +116,7 @@ const FNSAVE: InstructionSpec = {
   feature: "fpu",
   unit: "x87-nowait",
   meaning(o, dst) {
+    requireWritable(o, dst, 7 * wordSize(o) + 8 * 10);
     storeEnvironment(o, dst);
     for (let i = 0; i < 8; i++) {
       const register = o.call(FPU_REGISTER, fpuOf(o), i);

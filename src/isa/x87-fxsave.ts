@@ -7,6 +7,7 @@ import { type Instruction, instruction } from "./instruction.ts";
 import type { Operand, Semantics } from "./semantics.ts";
 import { statusWord } from "./x87-control.ts";
 import { FPU_REGISTER, FPU_SET_CONTROL, FPU_SET_STATUS, fpuOf } from "./x87-functions.ts";
+import { requireWritable } from "./x87-operand.ts";
 
 const MXCSR_MASK = 0xffff;
 const POINTERS = 8;
@@ -31,6 +32,7 @@ function storePointer(
 
 function save(o: Semantics, dst: Operand, wide: boolean): void {
   o.checkAligned(dst, 16);
+  requireWritable(o, dst, XMM + 16 * xmmCount(o));
   const control = o.state("fpuControl").or(statusWord(o).shl(16));
   const tags = o.state("fpuTag").not().and(0xff).or(o.state("fpuOpcode").shl(16));
   o.storeAt(dst, 0, 64, control.extendU().or(tags.extendU().shl(32)));

@@ -21,6 +21,11 @@ export function noteInstruction(o: Semantics, operand?: Operand): void {
   if (operand?.isMemory) o.setState("fpuDp", o.address(operand));
 }
 
+/** Faults unless all of an image of up to a page can be written, so that none of it is where it cannot. */
+export function requireWritable(o: Semantics, operand: Operand, bytes: number): void {
+  for (const at of [0, bytes - 1]) o.updateAt(operand, at, 8, (old) => old);
+}
+
 /** Address of a floating-point number in memory as an operand of functions. */
 export function floatOperand(o: Semantics, operand: Operand): Value {
   return o.call(operand.width === 32 ? FPU_OPERAND_32 : FPU_OPERAND_64, fpuOf(o), o.get(operand));

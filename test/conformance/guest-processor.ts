@@ -189,7 +189,7 @@ export class GuestProcessor {
     registers.set32("fpuControl", control);
     registers.set32("fpuTop", top);
     registers.set32("fpuStatus", status & ~0x3800);
-    registers.set32("fpuTag", ~(record.getUint8(FIELD.fx + FX.tag)) & 0xff);
+    registers.set32("fpuTag", ~record.getUint8(FIELD.fx + FX.tag) & 0xff);
     const pending = (status & ~control & 0x3f) !== 0;
     for (const trap of ["x87Trap", "waitTrap"]) {
       const word = registers.get32(trap) & ~PENDING_X87;

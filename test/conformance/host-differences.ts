@@ -87,7 +87,8 @@ export function leniencyFor({ vendor, decoded, address, host }: Situation): Leni
   // 32 bits are read also where 16 are used.
   if (name === "movsxd" && decoded.operandSize === 16 && faulted) return { skip: true };
   // Flags are those of the last comparison; the SDM has them as before the instruction.
-  if (decoded.form.instruction.repeat === "repe" && decoded.repeat !== "none" && faulted) return { flags: STATUS_FLAGS };
+  if (decoded.form.instruction.repeat === "repe" && decoded.repeat !== "none" && faulted)
+    return { flags: STATUS_FLAGS };
   return EXACT;
 }
 

@@ -63,7 +63,18 @@ export const FIELD = {
 } as const;
 
 /** Offsets within an FXSAVE64 image. */
-export const FX = { control: 0, status: 2, tag: 4, opcode: 6, rip: 8, rdp: 16, mxcsr: 24, mxcsrMask: 28, st: 32, xmm: 160 } as const;
+export const FX = {
+  control: 0,
+  status: 2,
+  tag: 4,
+  opcode: 6,
+  rip: 8,
+  rdp: 16,
+  mxcsr: 24,
+  mxcsrMask: 28,
+  st: 32,
+  xmm: 160,
+} as const;
 
 export const NO_VECTOR = 0xffff_ffff;
 

@@ -1,5 +1,5 @@
 /** Runs random tests of a form on both processors. */
-import { type Decoded, decode } from "../../src/cpu/decode/decoder.ts";
+import { type Decoded, type DecodeFailure, decode } from "../../src/cpu/decode/decoder.ts";
 import { disassemble } from "../../src/isa/disassemble.ts";
 import type { Form } from "../../src/isa/instruction.ts";
 import type { OperandSize } from "../../src/isa/semantics.ts";
@@ -30,13 +30,20 @@ export interface FormResult {
 
 const EXAMPLES = 4;
 
-const view = (bytes: Uint8Array, index: number, size: number) => new DataView(bytes.buffer, bytes.byteOffset + index * size, size);
+const view = (bytes: Uint8Array, index: number, size: number) =>
+  new DataView(bytes.buffer, bytes.byteOffset + index * size, size);
 
 export class Tester {
   readonly native = new NativeProcessor();
   readonly guest = new GuestProcessor();
   readonly host: HostIdentity = identifyHost(this.native);
+  /** Compares also what the manual leaves undefined. */
+  readonly #strict: boolean;
   readonly #output = new DataView(new ArrayBuffer(OUTPUT_SIZE));
+
+  constructor(strict = false) {
+    this.#strict = strict;
+  }
 
   /** `count` tests of `form`; the same `seed` gives the same tests. Undefined where the form has no encoding in `bits`. */
   run(form: Form, bits: Bits, count: number, seed: number): FormResult | undefined {
@@ -44,7 +51,8 @@ export class Tester {
     const sizes = generator.operandSizes(form);
     if (sizes.length === 0) return undefined;
     const result = { tests: 0, faults: 0, mismatches: 0, examples: [] as Mismatch[] };
-    for (let left = count; left > 0; left -= MAX_BATCH) this.#batch(generator, form, sizes, Math.min(left, MAX_BATCH), result);
+    for (let left = count; left > 0; left -= MAX_BATCH)
+      this.#batch(generator, form, sizes, Math.min(left, MAX_BATCH), result);
     return result;
   }
 
@@ -67,7 +75,7 @@ export class Tester {
       }
       this.guest.run(before, this.#output);
       const { bits } = generator;
-      const settings = { bits, decoded, input: before, vendor: this.host.vendor };
+      const settings = { bits, decoded, input: before, vendor: this.host.vendor, strict: this.#strict };
       const differences = compare(settings, expected, this.#output);
       result.tests++;
       if (expected.getUint32(FIELD.vector, true) !== 3) result.faults++;
@@ -75,7 +83,10 @@ export class Tester {
       result.mismatches++;
       if (result.examples.length < EXAMPLES) {
         result.examples.push({
-          text: typeof decoded === "string" ? `(${form.instruction.name})` : disassemble(decoded, before.getBigUint64(FIELD.rip, true)),
+          text:
+            typeof decoded === "string"
+              ? `(${form.instruction.name})`
+              : disassemble(decoded, before.getBigUint64(FIELD.rip, true)),
           bytes: bytesText(before),
           input: new Uint8Array(before.buffer.slice(before.byteOffset, before.byteOffset + INPUT_SIZE) as ArrayBuffer),
           differences,
@@ -84,7 +95,7 @@ export class Tester {
     }
   }
 
-  #decode(record: DataView, bits: Bits): Decoded | string {
+  #decode(record: DataView, bits: Bits): Decoded | DecodeFailure {
     const bytes = new Uint8Array(record.buffer, record.byteOffset + FIELD.bytes, 16);
     return decode(bytes, 0, 16, { long: bits === 64, code32: bits === 32 }, () => true);
   }

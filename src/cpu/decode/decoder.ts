@@ -274,6 +274,7 @@ function decodeFrom(input: Bytes, mode: DecodeMode, has: (feature: Feature) => b
         break;
     }
   }
+  if (form.map === 1 && (form.opcode & 0xfc) === 0x20 && !specialRegisterExists(form.opcode, reg, mode)) return "undefined";
   // LOCK goes with a memory destination only.
   if (lock && !(form.instruction.lock && memory && form.operands[0]?.place === "rm")) return "undefined";
   return {
@@ -293,6 +294,12 @@ function decodeFrom(input: Bytes, mode: DecodeMode, has: (feature: Feature) => b
     immediate,
     second,
   };
+}
+
+/** Whether MOV's control or debug register exists: #UD otherwise, which comes before #GP. */
+function specialRegisterExists(opcode: number, reg: number, mode: DecodeMode): boolean {
+  if (opcode & 1) return reg < 8;
+  return reg === 0 || (reg >= 2 && reg <= 4) || (reg === 8 && mode.long);
 }
 
 function sizeFor(mode: DecodeMode, prefix: boolean, wide: boolean): OperandSize {

@@ -99,7 +99,7 @@ export function fraction(c: FpuCode, value: bigint): Wide {
 
 /** Precision that coefficients are given with: bits after the point. */
 export const COEFFICIENT_BITS = 192;
-/** Leading terms below this power of two are summed with 64 bits: those that 128 - 64 bits less precision do not show in. */
+/** Terms below this power of two need no more than 64 bits: an error in their last place is below 2^-90. */
 const SHORT_TERMS = -30;
 
 const log2 = (value: bigint): number => {

@@ -28,7 +28,7 @@ import { fromInteger } from "./integers.ts";
 import { roundFull } from "./round.ts";
 import { finish, report, underflowIf } from "./stack.ts";
 
-/** (fpu, significand): ends an instruction that replaces ST(0) by RESULT.operand and pushes the significand. */
+/** (fpu, significand): ends an instruction that replaces ST(0) by the operand's image and pushes the significand. */
 const FINISH_PAIR = declareFunction("fpuFinishPair", { in: "wasm", params: ["i32", "i64"] });
 /** (fpu) → significand of ST(0) · 2^trunc(ST(1)). */
 const SCALED = declareFunction("fpuScaled", { in: "wasm", params: ["i32"], result: "i64" });

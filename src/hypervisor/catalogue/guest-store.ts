@@ -83,13 +83,14 @@ export class GuestStore {
 
   /** What the store holds: the guests' names, each with the bytes of the host's storage that it takes. */
   async contents(): Promise<{ name: string; bytes: number }[]> {
-    const directories = (await readdir(this.#directory).catch(() => [])).filter((file) => file.includes("@")).sort();
-    return Promise.all(
+    const directories = (await readdir(this.#directory).catch(() => [])).filter((file) => file.includes("@"));
+    const guests = await Promise.all(
       directories.map(async (directory) => ({
         name: directory.slice(0, directory.lastIndexOf("@")),
         bytes: await storageOf(path.join(this.#directory, directory)),
       })),
     );
+    return guests.sort((one, other) => (one.name < other.name ? -1 : 1));
   }
 
   /** Removes the guests that `isUnwanted` picks, after a build that is under way. Machines that run one keep it. */

@@ -61,6 +61,8 @@ export type FromWorker =
   | { kind: "failed"; name: string; message: string };
 
 const MIB = 1024 * 1024;
+/** The worker's source, or its compiled form in the published package. */
+const WORKER = new URL(`./machine-worker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
 
 function check(options: VirtualMachineOptions): WorkerDefinition {
   const { memory = "512M", cpu = "max", clock = "real" } = options;
@@ -99,7 +101,7 @@ export class VirtualMachine {
   static create(options: VirtualMachineOptions): Promise<VirtualMachine> {
     const definition = check(options);
     return new Promise((resolve, reject) => {
-      const worker = new Worker(new URL("./machine-worker.ts", import.meta.url), { workerData: definition });
+      const worker = new Worker(WORKER, { workerData: definition });
       const failed = (error: Error) => {
         void worker.terminate();
         reject(error);

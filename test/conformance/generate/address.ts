@@ -24,7 +24,16 @@ function windowOffset(random: Random, size: number, aligned: boolean): number {
 
 /** Addresses where nothing is, or that cannot be. */
 const NOWHERE: Readonly<Record<Bits, readonly bigint[]>> = {
-  64: [0n, 8n, 0x7fff_ffff_f010n, 0x7fff_ffff_ffffn, 0x8000_0000_0000n, 0xffff_7fff_ffff_fff0n, 0x8000_0000_0000_0000n, -1n],
+  64: [
+    0n,
+    8n,
+    0x7fff_ffff_f010n,
+    0x7fff_ffff_ffffn,
+    0x8000_0000_0000n,
+    0xffff_7fff_ffff_fff0n,
+    0x8000_0000_0000_0000n,
+    -1n,
+  ],
   // Whether an access may cross 4 GiB is not defined.
   32: [0n, 8n, 0x8000_0000n, 0xffff_f000n],
 };
@@ -75,7 +84,11 @@ const SCALES = [1, 2, 4, 8] as const;
 export function address(test: TestCase, request: AddressRequest): Address {
   const { random, bits } = test;
   const { addressSize, next } = request;
-  const segment = random.chance(80) ? undefined : bits === 64 && random.chance(70) ? random.pick([FS, GS]) : random.below(6);
+  const segment = random.chance(80)
+    ? undefined
+    : bits === 64 && random.chance(70)
+      ? random.pick([FS, GS])
+      : random.below(6);
   const overridden = segment === undefined ? {} : { segment };
   const width = BigInt(addressSize);
   for (let attempt = 0; ; attempt++) {

@@ -39,7 +39,8 @@ export class Generator {
         : form.operands.some(({ width }) => typeof width === "string");
     const standard = defaultOperandSize(form, bits);
     const all: OperandSize[] = sized ? (bits === 64 ? [16, 32, 64] : [16, 32]) : [standard];
-    const narrow = form.operands.length === 0 || form.operands.some(({ width }) => width === "v" || width === "z" || width === "p");
+    const narrow =
+      form.operands.length === 0 || form.operands.some(({ width }) => width === "v" || width === "z" || width === "p");
     return all.filter((size) => {
       if (size === 16 && (!narrow || form.prefix === "66" || form.prefix === "NP")) return false;
       try {
@@ -195,7 +196,8 @@ class TestMaker {
   #register(spec: OperandSpec, count: number): EncodeOperand {
     const { random, bits } = this.#test;
     const number = random.below(count);
-    if (spec.file !== "general" || resolveWidth(spec.width, this.#operandSize) !== 8) return { kind: "register", number };
+    if (spec.file !== "general" || resolveWidth(spec.width, this.#operandSize) !== 8)
+      return { kind: "register", number };
     const high = number >= 4 && number < 8 && (bits === 32 || random.chance(50));
     return { kind: "register", number, high };
   }
@@ -257,4 +259,3 @@ const nowhereToJump = (random: Random): number => 0x7400_0000 + random.below(0x4
 function imageSize(form: Form): number {
   return form.instruction.name.startsWith("fx") || form.instruction.name.startsWith("x") ? 512 : 112;
 }
-

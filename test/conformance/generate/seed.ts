@@ -34,7 +34,6 @@ export function seed(test: TestCase, choice: Choice): void {
 
 /** The operand in memory and what lies around it. */
 function seedMemory(test: TestCase, choice: Choice, { linear }: Address): void {
-  const { random } = test;
   const { form } = choice;
   const spec = form.operands.find(({ place, memory }) => place === "moffs" || (place === "rm" && memory !== "never"));
   if (form.instruction.unit === "x87" && spec) {
@@ -103,7 +102,9 @@ function relate(test: TestCase, choice: Choice): void {
   const { random } = test;
   const { form, operands, address } = choice;
   if (!random.chance(20)) return;
-  const numbers = operands.map((operand) => (typeof operand === "object" && operand.kind === "register" ? operand.number : undefined));
+  const numbers = operands.map((operand) =>
+    typeof operand === "object" && operand.kind === "register" ? operand.number : undefined,
+  );
   const vectors = numbers.filter((number, i) => number !== undefined && form.operands[i]?.file === "xmm") as number[];
   const [first, second] = vectors;
   if (first !== undefined) {
@@ -175,7 +176,15 @@ function seedDividend(test: TestCase, choice: Choice, divides: "unsigned" | "sig
 /** Somewhere to jump to: code, most of the time. */
 function seedTarget(test: TestCase, choice: Choice, jumps: "operand" | "stack"): void {
   const { random } = test;
-  const places = [BigInt(PLACE.window), PLACE.alias, 0n, 0x7523_4567n, 0xffff_ff80_0000_0000n, 0x8000_0000_0000n, 0x7fff_0000_0000_0000n];
+  const places = [
+    BigInt(PLACE.window),
+    PLACE.alias,
+    0n,
+    0x7523_4567n,
+    0xffff_ff80_0000_0000n,
+    0x8000_0000_0000n,
+    0x7fff_0000_0000_0000n,
+  ];
   const code = () => BigInt(PLACE.code + random.pick([0, 0x400, 0x1800]) + random.below(0x300));
   const target = random.chance(85) ? code() : random.pick(places);
   if (jumps === "stack") {
@@ -190,7 +199,9 @@ function seedTarget(test: TestCase, choice: Choice, jumps: "operand" | "stack"):
 }
 
 /** Selectors of Linux's descriptor table: none, a program's, the kernel's, beyond its end; 78h differs by processor. */
-const SELECTORS = [0, 1, 2, 3, 0x23, 0x28, 0x29, 0x2b, 0x2b, 0x2b, 0x33, 0x10, 0x18, 0x20, 0x22, 0x63, 0x8b, 0xfff8, 4, 7];
+const SELECTORS = [
+  0, 1, 2, 3, 0x23, 0x28, 0x29, 0x2b, 0x2b, 0x2b, 0x33, 0x10, 0x18, 0x20, 0x22, 0x63, 0x8b, 0xfff8, 4, 7,
+];
 
 function seedSelector(test: TestCase, choice: Choice): void {
   const { form, address, operandSize } = choice;

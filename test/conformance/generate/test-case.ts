@@ -5,7 +5,17 @@ import { extended, integer, type Kind, lanes, type Random } from "./values.ts";
 /** Bytes to draw a spot's contents from. */
 const TAPE_BYTES = 0x1_0000;
 
-const FLAG = { carry: 1, fixed: 2, parity: 4, auxiliary: 0x10, zero: 0x40, sign: 0x80, interrupt: 0x200, direction: 0x400, overflow: 0x800 };
+const FLAG = {
+  carry: 1,
+  fixed: 2,
+  parity: 4,
+  auxiliary: 0x10,
+  zero: 0x40,
+  sign: 0x80,
+  interrupt: 0x200,
+  direction: 0x400,
+  overflow: 0x800,
+};
 const STATUS_FLAGS = FLAG.carry | FLAG.parity | FLAG.auxiliary | FLAG.zero | FLAG.sign | FLAG.overflow;
 
 export class TestCase {
@@ -144,7 +154,8 @@ export class TestCase {
   }
   peek(linear: bigint, width: number): bigint {
     let value = 0n;
-    for (const byte of (this.memory(linear, width / 8) ?? new Uint8Array(0)).toReversed()) value = (value << 8n) | BigInt(byte);
+    for (const byte of (this.memory(linear, width / 8) ?? new Uint8Array(0)).toReversed())
+      value = (value << 8n) | BigInt(byte);
     return value;
   }
 }

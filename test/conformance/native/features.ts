@@ -1,6 +1,6 @@
 /** What the host's processor can do, by CPUID executed natively. @spec SDM 2A, CPUID; AMD APM 3, appendix E */
 import type { Feature } from "../../../src/isa/instruction.ts";
-import { FIELD, SELECTORS_BEFORE, PLACE } from "../record.ts";
+import { FIELD, PLACE, SELECTORS_BEFORE } from "../record.ts";
 import type { NativeProcessor } from "./native-processor.ts";
 
 interface CpuidResult {

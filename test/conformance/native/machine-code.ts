@@ -51,14 +51,25 @@ const u64 = (value: bigint) => Array.from({ length: 8 }, (_, i) => Number((value
 /** REX.W with the reg field's and the rm field's extension. */
 const rexW = (reg: number, rm: number) => 0x48 | ((reg >> 3) << 2) | (rm >> 3);
 /** ModR/M and displacement: [rm + disp32]; rm is not RSP. */
-const based = (reg: number, rm: number, displacement: number) => [0x80 | ((reg & 7) << 3) | (rm & 7), ...u32(displacement)];
+const based = (reg: number, rm: number, displacement: number) => [
+  0x80 | ((reg & 7) << 3) | (rm & 7),
+  ...u32(displacement),
+];
 /** ModR/M, SIB and displacement: [disp32]. */
 const absolute = (reg: number, address: number) => [0x04 | ((reg & 7) << 3), 0x25, ...u32(address)];
 
 /** One line of the listing each. None changes flags unless it says so. */
 const asm = {
-  loadAt: (reg: number, base: number, displacement: number) => [rexW(reg, base), 0x8b, ...based(reg, base, displacement)],
-  storeAt: (base: number, displacement: number, reg: number) => [rexW(reg, base), 0x89, ...based(reg, base, displacement)],
+  loadAt: (reg: number, base: number, displacement: number) => [
+    rexW(reg, base),
+    0x8b,
+    ...based(reg, base, displacement),
+  ],
+  storeAt: (base: number, displacement: number, reg: number) => [
+    rexW(reg, base),
+    0x89,
+    ...based(reg, base, displacement),
+  ],
   store32At: (base: number, displacement: number, reg: number) => [0x89, ...based(reg, base, displacement)],
   load: (reg: number, address: number) => [rexW(reg, 0), 0x8b, ...absolute(reg, address)],
   /** mov r32, [address] */
@@ -87,7 +98,11 @@ const asm = {
   stmxcsr: (address: number) => [0x0f, 0xae, ...absolute(3, address)],
   ldmxcsr: (address: number) => [0x0f, 0xae, ...absolute(2, address)],
   /** mov [base + displacement], segment register */
-  storeSegment: (base: number, displacement: number, segment: number) => [0x66, 0x8c, ...based(segment, base, displacement)],
+  storeSegment: (base: number, displacement: number, segment: number) => [
+    0x66,
+    0x8c,
+    ...based(segment, base, displacement),
+  ],
   /** mov segment register, ax */
   setSegment: (segment: number) => [0x8e, 0xc0 | (segment << 3)],
   /** movzx r32, word [base + displacement] */
@@ -214,7 +229,14 @@ function storeResult(): number[] {
 /** Signal handler (signal, siginfo, ucontext): notes the trap and makes the context go on at `resume`. @spec Linux asm/sigcontext.h */
 function signalHandler(resume: number): number[] {
   const register = (index: number) => 40 + 8 * index;
-  const CONTEXT = { rip: register(16), errorCode: register(19), vector: register(20), cr2: register(22), flags: register(17), cs: register(18) } as const;
+  const CONTEXT = {
+    rip: register(16),
+    errorCode: register(19),
+    vector: register(20),
+    cr2: register(22),
+    flags: register(17),
+    cs: register(18),
+  } as const;
   const note = (offset: number, variable: number) => [...asm.loadAt(RAX, RDX, offset), ...asm.store(variable, RAX)];
   return [
     ...note(CONTEXT.rip, VARIABLE.rip),

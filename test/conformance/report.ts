@@ -1,0 +1,93 @@
+/** Results as text for people. */
+import type { Report } from "./conformance.ts";
+import { groupOf, jobName } from "./plan.ts";
+import { FIELD, FX } from "./record.ts";
+import type { Mismatch } from "./tester.ts";
+
+const GPR = [
+  "rax",
+  "rcx",
+  "rdx",
+  "rbx",
+  "rsp",
+  "rbp",
+  "rsi",
+  "rdi",
+  "r8",
+  "r9",
+  "r10",
+  "r11",
+  "r12",
+  "r13",
+  "r14",
+  "r15",
+];
+
+/** An instruction, what it started from, and in what the processors differ. */
+export function mismatchText({ text, bytes, input, differences }: Mismatch): string {
+  const state = new DataView(input.buffer, input.byteOffset, input.byteLength);
+  const hex = (value: bigint | number) => value.toString(16);
+  const registers = GPR.map((name, i) => `${name}=${hex(state.getBigUint64(FIELD.gpr + 8 * i, true))}`);
+  const status = state.getUint16(FIELD.fx + FX.status, true);
+  const control = state.getUint16(FIELD.fx + FX.control, true);
+  const mxcsr = state.getUint32(FIELD.fx + FX.mxcsr, true);
+  const flags = state.getUint32(FIELD.rflags, true);
+  return [
+    `  ${text}  [${bytes}]`,
+    `    flags=${hex(flags)} x87 control=${hex(control)} status=${hex(status)} mxcsr=${hex(mxcsr)}`,
+    `    ${registers.slice(0, 8).join(" ")}`,
+    `    ${registers.slice(8).join(" ")}`,
+    ...differences.map(({ what, expected, got }) => `    ${what}: expected ${expected}, got ${got}`),
+  ].join("\n");
+}
+
+/** A form's result, where it is no success. */
+export function failureText(report: Report): string | undefined {
+  const name = jobName(report.job);
+  if (report.kind === "crashed") return `${name}: the process running it ended: ${report.reason}`;
+  if (report.kind === "skipped" || report.result.mismatches === 0) return undefined;
+  const { mismatches, tests, examples } = report.result;
+  return [`${name}: ${mismatches} of ${tests} tests differ`, ...examples.map(mismatchText)].join("\n");
+}
+
+interface Sum {
+  forms: number;
+  tests: number;
+  faults: number;
+  failed: number;
+}
+
+/** A table of the groups, and reasons why forms were left out. */
+export function summary(reports: readonly Report[]): string {
+  const sums = new Map<string, Sum>();
+  const reasons = new Map<string, number>();
+  for (const report of reports) {
+    if (report.kind === "skipped") {
+      reasons.set(report.reason, (reasons.get(report.reason) ?? 0) + 1);
+      continue;
+    }
+    for (const group of [groupOf(report.job), "total"]) {
+      const sum = sums.get(group) ?? { forms: 0, tests: 0, faults: 0, failed: 0 };
+      sums.set(group, sum);
+      sum.forms++;
+      if (report.kind === "crashed") {
+        sum.failed++;
+        continue;
+      }
+      sum.tests += report.result.tests;
+      sum.faults += report.result.faults;
+      if (report.result.mismatches > 0) sum.failed++;
+    }
+  }
+  const row = (...cells: (string | number)[]) =>
+    cells.map((cell, i) => (i === 0 ? String(cell).padEnd(30) : String(cell).padStart(10))).join("");
+  const total = sums.get("total");
+  sums.delete("total");
+  const groups = [...sums].sort(([a], [b]) => (a < b ? -1 : 1));
+  if (total) groups.push(["total", total]);
+  return [
+    row("group", "forms", "tests", "faults", "differ"),
+    ...groups.map(([name, { forms, tests, faults, failed }]) => row(name, forms, tests, faults, failed)),
+    ...[...reasons].map(([reason, count]) => `left out: ${count} forms: ${reason}`),
+  ].join("\n");
+}

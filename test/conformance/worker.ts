@@ -1,0 +1,47 @@
+/**
+ * The process that runs tests: native code of random instructions could damage it, so that it is not the one that
+ * reports. Told which jobs to run by a message, it answers each with one before and one after.
+ */
+import { FORMS } from "../../src/isa/index.ts";
+import { exclusion } from "./plan.ts";
+import type { Bits } from "./record.ts";
+import { type FormResult, Tester } from "./tester.ts";
+
+export interface Order {
+  readonly jobs: readonly { readonly form: number; readonly bits: Bits }[];
+  readonly states: number;
+  readonly seed: number;
+  readonly strict: boolean;
+}
+
+export type Answer =
+  | { readonly kind: "start"; readonly index: number }
+  | { readonly kind: "skipped"; readonly index: number; readonly reason: string }
+  | { readonly kind: "result"; readonly index: number; readonly result: FormResult };
+
+process.once("message", (order: Order) => {
+  const tester = new Tester(order.strict);
+  const answer = (message: Answer) => process.send?.(message);
+  for (const [index, { form: id, bits }] of order.jobs.entries()) {
+    const form = FORMS[id];
+    if (!form) throw new Error(`there is no form ${id}`);
+    answer({ kind: "start", index });
+    const feature = form.instruction.feature ?? "base";
+    const reason = exclusion({ form, bits }) ?? (tester.host.has(feature) ? undefined : `the host has no ${feature}`);
+    if (reason !== undefined) {
+      answer({ kind: "skipped", index, reason });
+      continue;
+    }
+    // A form's tests do not depend on what else is run.
+    const result = tester.run(form, bits, order.states, (order.seed * 1000003 + hash(form.text)) >>> 0);
+    if (result) answer({ kind: "result", index, result });
+    else answer({ kind: "skipped", index, reason: `not in ${bits}-bit code` });
+  }
+  process.disconnect?.();
+});
+
+function hash(text: string): number {
+  let value = 0;
+  for (const character of text) value = (Math.imul(value, 31) + character.charCodeAt(0)) >>> 0;
+  return value;
+}
