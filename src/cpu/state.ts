@@ -173,7 +173,7 @@ export const BLOCK_ENTRIES = 65536;
 export const BLOCK = { physical: 0, context: 4, record: 8 } as const;
 /** Decoded blocks. */
 export const RECORDS = 0xe0_0000;
-export const RECORDS_SIZE = 0x180_0000;
+export const RECORDS_SIZE = 0x300_0000;
 /** Guest RAM. */
 export const RAM_BASE = 0x400_0000;
 if (RECORDS + RECORDS_SIZE > RAM_BASE) throw new Error("records reach into RAM");

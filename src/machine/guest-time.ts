@@ -39,9 +39,9 @@ export class GuestTime implements TimeSource {
     const armed = this.#armed;
     return {
       arm: (deadline) => {
+        const first = this.nextDeadline;
         entry.deadline = deadline;
         entry.sequence = this.#sequence++;
-        const first = this.nextDeadline;
         armed.add(entry);
         if (first === undefined || deadline < first) this.#onEarlier();
       },

@@ -58,6 +58,8 @@ export interface AddressRequest {
   readonly next: bigint;
   /** What RSP is greater by when the address is formed (POP). */
   readonly stackBonus: bigint;
+  /** RSP is also used as it is, and must stay near. */
+  readonly usesStack: boolean;
   /** Only an offset in the instruction, no registers. */
   readonly absolute: boolean;
 }
@@ -136,8 +138,12 @@ function withRegisters(test: TestCase, request: AddressRequest, offset: bigint):
     set(index, BigInt.asUintN(addressSize, offset - displacement) / step);
     return { index, scale, displacement };
   }
+  if (base === RSP && request.usesStack) {
+    const displacement = BigInt(random.between(-64, 64));
+    set(base, offset - request.stackBonus - displacement);
+    return { base, displacement, wide };
+  }
   const displacement = displacementOf(random);
-  const bonus = base === RSP ? request.stackBonus : 0n;
   if (kind < 6 && index !== RSP) {
     if (index === base) {
       const factor = BigInt(scale + 1);
@@ -145,9 +151,9 @@ function withRegisters(test: TestCase, request: AddressRequest, offset: bigint):
       set(base, (BigInt.asUintN(addressSize, offset) - rest) / factor);
       return { base, index, scale, displacement: rest };
     }
-    set(base, offset - bonus - displacement - test.gpr(index) * BigInt(scale));
+    set(base, offset - displacement - test.gpr(index) * BigInt(scale));
     return { base, index, scale, displacement, wide };
   }
-  set(base, offset - bonus - displacement);
+  set(base, offset - displacement);
   return { base, displacement, wide };
 }

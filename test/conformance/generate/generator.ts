@@ -8,7 +8,7 @@ import {
 } from "../../../src/isa/encode.ts";
 import type { Form } from "../../../src/isa/instruction.ts";
 import { type OperandSpec, resolveWidth } from "../../../src/isa/operand.ts";
-import { type OperandSize, RCX } from "../../../src/isa/semantics.ts";
+import { type OperandSize, RCX, RSP } from "../../../src/isa/semantics.ts";
 import { kindOf, type Traits, traitsOf } from "../instruction-traits.ts";
 import { type Bits, PLACE } from "../record.ts";
 import { type Address, address, target } from "./address.ts";
@@ -232,6 +232,7 @@ class TestMaker {
         aligned: width === 128 || width === 0,
         next,
         stackBonus: this.#form.attributes.has("sp+") ? BigInt(this.#operandSize / 8) : 0n,
+        usesStack: this.#traits.pointers.includes(RSP),
         absolute: this.#absolute,
       });
       return this.#address.operand;

@@ -1,0 +1,150 @@
+/** What `src/isa` defines, as rows, and the rows as a text table and as docs/instructions.md. */
+import { CPU_MODELS } from "../src/cpu/system/models.ts";
+import { INSTRUCTIONS } from "../src/isa/index.ts";
+import type { Feature, Form, Instruction } from "../src/isa/instruction.ts";
+import { Generator } from "../test/conformance/generate/generator.ts";
+import { Random } from "../test/conformance/generate/values.ts";
+import { exclusion } from "../test/conformance/plan.ts";
+import type { Bits } from "../test/conformance/record.ts";
+
+export interface FormRow {
+  readonly text: string;
+  /** Sizes of code in which the form is compared with a real processor. */
+  readonly compared: readonly Bits[];
+}
+
+export interface InstructionRow {
+  readonly name: string;
+  readonly spec: string;
+  readonly feature: Feature;
+  readonly forms: readonly FormRow[];
+  /** Names of flags, such as "OF AF". */
+  readonly undefinedFlags: string;
+  /** Why no form is compared, where the definition says. */
+  readonly untested: string | undefined;
+}
+
+const MODES: readonly Bits[] = [32, 64];
+const FLAG_NAMES: readonly (readonly [letter: string, name: string])[] = [
+  ["o", "OF"],
+  ["s", "SF"],
+  ["z", "ZF"],
+  ["a", "AF"],
+  ["p", "PF"],
+  ["c", "CF"],
+];
+
+function flagNames(letters: string): string {
+  return FLAG_NAMES.filter(([letter]) => letters.includes(letter))
+    .map(([, name]) => name)
+    .join(" ");
+}
+
+/** Every instruction in the order of the set. */
+export function instructionRows(): InstructionRow[] {
+  // The seed decides operands, not which forms can be encoded.
+  const generators = MODES.map((bits) => new Generator(bits, new Random(1)));
+  const compared = (form: Form): Bits[] =>
+    generators
+      .filter(({ bits }) => exclusion({ form, bits }) === undefined)
+      .filter((generator) => generator.operandSizes(form).length > 0)
+      .map(({ bits }) => bits);
+  return INSTRUCTIONS.map((instruction: Instruction) => ({
+    name: instruction.name.replaceAll("|", "/"),
+    spec: instruction.spec,
+    feature: instruction.feature ?? "base",
+    forms: instruction.parsed.map((form) => ({ text: form.text, compared: compared(form) })),
+    undefinedFlags: flagNames(instruction.undefined ?? ""),
+    untested: instruction.untested,
+  }));
+}
+
+/** The sizes of code in which any form is compared, or why none is. */
+function comparison({ forms, untested }: InstructionRow): string {
+  const modes = MODES.filter((bits) => forms.some(({ compared }) => compared.includes(bits)));
+  return modes.length > 0 ? `${modes.join(" and ")} bits` : `no: ${untested ?? "no encoding"}`;
+}
+
+interface Counts {
+  readonly instructions: number;
+  readonly forms: number;
+  readonly comparedInstructions: number;
+  readonly comparedForms: number;
+}
+
+export function count(rows: readonly InstructionRow[]): Counts {
+  const forms = rows.flatMap((row) => row.forms);
+  const isCompared = ({ compared }: FormRow) => compared.length > 0;
+  return {
+    instructions: rows.length,
+    forms: forms.length,
+    comparedInstructions: rows.filter((row) => row.forms.some(isCompared)).length,
+    comparedForms: forms.filter(isCompared).length,
+  };
+}
+
+function totals(rows: readonly InstructionRow[]): string {
+  const { instructions, forms, comparedInstructions, comparedForms } = count(rows);
+  return `${instructions} instructions in ${forms} forms; ${comparedInstructions} instructions in ${comparedForms} forms are compared with a real processor`;
+}
+
+/** A line for each form; `rows` may be a part of the set. */
+export function textTable(rows: readonly InstructionRow[]): string {
+  const cells = rows.flatMap((row) =>
+    row.forms.map(({ text }, i) =>
+      i === 0 ? [row.name, text, row.feature, row.undefinedFlags || "-", comparison(row)] : ["", text, "", "", ""],
+    ),
+  );
+  const table = [["NAME", "FORM", "FEATURE", "UNDEFINED", "COMPARED WITH A PROCESSOR"], ...cells];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...table.map((line) => (line[column] as string).length)));
+  const lines = table.map((line) => line.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join("  "));
+  return `${lines.map((line) => line.trimEnd()).join("\n")}\n\n${totals(rows)}\n`;
+}
+
+const INTRODUCTION = `# Instructions
+
+<!-- Written by \`npm run isa -- --markdown > docs/instructions.md\`; a test holds it against the definitions. -->
+
+What the processor executes, as \`src/isa/\` defines it. \`npm run isa\` prints the same table in a terminal,
+\`npm run isa -- shl bt\` the lines of some instructions.
+
+- **Form** is an encoding in the notation of the manual's opcode tables, with operands as in SDM 2D, appendix A
+  (\`src/isa/instruction.ts\` and \`src/isa/operand.ts\` have all of it). Behind a semicolon: \`i64\` is not there in
+  64-bit mode, \`o64\` only there, \`d64\` and \`f64\` have 64-bit operands there by default or always.
+- **Undefined** are flags that the manual leaves open: no test compares them.
+- **Compared** says in which sizes of code \`test/conformance/\` executes random tests of the instruction both here
+  and on the host's own processor, at privilege level 3, and compares registers, flags, memory and exceptions; else
+  why it does not. Instructions that are not compared there have tests of their own where \`src/cpu/\` implements them.
+- A section is what CPUID announces together; "base" is on every processor. Models are those of \`bunk run --cpu\`.
+`;
+
+const cell = (text: string) => text.replaceAll("|", "\\|");
+
+/** The names of processor models that have the feature. */
+function modelsWith(feature: Feature): string {
+  return CPU_MODELS.filter((model) => model.has(feature))
+    .map(({ name }) => name)
+    .join(", ");
+}
+
+/** docs/instructions.md. */
+export function markdown(rows: readonly InstructionRow[]): string {
+  const byFeature = [...Map.groupBy(rows, ({ feature }) => feature)];
+  const overview = byFeature.map(([feature, group]) => {
+    const { instructions, forms, comparedForms } = count(group);
+    return `| [${feature}](#${feature}) | ${instructions} | ${forms} | ${comparedForms} | ${modelsWith(feature) || "none"} |`;
+  });
+  const sections = byFeature.map(([feature, group]) => {
+    const lines = group.map((row) => {
+      const forms = row.forms.map(({ text }) => `\`${cell(text)}\``).join("<br>");
+      return `| ${row.name} | ${forms} | ${row.undefinedFlags} | ${cell(comparison(row))} |`;
+    });
+    return `## ${feature}\n\n| instruction | forms | undefined | compared |\n| --- | --- | --- | --- |\n${lines.join("\n")}\n`;
+  });
+  return [
+    INTRODUCTION,
+    `${totals(rows)}.\n`,
+    `| feature | instructions | forms | forms compared | models |\n| --- | ---: | ---: | ---: | --- |\n${overview.join("\n")}\n`,
+    ...sections,
+  ].join("\n");
+}
