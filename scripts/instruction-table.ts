@@ -20,6 +20,7 @@ export interface InstructionRow {
   readonly forms: readonly FormRow[];
   /** Names of flags, such as "OF AF". */
   readonly undefinedFlags: string;
+  readonly privileged: boolean;
   /** Why no form is compared, where the definition says. */
   readonly untested: string | undefined;
 }
@@ -55,14 +56,16 @@ export function instructionRows(): InstructionRow[] {
     feature: instruction.feature ?? "base",
     forms: instruction.parsed.map((form) => ({ text: form.text, compared: compared(form) })),
     undefinedFlags: flagNames(instruction.undefined ?? ""),
+    privileged: instruction.privileged ?? false,
     untested: instruction.untested,
   }));
 }
 
 /** The sizes of code in which any form is compared, or why none is. */
-function comparison({ forms, untested }: InstructionRow): string {
+function comparison({ forms, privileged, untested }: InstructionRow): string {
   const modes = MODES.filter((bits) => forms.some(({ compared }) => compared.includes(bits)));
-  return modes.length > 0 ? `${modes.join(" and ")} bits` : `no: ${untested ?? "no encoding"}`;
+  if (modes.length === 0) return `no: ${untested ?? "no encoding"}`;
+  return `${modes.join(" and ")} bits${privileged ? ", the fault" : ""}`;
 }
 
 interface Counts {
@@ -72,9 +75,10 @@ interface Counts {
   readonly comparedForms: number;
 }
 
+export const isCompared = ({ compared }: FormRow): boolean => compared.length > 0;
+
 export function count(rows: readonly InstructionRow[]): Counts {
   const forms = rows.flatMap((row) => row.forms);
-  const isCompared = ({ compared }: FormRow) => compared.length > 0;
   return {
     instructions: rows.length,
     forms: forms.length,
@@ -111,10 +115,11 @@ What the processor executes, as \`src/isa/\` defines it. \`npm run isa\` prints 
 - **Form** is an encoding in the notation of the manual's opcode tables, with operands as in SDM 2D, appendix A
   (\`src/isa/instruction.ts\` and \`src/isa/operand.ts\` have all of it). Behind a semicolon: \`i64\` is not there in
   64-bit mode, \`o64\` only there, \`d64\` and \`f64\` have 64-bit operands there by default or always.
-- **Undefined** are flags that the manual leaves open: no test compares them.
+- **Undefined** are flags that the manual leaves open; they are not compared.
 - **Compared** says in which sizes of code \`test/conformance/\` executes random tests of the instruction both here
   and on the host's own processor, at privilege level 3, and compares registers, flags, memory and exceptions; else
-  why it does not. Instructions that are not compared there have tests of their own where \`src/cpu/\` implements them.
+  why it does not. Of a privileged instruction, that is only the fault. The tests beside \`src/cpu/system/\` run most
+  of those that are not compared.
 - A section is what CPUID announces together; "base" is on every processor. Models are those of \`bunk run --cpu\`.
 `;
 

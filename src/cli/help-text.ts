@@ -17,12 +17,13 @@ Examples:
   bunk run debian --append "loglevel=3"
   bunk run --kernel bzImage --initrd initrd.gz --append "console=ttyS0 quiet"
   bunk run --kernel tests.elf --debug-exit --no-reboot --console none
-  echo "uname -a; poweroff -f" | bunk run debian
+  bunk run --kernel tests.elf --debug-exit <input.txt >output.txt
 
 Keys, where the console is standard input and output:
 ${KEY_HELP.replaceAll(/^/gm, "  ")}
 
-The end of a pipe ends the input, not the machine.
+The end of a pipe ends the input, not the machine. As on any serial line, a guest may
+lose what is sent before it reads: wait for its prompt.
 
 Exit status:
   0      the guest switched itself off, or you quit

@@ -21,10 +21,10 @@ export const MMU_MODE = { supervisor: 0, user: 1, supervisorAc: 2, checked: 3 } 
 export const JUMP_ENTRIES = 8192;
 export const JUMP_ENTRY = 16;
 /** Bits of `context`; above them stands the generation. */
-export const CONTEXT = { long: 1, code32: 2, stack32: 4, flat: 8, user: 16 } as const;
+export const CONTEXT = { long: 1, code32: 2, stack32: 4, flat: 8, user: 16, step: 32 } as const;
 export const CONTEXT_BITS = 8;
-/** The bits that decoded blocks depend on. */
-export const BLOCK_CONTEXT = 15;
+/** The bits that decoded blocks depend on: with `step`, a block is one instruction. */
+export const BLOCK_CONTEXT = CONTEXT.long | CONTEXT.code32 | CONTEXT.stack32 | CONTEXT.flat | CONTEXT.step;
 export const JUMP = { linear: 0, record: 8, context: 12 } as const;
 
 /** A segment register's visible and hidden parts. @spec SDM 3A 3.4.3 */
@@ -101,8 +101,12 @@ place(
   "budget", "budgetAside",
   // Why control came back (EXIT), and the fault's vector, error code and record.
   "exit", "faultVector", "faultCode", "pc",
-  // Interrupts are held off for one instruction (STI, MOV SS).
+  // What is held off for one instruction (SHADOW): interrupts after STI, debug traps too after MOV SS.
   "shadow",
+  // Debug traps that wait to be delivered, as bits of DR6.
+  "debugTraps",
+  // Not zero while instructions run one at a time: repeated ones then do one element.
+  "stepping",
   // NMIs are held off until the next IRET.
   "nmiBlocked",
   // Processor activity: 0 runs, 1 halted, 2 shut down, 3 waits for SIPI.
@@ -148,18 +152,24 @@ export function fieldNames(): string[] {
   return Object.keys(layout);
 }
 
+/** Values of `shadow`. @spec SDM 3A 6.8.1, 6.8.3 */
+export const SHADOW = { none: 0, interrupts: 1, debugTraps: 2 } as const;
+
 /** Why handlers returned to the run loop. */
 export const EXIT = {
   none: 0,
   /** The budget is used up or an event waits; `ip` is the next instruction. */
   event: 1,
-  /** An exception at record `pc`, or at `ip` where `pc` is 0. */
+  /** An exception at record `pc`; at `ip` where `pc` is 0 (of the next instruction's fetch) or NEW_TASK. */
   fault: 2,
   /** The instruction at `pc` is to be started again after a look at events. */
   restart: 3,
   /** The instruction at `pc` is complete and the block ends after it: what follows may have been changed. */
   resume: 4,
 } as const;
+
+/** Value of `pc` for a fault that belongs to a task just switched to. */
+export const NEW_TASK = -1;
 
 // Shared tables.
 /** One byte for each guest page below 4 GiB. */

@@ -10,6 +10,8 @@ import { FPU_REGISTER, FPU_SET_CONTROL, FPU_SET_STATUS, fpuOf } from "./x87-func
 import { requireWritable } from "./x87-operand.ts";
 
 const MXCSR_MASK = 0xffff;
+/** The whole image must be writable, also its unused end. */
+const IMAGE_BYTES = 512;
 const POINTERS = 8;
 const MXCSR = 24;
 const REGISTERS = 32;
@@ -32,7 +34,7 @@ function storePointer(
 
 function save(o: Semantics, dst: Operand, wide: boolean): void {
   o.checkAligned(dst, 16);
-  requireWritable(o, dst, XMM + 16 * xmmCount(o));
+  requireWritable(o, dst, IMAGE_BYTES);
   const control = o.state("fpuControl").or(statusWord(o).shl(16));
   const tags = o.state("fpuTag").not().and(0xff).or(o.state("fpuOpcode").shl(16));
   o.storeAt(dst, 0, 64, control.extendU().or(tags.extendU().shl(32)));

@@ -42,7 +42,7 @@ export type MachineEnd =
   | { readonly kind: "stopped" }
   /** The guest asked for a reset and the definition says `noReboot`. */
   | { readonly kind: "reset"; readonly cause: string }
-  /** isa-debug-exit: `status` as the guest wrote it gives exit status 2 * value + 1. */
+  /** isa-debug-exit: `status` is twice what the guest wrote, plus one. */
   | { readonly kind: "debug-exit"; readonly status: number }
   /** A triple fault: the processor shut down. */
   | { readonly kind: "crash"; readonly report: string };

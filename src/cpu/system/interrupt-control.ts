@@ -1,6 +1,8 @@
 /** What software interrupts, STI, POPF and HLT call; see src/isa/interrupt.ts. */
 import { INTERRUPT_KIND } from "../../isa/interrupt.ts";
 import { VECTOR } from "../../isa/semantics.ts";
+import { SHADOW } from "../state.ts";
+import { dropSingleStep } from "./debug-registers.ts";
 import { afterFlagsLoaded } from "./eflags.ts";
 import type { HostFunctions } from "./host-functions.ts";
 import { deliver, type InterruptEvent } from "./interrupts.ts";
@@ -21,11 +23,13 @@ export function interruptFunctions(cpu: SystemContext): HostFunctions {
   return {
     softwareInterrupt(vector: number, kind: number, nextIp: bigint): bigint {
       deliver(cpu, { vector, kind: KIND[kind] ?? "software", returnIp: BigInt.asUintN(64, nextIp) });
+      dropSingleStep(registers);
       return registers.get64("ip");
     },
     overflowInterrupt(overflow: number, nextIp: bigint): bigint {
       if (!overflow) return nextIp;
       deliver(cpu, { vector: VECTOR.OF, kind: "into", returnIp: nextIp });
+      dropSingleStep(registers);
       return registers.get64("ip");
     },
     systemFlagsChanged(old: number): void {
@@ -36,7 +40,7 @@ export function interruptFunctions(cpu: SystemContext): HostFunctions {
       registers.set32("eflagsSystem", registers.get32("eflagsSystem") | FLAG.IF);
       // Nothing to hold off where nothing waits: what arrives later finds the next instruction begun.
       if (!cpu.interruptPending()) return;
-      registers.set32("shadow", 1);
+      registers.set32("shadow", SHADOW.interrupts);
       cpu.requestEvents();
     },
     halt(): void {

@@ -17,6 +17,8 @@ import {
   selectorError,
   systemTypeOf,
 } from "./descriptors.ts";
+import { SHADOW } from "../state.ts";
+import { dropSingleStep } from "./debug-registers.ts";
 import { GuestFault } from "./guest-fault.ts";
 import type { HostFunctions } from "./host-functions.ts";
 import { ATTRIBUTE, hasRealSegments, is64Bit, isLong, isVirtual8086 } from "./mode.ts";
@@ -142,7 +144,8 @@ export function segmentFunctions(cpu: SystemContext): HostFunctions {
     /** MOV and POP to SS also hold off interrupts and debug traps until after the next instruction. */
     loadStackSegment(selector: number): void {
       loadSegment(cpu, SS, selector & 0xffff);
-      cpu.registers.set32("shadow", 1);
+      cpu.registers.set32("shadow", SHADOW.debugTraps);
+      dropSingleStep(cpu.registers);
       cpu.requestEvents();
     },
   };

@@ -1,6 +1,7 @@
 /** SYSCALL, SYSRET, SYSENTER and SYSEXIT: flat segments without a look at descriptors. @spec SDM 3A 5.8.7, 5.8.8 */
 import { CS, RCX, RDX, RSP, SS, VECTOR } from "../../isa/semantics.ts";
 import { fieldAddress } from "../state.ts";
+import { addDebugTraps, DR6, dropSingleStep } from "./debug-registers.ts";
 import { afterFlagsLoaded } from "./eflags.ts";
 import { GuestFault } from "./guest-fault.ts";
 import type { HostFunctions } from "./host-functions.ts";
@@ -42,6 +43,8 @@ export function systemCallFunctions(cpu: SystemContext): HostFunctions {
     enterSystemCall(): void {
       const selector = starSelectors(cpu) & 0xfffc;
       registers.eflags = (registers.eflags & ~(registers.get32("sfmask") | FLAG.RF)) | FLAG.fixed;
+      // Unlike with other instructions, the new TF decides about the single-step trap.
+      if (!(registers.get32("eflagsSystem") & FLAG.TF)) dropSingleStep(registers);
       loadFlat(cpu, selector, (selector + 8) & 0xffff, CODE64, 0);
     },
     /** CS, SS, CPL and RFLAGS of SYSRET: `flags` is R11, the operand size tells 64-bit from compatibility mode. */
@@ -49,6 +52,8 @@ export function systemCallFunctions(cpu: SystemContext): HostFunctions {
       const selector = starSelectors(cpu) >>> 16;
       const before = registers.get32("eflagsSystem");
       registers.eflags = (flags & 0x3c_7fd7) | FLAG.fixed;
+      if (flags & FLAG.TF) addDebugTraps(registers, DR6.BS);
+      else dropSingleStep(registers);
       const wide = operandSize === 64;
       const code = ((selector + (wide ? 16 : 0)) & 0xffff) | 3;
       loadFlat(cpu, code, ((selector + 8) & 0xffff) | 3, wide ? CODE64 : CODE32, 3);

@@ -3,7 +3,7 @@
  * check. @spec SDM 3A 7.2–7.4
  */
 import { CS, DS, ES, FS, GS, SS, VECTOR } from "../../isa/semantics.ts";
-import { LDTR, TR } from "../state.ts";
+import { LDTR, NEW_TASK, TR } from "../state.ts";
 import {
   attributesOf,
   baseOf,
@@ -131,7 +131,7 @@ function inNewTask(cpu: SystemContext, run: () => void): void {
   } catch (fault) {
     cpu.modeChanged();
     // There is no record of an instruction at which this fault arose: it is raised at `ip`.
-    cpu.registers.set32("pc", 0);
+    cpu.registers.set32("pc", NEW_TASK);
     if (fault instanceof GuestFault) throw new TaskFault(fault.vector, fault.errorCode);
     throw fault;
   }

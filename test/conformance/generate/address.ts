@@ -46,7 +46,8 @@ export function target(random: Random, bits: Bits, size: number, aligned: boolea
   return base + BigInt(windowOffset(random, size, aligned));
 }
 
-const segmentBase = (bits: Bits, segment: number | undefined): bigint =>
+/** Base of a segment, or of none. */
+export const segmentBase = (bits: Bits, segment: number | undefined): bigint =>
   bits === 32 ? 0n : segment === FS ? FS_BASE : segment === GS ? GS_BASE : 0n;
 
 export interface AddressRequest {
@@ -60,6 +61,8 @@ export interface AddressRequest {
   readonly stackBonus: bigint;
   /** RSP is also used as it is, and must stay near. */
   readonly usesStack: boolean;
+  /** A register that cannot be part of the address, because what it holds counts from there. */
+  readonly excluded: number | undefined;
   /** Only an offset in the instruction, no registers. */
   readonly absolute: boolean;
 }
@@ -128,8 +131,12 @@ function withRegisters(test: TestCase, request: AddressRequest, offset: bigint):
   };
   const scale = random.pick(SCALES);
   const wide = random.chance(10);
-  const base = random.below(count);
-  const index = random.below(count);
+  const other = () => {
+    const register = random.below(count);
+    return register === request.excluded ? (register + 1) % count : register;
+  };
+  const base = other();
+  const index = other();
   const kind = random.below(10);
   if (kind < 2 && index !== RSP) {
     // Without a base: what the scale cannot reach is in the displacement.

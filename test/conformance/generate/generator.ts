@@ -8,10 +8,10 @@ import {
 } from "../../../src/isa/encode.ts";
 import type { Form } from "../../../src/isa/instruction.ts";
 import { type OperandSpec, resolveWidth } from "../../../src/isa/operand.ts";
-import { type OperandSize, RCX, RSP } from "../../../src/isa/semantics.ts";
+import { GS, type OperandSize, RCX, RDI, RSP } from "../../../src/isa/semantics.ts";
 import { kindOf, type Traits, traitsOf } from "../instruction-traits.ts";
 import { type Bits, PLACE } from "../record.ts";
-import { type Address, address, target } from "./address.ts";
+import { type Address, address, segmentBase, target } from "./address.ts";
 import { seed } from "./seed.ts";
 import { TestCase } from "./test-case.ts";
 import { integer, type Kind, type Random } from "./values.ts";
@@ -87,6 +87,8 @@ class TestMaker {
   readonly #operandSize: OperandSize;
   readonly #addressSize: OperandSize;
   readonly #rip: number;
+  /** Segment override for addresses that are no operands. */
+  readonly #segment: number | undefined;
   #address: Address | undefined;
 
   constructor(test: TestCase, form: Form, operandSize: OperandSize) {
@@ -98,6 +100,9 @@ class TestMaker {
     // 16-bit addresses do not reach the window: only LEA can use them.
     const short = bits === 64 ? 32 : form.instruction.name === "lea" ? 16 : 32;
     this.#addressSize = random.chance(10) ? short : bits;
+    const override = this.#traits.addressSized && random.chance(10) ? random.below(6) : undefined;
+    // Addresses of 32 bits do not reach the window from there.
+    this.#segment = override === GS && this.#addressSize < bits ? undefined : override;
     const across = random.chance(4);
     this.#rip = PLACE.code + (across ? 0x1000 - random.below(15) : 0x800 + random.below(64));
   }
@@ -137,8 +142,11 @@ class TestMaker {
     const wild = random.below(pointers.length || 1);
     for (const [i, register] of pointers.entries()) {
       const linear = target(random, bits, 16, random.chance(50), narrow, i !== wild);
-      if (narrow) test.setGprLow(register, this.#addressSize, linear);
-      else test.setGpr(register, linear);
+      // String destinations are in ES, whatever the override.
+      const destination = register === RDI && !this.#form.instruction.name.startsWith("maskmov");
+      const offset = destination ? linear : linear - segmentBase(bits, this.#segment);
+      if (narrow) test.setGprLow(register, this.#addressSize, offset);
+      else test.setGpr(register, offset);
     }
     if (counted) {
       const count = random.chance(95) ? BigInt(random.below(12)) : integer(random) >> BigInt(random.below(60));
@@ -151,15 +159,14 @@ class TestMaker {
     const { random, bits } = this.#test;
     const { instruction } = this.#form;
     const lockable = instruction.lock && operands[0] === "memory";
-    const strings = this.#traits.addressSized;
     return {
       bits,
       operandSize: this.#operandSize,
       addressSize: this.#addressSize,
-      // Where LOCK is not allowed it is #UD.
-      lock: random.chance(lockable ? 20 : 1),
+      // Where LOCK is not allowed it is #UD; AMD processors take it as part of MOV's CR number.
+      lock: !instruction.privileged && random.chance(lockable ? 20 : 1),
       repeat: instruction.repeat ? random.pick([undefined, "repe", "repne"] as const) : undefined,
-      segment: strings && random.chance(10) ? random.below(6) : undefined,
+      segment: this.#segment,
     };
   }
 
@@ -233,6 +240,7 @@ class TestMaker {
         next,
         stackBonus: this.#form.attributes.has("sp+") ? BigInt(this.#operandSize / 8) : 0n,
         usesStack: this.#traits.pointers.includes(RSP),
+        excluded: this.#traits.bitOffset ? bitNumber(operands) : undefined,
         absolute: this.#absolute,
       });
       return this.#address.operand;
@@ -255,6 +263,12 @@ class TestMaker {
 
 /** An address that no code is near. */
 const nowhereToJump = (random: Random): number => 0x7400_0000 + random.below(0x400_0000);
+
+/** The register that holds a bit's number. */
+function bitNumber(operands: readonly (EncodeOperand | "memory" | undefined)[]): number | undefined {
+  const number = operands[1];
+  return typeof number === "object" && number.kind === "register" ? number.number : undefined;
+}
 
 /** Bytes that an operand without a width may reach over. */
 function imageSize(form: Form): number {

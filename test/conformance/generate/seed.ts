@@ -194,7 +194,9 @@ function seedTarget(test: TestCase, choice: Choice, jumps: "operand" | "stack"):
   if (choice.address) test.poke(choice.address.linear, 64, target);
   else {
     const register = generalRegister(choice, "rm");
-    if (register !== undefined && register !== RSP) test.setGpr(register, target);
+    // A call through RSP must find a stack there; no code is.
+    const stack = register === RSP && choice.form.instruction.name === "call";
+    if (register !== undefined && !stack) test.setGpr(register, target);
   }
 }
 

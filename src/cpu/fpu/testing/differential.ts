@@ -1,83 +1,97 @@
-/** Runs one instruction on the host's FPU and on ours and tells the first difference. */
-import { type CaseOptions, fillRecord, Random } from "./cases.ts";
-import { type Fpu, IMAGE, RECORD, RECORD_SIZE } from "./record.ts";
+/** Runs one instruction on the host's FPU and on ours and tells the differences. */
+import { type CaseOptions, fillRecord, type Number80, Random } from "./cases.ts";
+import { type Fpu, IMAGE, RECORD } from "./record.ts";
 
 export interface Comparison extends CaseOptions {
   readonly instruction: readonly number[];
   readonly cases: number;
   readonly seed: number;
+  /** Bytes of the memory operand; 16 unless given. */
+  readonly memoryBytes?: number;
   /** Status word bits that are not compared. */
-  readonly undefinedStatus?: number;
-  /** Bits of RFLAGS that are compared. */
-  readonly flags?: number;
-  /** Units in the last place by which a result may be off. */
+  readonly ignoredStatus?: number;
+  /** Units in the last place by which results in registers may be off. */
   readonly tolerance?: number;
-  /** Excludes cases whose result the manual leaves undefined. */
-  readonly skip?: (before: DataView) => boolean;
+  /** Changes a random record into one that the instruction is defined for. */
+  readonly prepare?: (record: DataView) => void;
+  /** Whether a byte of the memory operand is compared. */
+  readonly comparesMemory?: (at: number) => boolean;
 }
 
-const hex = (value: number | bigint, digits: number) => value.toString(16).padStart(digits, "0");
-const registerText = (record: DataView, i: number) =>
-  `${hex(record.getUint16(IMAGE.registers + 10 * i + 8, true), 4)}:${hex(record.getBigUint64(IMAGE.registers + 10 * i, true), 16)}`;
+/** CF, PF, AF, ZF, SF and OF. */
+const FLAGS = 0x8d5;
+const CASES_AT_ONCE = 4096;
 
-export function describe(record: DataView): string {
+const hex = (value: number | bigint, digits: number) => value.toString(16).padStart(digits, "0");
+
+export function readNumber(record: DataView, i: number): Number80 {
+  const at = IMAGE.registers + 10 * i;
+  return { m: record.getBigUint64(at, true), se: record.getUint16(at + 8, true) };
+}
+
+function describe(record: DataView): string {
   const word = (at: number) => hex(record.getUint16(at, true), 4);
-  const registers = Array.from({ length: 3 }, (_, i) => registerText(record, i)).join(" ");
+  const registers = [0, 1, 2].map((i) => readNumber(record, i)).map(({ m, se }) => `${hex(se, 4)}:${hex(m, 16)}`);
   const memory = `${word(RECORD.memory + 8)}:${hex(record.getBigUint64(RECORD.memory, true), 16)}`;
-  const flags = hex(record.getUint32(RECORD.flags, true), 3);
-  return `cw ${word(IMAGE.control)} sw ${word(IMAGE.status)} tw ${word(IMAGE.tags)} st ${registers} mem ${memory} fl ${flags}`;
+  const flags = hex(record.getUint32(RECORD.flags, true) & FLAGS, 3);
+  const words = `cw ${word(IMAGE.control)} sw ${word(IMAGE.status)} tw ${word(IMAGE.tags)}`;
+  return `${words} st ${registers.join(" ")} mem ${memory} fl ${flags}`;
 }
 
 /** Distance of two numbers in units of the last place; far apart where signs differ or one is no number. */
-export function distance(a: { m: bigint; se: number }, b: { m: bigint; se: number }): bigint {
+export function distance(a: Number80, b: Number80): bigint {
   if (a.m === b.m && a.se === b.se) return 0n;
-  if ((a.se ^ b.se) & 0x8000) return 1n << 80n;
-  if ((a.se & 0x7fff) === 0x7fff || (b.se & 0x7fff) === 0x7fff) return 1n << 80n;
-  const place = (x: { m: bigint; se: number }) => (BigInt(Math.max(x.se & 0x7fff, 1)) << 63n) + x.m;
+  const special = (x: Number80) => (x.se & 0x7fff) === 0x7fff;
+  if ((a.se ^ b.se) & 0x8000 || special(a) || special(b)) return 1n << 80n;
+  const place = (x: Number80) => (BigInt(Math.max(x.se & 0x7fff, 1)) << 63n) + x.m;
   const difference = place(a) - place(b);
   return difference < 0n ? -difference : difference;
 }
 
-const C1 = 0x200;
-
-function differs(host: DataView, guest: DataView, options: Comparison): boolean {
-  const { undefinedStatus = 0, flags = 0, tolerance = 0 } = options;
-  const ignored = undefinedStatus | (tolerance ? C1 : 0);
-  if (host.getUint16(IMAGE.control, true) !== guest.getUint16(IMAGE.control, true)) return true;
-  if ((host.getUint16(IMAGE.status, true) ^ guest.getUint16(IMAGE.status, true)) & ~ignored) return true;
-  if (host.getUint16(IMAGE.tags, true) !== guest.getUint16(IMAGE.tags, true)) return true;
-  if ((host.getUint32(RECORD.flags, true) ^ guest.getUint32(RECORD.flags, true)) & flags) return true;
-  if (host.getBigUint64(RECORD.rax, true) !== guest.getBigUint64(RECORD.rax, true)) return true;
+/** What differs, or nothing. */
+function difference(host: DataView, guest: DataView, options: Comparison): string | undefined {
+  const { ignoredStatus = 0, tolerance = 0, comparesMemory = () => true } = options;
+  const word = (at: number) => host.getUint16(at, true) ^ guest.getUint16(at, true);
+  if (word(IMAGE.control)) return "control word";
+  if (word(IMAGE.status) & ~ignoredStatus) return "status word";
+  if (word(IMAGE.tags)) return "tag word";
+  if (word(RECORD.flags) & FLAGS) return "flags";
+  if (host.getBigUint64(RECORD.rax, true) !== guest.getBigUint64(RECORD.rax, true)) return "RAX";
   for (let i = 0; i < 8; i++) {
-    const at = IMAGE.registers + 10 * i;
-    const read = (record: DataView) => ({ m: record.getBigUint64(at, true), se: record.getUint16(at + 8, true) });
-    if (distance(read(host), read(guest)) > BigInt(tolerance)) return true;
+    if (distance(readNumber(host, i), readNumber(guest, i)) > BigInt(tolerance)) return `ST(${i})`;
   }
-  for (let at = RECORD.memory; at < host.byteLength; at++) if (host.getUint8(at) !== guest.getUint8(at)) return true;
-  return false;
+  for (let at = RECORD.memory; at < host.byteLength; at++) {
+    if (host.getUint8(at) === guest.getUint8(at)) continue;
+    if (comparesMemory(at - RECORD.memory)) return `byte ${at - RECORD.memory} of memory`;
+  }
+  return undefined;
 }
 
-/** Differences as text, at most `limit`. */
-export function compare(host: Fpu, guest: Fpu, options: Comparison, limit = 3): { count: number; texts: string[] } {
-  const { instruction, cases, seed, skip } = options;
+/** How many cases differ, and the first of them as text. */
+export function compare(host: Fpu, guest: Fpu, options: Comparison): { differing: number; first: string } {
+  const { instruction, cases, seed, memoryBytes = 16, prepare } = options;
   const random = new Random(seed);
-  const before = new Uint8Array(cases * RECORD_SIZE);
-  const recordOf = (bytes: Uint8Array, i: number) => new DataView(bytes.buffer, i * RECORD_SIZE, RECORD_SIZE);
-  for (let i = 0; i < cases; i++) {
-    do fillRecord(random, recordOf(before, i), options);
-    while (skip?.(recordOf(before, i)));
+  const size = RECORD.memory + memoryBytes;
+  let differing = 0;
+  let first = "";
+  for (let done = 0; done < cases; done += CASES_AT_ONCE) {
+    const count = Math.min(CASES_AT_ONCE, cases - done);
+    const before = new Uint8Array(count * size);
+    const recordOf = (bytes: Uint8Array, i: number) => new DataView(bytes.buffer, i * size, size);
+    for (let i = 0; i < count; i++) {
+      fillRecord(random, recordOf(before, i), options);
+      prepare?.(recordOf(before, i));
+    }
+    const [ofHost, ofGuest] = [before.slice(), before.slice()];
+    host.run(instruction, ofHost, size);
+    guest.run(instruction, ofGuest, size);
+    for (let i = 0; i < count; i++) {
+      const [a, b] = [recordOf(ofHost, i), recordOf(ofGuest, i)];
+      const what = difference(a, b, options);
+      if (what === undefined) continue;
+      differing++;
+      first ||= `${what}\nbefore ${describe(recordOf(before, i))}\n host  ${describe(a)}\n guest ${describe(b)}`;
+    }
   }
-  const [ofHost, ofGuest] = [before.slice(), before.slice()];
-  host.run(instruction, ofHost, RECORD_SIZE);
-  guest.run(instruction, ofGuest, RECORD_SIZE);
-  let count = 0;
-  const texts: string[] = [];
-  for (let i = 0; i < cases; i++) {
-    const [a, b] = [recordOf(ofHost, i), recordOf(ofGuest, i)];
-    if (!differs(a, b, options)) continue;
-    count++;
-    if (texts.length < limit)
-      texts.push(`before ${describe(recordOf(before, i))}\n host  ${describe(a)}\n guest ${describe(b)}`);
-  }
-  return { count, texts };
+  return { differing, first };
 }

@@ -81,12 +81,18 @@ export class GuestFpu implements Fpu {
     view.setUint32(RECORD_AT + HANDLER_RECORD.displacement, MEMORY_AT, true);
   }
 
-  /** A field of the processor's state. */
+  /** Linear address of the memory operand. */
+  readonly memoryAt = MEMORY_AT;
+
+  addressOf(name: string): number {
+    return fieldAddress(VCPU_BASE, name);
+  }
+  /** The low half of a field of the processor's state. */
   field(name: string): number {
-    return this.view.getUint32(fieldAddress(VCPU_BASE, name), true);
+    return this.view.getUint32(this.addressOf(name), true);
   }
   setField(name: string, value: number): void {
-    this.view.setUint32(fieldAddress(VCPU_BASE, name), value, true);
+    this.view.setUint32(this.addressOf(name), value, true);
   }
 
   #handler(instruction: readonly number[]): (record: number) => void {
@@ -123,6 +129,11 @@ export class GuestFpu implements Fpu {
     this.setField("fpuStatus", status & ~0x3800);
     this.setField("fpuTop", top);
     for (const trap of ["x87Trap", "waitTrap"]) this.setField(trap, 0);
+    this.setField("fpuIp", record.getUint32(IMAGE.ip, true));
+    this.setField("fpuCs", record.getUint16(IMAGE.cs, true));
+    this.setField("fpuOpcode", record.getUint16(IMAGE.cs + 2, true) & 0x7ff);
+    this.setField("fpuDp", record.getUint32(IMAGE.dp, true));
+    this.setField("fpuDs", record.getUint16(IMAGE.ds, true));
     let empty = 0;
     for (let i = 0; i < 8; i++) if (((tags >> (2 * i)) & 3) === 3) empty |= 1 << i;
     this.setField("fpuTag", empty);
@@ -171,13 +182,13 @@ function kind(significand: bigint, exponent: number): number {
   return biased === 0x7fff || significand >> 63n === 0n ? 2 : 0;
 }
 
-/** Status flags in the form of src/cpu/emit/flags.ts, for CF, PF and ZF alone; the others are set to 0. */
+/** Status flags in the form of src/cpu/emit/flags.ts, for CF, PF, AF and ZF alone; the others are set to 0. */
 function writeFlags(fpu: GuestFpu, flags: number): void {
   const zero = (flags & 0x40) !== 0;
   const parity = (flags & 4) !== 0;
   // A result of 0 has even parity, 2 odd and 3 even.
   fpu.view.setBigInt64(fieldAddress(VCPU_BASE, "flagResult"), zero ? 0n : parity ? 3n : 2n, true);
-  fpu.setField("flagAux", zero && !parity ? 0x100 : 0);
+  fpu.setField("flagAux", (zero && !parity ? 0x100 : 0) | (flags & 0x10 ? 8 : 0));
   fpu.setField("flagCarry", flags & CF ? 0xc000_0000 : 0);
 }
 
