@@ -11,7 +11,7 @@
 
 #define NODES 1024
 #define SIDE 40
-#define TEXT 16384
+#define TEXT 32768
 #define CRC_BYTES 20000
 #define POLYNOMIAL 0xedb88320u
 
@@ -114,7 +114,7 @@ __attribute__((noinline)) static struct node *sort(struct node *list, u32 length
 
 __attribute__((noinline)) static u32 list_part(u32 crc) {
     struct node *list = build(7);
-    for (u32 i = 0; i < 48; i++) {
+    for (u32 i = 0; i < 40; i++) {
         struct node *found = find(list, (i * 37) & 0x3ff);
         if (found) found->mark++;
         list = reverse(list);

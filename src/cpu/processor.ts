@@ -21,6 +21,7 @@ import {
   JUMP_ENTRIES,
   JUMP_ENTRY,
   MMU_MODE,
+  NEW_TASK,
   PAGE,
   PAGE_FLAGS,
   RAM_BASE,
@@ -28,10 +29,21 @@ import {
   SEGMENT,
   SEGMENT_SIZE,
   SEGMENTS,
+  SHADOW,
   TLB_SIZE,
   TLBS,
   VCPU_BASE,
 } from "./state.ts";
+import {
+  addDebugTraps,
+  DR6,
+  dataBreakpoints,
+  hasBreakpoints,
+  instructionBreakpoints,
+  portBreakpoints,
+  reportDebugException,
+  watchesData,
+} from "./system/debug-registers.ts";
 import { GuestFault } from "./system/guest-fault.ts";
 import { createSystem, type System, wasmFunctions } from "./system/functions.ts";
 import type { LinearMemory, SystemContext } from "./system/system.ts";
@@ -64,6 +76,8 @@ export class Processor implements SystemContext {
   readonly #wide = new Uint32Array(2);
   #nmi = false;
   #returnRequested = false;
+  /** Whether a breakpoint is enabled: instructions then run one at a time. */
+  #breakpoints = false;
 
   constructor({ memory, memoryPages, bus, model }: ProcessorOptions) {
     const vcpu = VCPU_BASE;
@@ -130,8 +144,7 @@ export class Processor implements SystemContext {
       for (;;) {
         const activity = registers.get32("activity");
         if (activity !== 0) {
-          const wakes = this.#nmi || (this.#bus.interruptPending() && (registers.get32("eflagsSystem") & INTERRUPT_FLAG) !== 0);
-          if (activity === 1 && wakes) registers.set32("activity", 0);
+          if (activity === 1 && this.#wakes()) registers.set32("activity", 0);
           else return { kind: "halted" };
         }
         if (this.#returnRequested) return { kind: "budget" };
@@ -140,10 +153,10 @@ export class Processor implements SystemContext {
         if (registers.get32("budget") <= 0) return { kind: "budget" };
         const before = registers.get32("budget");
         const shadow = registers.get32("shadow");
-        const trap = registers.get32("eflagsSystem") & TRAP_FLAG;
-        const report = shadow || trap ? this.#step(trap !== 0) : this.#runBlocks();
+        const steps = shadow !== 0 || this.#breakpoints || (registers.get32("eflagsSystem") & TRAP_FLAG) !== 0;
+        const report = steps ? this.#step() : this.#runBlocks();
         if (report) return report;
-        if (registers.get32("exit") === EXIT.event && registers.get32("budgetAside") === 0 && !shadow && !trap) {
+        if (registers.get32("exit") === EXIT.event && registers.get32("budgetAside") === 0 && !steps) {
           // The budget does not reach through the next block: hand back what is left of it.
           if (registers.get32("budget") === before || registers.get32("budget") < 64) return { kind: "budget" };
         }
@@ -174,11 +187,22 @@ export class Processor implements SystemContext {
     registers.set32("budgetAside", 0);
   }
 
-  /** Delivers what is due before the next instruction. */
+  /** Whether something waits that ends HLT. */
+  #wakes(): boolean {
+    const { registers } = this;
+    if (registers.get32("debugTraps") !== 0) return true;
+    if (this.#nmi && registers.get32("nmiBlocked") === 0) return true;
+    return (registers.get32("eflagsSystem") & INTERRUPT_FLAG) !== 0 && this.#bus.interruptPending();
+  }
+
+  /** Delivers what is due before the next instruction. @spec SDM 3A table 6-2 */
   #takeEvents(): RunResult | undefined {
     const { registers } = this;
     if (this.#blocks.full) this.#blocks.clear();
-    if (registers.get32("shadow") !== 0) return undefined;
+    const shadow = registers.get32("shadow");
+    const traps = registers.get32("debugTraps");
+    if (traps !== 0 && shadow !== SHADOW.debugTraps) return this.#deliverDebug(traps);
+    if (shadow !== 0) return undefined;
     if (this.#nmi && registers.get32("nmiBlocked") === 0) {
       this.#nmi = false;
       return this.#deliver({ vector: 2, kind: "external" });
@@ -227,42 +251,56 @@ export class Processor implements SystemContext {
     return { vector: registers.get32("faultVector"), errorCode: registers.get32("faultCode") };
   }
 
-  /** Runs one instruction, then raises the single-step trap where the trap flag was set before it. */
-  #step(trap: boolean): RunResult | undefined {
+  /**
+   * Runs one instruction where each is looked at: instruction breakpoints come before it, single-step and data
+   * breakpoint traps wait in `debugTraps` after it. @spec SDM 3B 18.3.1
+   */
+  #step(): RunResult | undefined {
     const { registers } = this;
-    if (!this.#single()) return this.#afterRun();
-    if (!trap) return undefined;
-    registers.set64("dr6", registers.get64("dr6") | 0x4000n);
+    const flags = registers.get32("eflagsSystem");
+    if (this.#breakpoints && !(flags & RESUME_FLAG) && registers.get32("shadow") !== SHADOW.debugTraps) {
+      const hits = instructionBreakpoints(registers, this.#linearIp());
+      if (hits !== 0) return this.#deliverDebug(hits);
+    }
+    registers.set32("eflagsSystem", flags & ~RESUME_FLAG);
+    if (flags & TRAP_FLAG) addDebugTraps(registers, DR6.BS);
+    registers.set32("stepping", 1);
+    const done = this.#single();
+    registers.set32("stepping", 0);
+    if (done) return undefined;
+    // The breakpoint on a repeated instruction that was interrupted is not met again.
+    const begun = registers.get32("exit") === EXIT.restart && this.#breakpoints;
+    if (begun) registers.set32("eflagsSystem", registers.get32("eflagsSystem") | RESUME_FLAG);
+    else if (registers.get32("exit") === EXIT.fault) registers.set32("debugTraps", 0);
+    return this.#afterRun();
+  }
+
+  #deliverDebug(causes: number): RunResult | undefined {
+    this.registers.set32("debugTraps", 0);
+    reportDebugException(this.registers, causes);
     return this.#deliver({ vector: 1, kind: "exception" });
   }
 
   /** Runs one instruction; whether it is done. `exit` says otherwise why not. */
   #single(): boolean {
     const { registers } = this;
-    registers.set32("shadow", 0);
+    registers.set32("shadow", SHADOW.none);
     registers.set32("exit", EXIT.none);
     registers.set32("pc", 0);
-    const linear = this.#linearIp();
-    const physical = this.#runtime.translate(linear, ACCESS.execute);
-    if (physical < 0n) return false;
-    const record = this.#decodeStep(Number(physical), linear);
+    registers.set32("context", registers.get32("context") | CONTEXT.step);
+    const record = this.#runtime.findBlock(this.#linearIp());
+    registers.set32("context", registers.get32("context") & ~CONTEXT.step);
     if (record === 0) return false;
     // The budget ends with this instruction, so that the next block is not entered.
     const budget = registers.get32("budget");
     registers.set32("budget", 0);
     this.#runtime.enter(record);
     registers.set32("budget", registers.get32("budget") + budget - 1);
-    const fetchOfNext = registers.get32("exit") === EXIT.fault && registers.get32("pc") === 0;
+    const exit = registers.get32("exit");
+    if (exit === EXIT.resume) this.#settle();
+    const fetchOfNext = exit === EXIT.fault && registers.get32("pc") === 0;
     if (fetchOfNext) registers.set32("exit", EXIT.event);
-    return registers.get32("exit") === EXIT.event;
-  }
-
-  #decodeStep(physical: number, linear: bigint): number {
-    if (!this.#isRam(physical)) {
-      this.#fetchFault();
-      return 0;
-    }
-    return Math.abs(this.#blocks.decode(physical, linear, this.registers.get32("context"), 1));
+    return exit === EXIT.event || exit === EXIT.resume || fetchOfNext;
   }
 
   #isRam(physical: number): boolean {
@@ -288,7 +326,7 @@ export class Processor implements SystemContext {
   #settle(): void {
     const { registers } = this;
     const pc = registers.get32("pc");
-    if (pc === 0) return;
+    if (pc === 0 || pc === NEW_TASK) return;
     const word = registers.i32[(pc + RECORD.delta) >> 2] as number;
     const delta = word & 0xffff;
     const left = ((registers.i32[(pc + RECORD.scale) >> 2] as number) >>> 16) & 0xffff;
@@ -323,6 +361,7 @@ export class Processor implements SystemContext {
   #deliver(event: { vector: number; errorCode?: number; kind: "exception" | "external" }): RunResult | undefined {
     const { registers } = this;
     registers.set32("exit", EXIT.none);
+    registers.set32("shadow", SHADOW.none);
     // An event counts as an instruction, so that a guest that only faults uses up its budget too.
     registers.set32("budget", registers.get32("budget") - 1);
     const vectors: number[] = [];
@@ -365,14 +404,12 @@ export class Processor implements SystemContext {
     if (user) bits |= CONTEXT.user;
     const generation = registers.get32("context") >>> CONTEXT_BITS;
     registers.set32("context", (generation << CONTEXT_BITS) | bits);
-    const alignment = user && (cr0 & ALIGNMENT_CHECK) !== 0 && (flags & ALIGNMENT_CHECK) !== 0;
-    const mode = alignment
-      ? MMU_MODE.user
-      : user
-        ? MMU_MODE.user
-        : flags & ALIGNMENT_CHECK
-          ? MMU_MODE.supervisorAc
-          : MMU_MODE.supervisor;
+    this.#breakpoints = hasBreakpoints(registers);
+    // RF says something about the next instruction only, and only to breakpoints.
+    if (flags & RESUME_FLAG && !this.#breakpoints) registers.set32("eflagsSystem", flags & ~RESUME_FLAG);
+    const alignment = (cr0 & flags & ALIGNMENT_CHECK) !== 0;
+    let mode: number = user ? MMU_MODE.user : flags & ALIGNMENT_CHECK ? MMU_MODE.supervisorAc : MMU_MODE.supervisor;
+    if ((user && alignment) || watchesData(registers)) mode = MMU_MODE.checked;
     registers.set32("mmuMode", mode);
     registers.set32("tlb", registers.base + TLBS + mode * TLB_SIZE);
     this.system.setUnitTraps();
@@ -413,9 +450,11 @@ export class Processor implements SystemContext {
   }
 
   readPort(port: number, bytes: number): number {
+    if (this.#breakpoints) addDebugTraps(this.registers, portBreakpoints(this.registers, port, bytes));
     return this.#bus.readPort(port, bytes);
   }
   writePort(port: number, bytes: number, value: number): void {
+    if (this.#breakpoints) addDebugTraps(this.registers, portBreakpoints(this.registers, port, bytes));
     this.#bus.writePort(port, bytes, value);
   }
   readMachineMsr(msr: number, value: Uint32Array): boolean {
@@ -505,6 +544,8 @@ export class Processor implements SystemContext {
         this.#bus.writeMemory(Number(physical), bytes, Number(value & 0xffff_ffffn), Number((value >> 32n) & 0xffff_ffffn));
       },
       codeWritten: (page) => this.#blocks.pageWritten(page),
+      watched: (linear, bytes, write) =>
+        addDebugTraps(this.registers, dataBreakpoints(this.registers, linear, bytes, write !== 0)),
       decodeBlock: (physical, linear) => {
         if (!this.#isRam(Number(physical))) {
           this.#fetchFault();

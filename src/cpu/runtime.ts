@@ -10,6 +10,7 @@ export interface RuntimeHost {
   readonly readMemory: (physical: bigint, bytes: number) => bigint;
   readonly writeMemory: (physical: bigint, bytes: number, value: bigint) => void;
   readonly codeWritten: (page: number) => void;
+  readonly watched: (linear: bigint, bytes: number, write: number) => void;
   readonly decodeBlock: (physical: bigint, linear: bigint) => number;
 }
 
@@ -32,6 +33,7 @@ export function buildRuntime(vcpu: number, pages: { initial: number; maximum: nu
     readMemory: host("readMemory", ["i64", "i32"], ["i64"]),
     writeMemory: host("writeMemory", ["i64", "i32", "i64"]),
     codeWritten: host("codeWritten", ["i32"]),
+    watched: host("watched", ["i64", "i32", "i32"]),
   });
   findBlockFunction(module, vcpu, mmu.translate, host("decodeBlock", ["i64", "i64"], ["i32"]));
   module.function(

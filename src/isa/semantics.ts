@@ -98,7 +98,8 @@ export type StateField =
   | "fsSelector"
   | "gsSelector"
   | "kernelGsBase"
-  | "efer";
+  | "efer"
+  | "stepping";
 
 export interface Semantics {
   /** Operand size of the instruction, from mode and prefixes. */

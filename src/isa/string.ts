@@ -9,7 +9,10 @@ import { ES, type OperandSize, RAX, RCX, RDI, RSI, type Semantics } from "./sema
 import type { Value } from "./value.ts";
 
 /** Elements that one start of a repeated string instruction does at most. */
-export const REPEAT_LIMIT = 2048;
+const REPEAT_LIMIT = 2048;
+
+/** How many elements (i32) this start does at most: one while a debugger steps, which looks in after each. */
+export const repeatLimit = (o: Semantics, limit: number): Value => o.i32(1).when(o.state("stepping"), limit);
 
 /** An index register (RSI, RDI) as an offset. */
 const offset = (o: Semantics, index: number): Value => o.register(index, o.addressSize).extendU();
@@ -32,7 +35,7 @@ function repeat(o: Semantics, element: () => void): void {
   }
   const count = () => o.register(RCX, o.addressSize);
   o.if(count().ne(0), () => {
-    const left = o.variable("i32", REPEAT_LIMIT);
+    const left = o.variable("i32", repeatLimit(o, REPEAT_LIMIT));
     o.loop((leaveIf) => {
       element();
       o.setRegister(RCX, o.addressSize, count().sub(1));
@@ -56,7 +59,7 @@ function repeatCompare(o: Semantics, width: number, element: () => readonly [Val
   const count = () => o.register(RCX, o.addressSize);
   const type = width === 64 ? "i64" : "i32";
   o.if(count().ne(0), () => {
-    const left = o.variable("i32", REPEAT_LIMIT);
+    const left = o.variable("i32", repeatLimit(o, REPEAT_LIMIT));
     const first = o.variable(type);
     const second = o.variable(type);
     const goesOn = o.variable("i32");

@@ -14,7 +14,7 @@ const host = hostFpu();
 const skip = typeof host === "string" ? host : false;
 const strict = cpus()[0]?.model.includes("AMD") ?? false;
 const guest = new GuestFpu();
-const CASES = 400_000;
+const CASES = 30_000;
 
 const [C0, C1, C2, C3] = [0x100, 0x200, 0x400, 0x4000];
 const CODES = C0 | C1 | C2 | C3;
@@ -34,7 +34,7 @@ function likeHost(sentence: string, cases: readonly Case[]): void {
       const comparison: Comparison = {
         instruction,
         cases: CASES,
-        seed: instruction.reduce((sum, byte) => sum * 31 + byte, 99),
+        seed: instruction.reduce((sum, byte) => sum * 31 + byte, 7),
         masked: !strict,
         ...variant,
         ignoredStatus: (variant.ignoredStatus ?? 0) | (strict ? 0 : CODES & ~codes),

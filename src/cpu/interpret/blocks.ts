@@ -16,6 +16,7 @@ import {
   BLOCK_TABLE,
   CODE_BITS,
   CONTEXT,
+  CONTEXT_BITS,
   FPU,
   fieldAddress,
   GPR,
@@ -40,6 +41,8 @@ import { type Handlers, type Pseudo, RESUME } from "./handlers.ts";
 
 const PAGE_BYTES = 4096;
 const MAX_INSTRUCTIONS = 48;
+
+const straddlingKey = (physical: number, context: number): number => physical * (1 << CONTEXT_BITS) + context;
 
 export interface BlockWiring {
   readonly buffer: ArrayBufferLike;
@@ -94,13 +97,13 @@ export class BlockCache {
   }
 
   /**
-   * Decodes the block at `physical`, found again by the block table when `cached`. Returns its first record,
-   * 0 where the code cannot be fetched, or its negative where it must not be found again by address.
+   * Decodes the block at `physical`. Returns its first record, 0 where the code cannot be fetched, or its negative
+   * where it must not be found again by address.
    */
-  decode(physical: number, linear: bigint, contextBits: number, limit = MAX_INSTRUCTIONS): number {
+  decode(physical: number, linear: bigint, contextBits: number): number {
     const context = contextBits & BLOCK_CONTEXT;
-    const cached = limit === MAX_INSTRUCTIONS;
-    const known = cached ? this.#straddling.get(physical * 16 + context) : undefined;
+    const limit = context & CONTEXT.step ? 1 : MAX_INSTRUCTIONS;
+    const known = this.#straddling.get(straddlingKey(physical, context));
     if (known !== undefined) {
       const second = this.#wiring.translateCode((linear & ~0xfffn) + 0x1000n);
       if (second < 0) return 0;
@@ -145,8 +148,8 @@ export class BlockCache {
     const last = instructions.reduce((sum, { length }) => sum + length, 0) || MAX_LENGTH;
     this.#markCode(physical, Math.min(physical + last, pageEnd) - 1);
     if (secondPage >= 0) this.#markCode(secondPage, secondPage + MAX_LENGTH);
-    if (cached) this.#remember(record, physical, context, secondPage);
-    return cached && secondPage < 0 ? record : -record;
+    this.#remember(record, physical, context, secondPage);
+    return secondPage < 0 ? record : -record;
   }
 
   /** An instruction whose bytes lie on two pages; undefined where the second cannot be fetched. */
@@ -264,7 +267,7 @@ export class BlockCache {
     this.#blocksOf(physical).push(entry);
     if (secondPage >= 0) {
       this.#blocksOf(secondPage).push(entry);
-      this.#straddling.set(physical * 16 + context, { record, second: secondPage });
+      this.#straddling.set(straddlingKey(physical, context), { record, second: secondPage });
       return;
     }
     const at = (BLOCK_TABLE + blockSlot(physical) * 16) >> 2;
@@ -320,7 +323,7 @@ export class BlockCache {
       for (let at = record; at < end; at += RECORD_SIZE) this.#i32[at >> 2] = RESUME;
       const slot = (BLOCK_TABLE + blockSlot(physical) * 16) >> 2;
       if (this.#i32[slot + BLOCK.record / 4] === record) this.#i32[slot + BLOCK.context / 4] = -1;
-      this.#straddling.delete(physical * 16 + context);
+      this.#straddling.delete(straddlingKey(physical, context));
     }
     this.#wiring.newGeneration();
   }

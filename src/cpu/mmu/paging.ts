@@ -24,8 +24,11 @@ import {
   TLBS,
 } from "../state.ts";
 
-/** What an access wants; `supervisor` overrides the mode's privilege (implicit accesses). */
-export const ACCESS = { write: 1, execute: 2, supervisor: 4, probe: 8 } as const;
+/**
+ * What an access wants; `supervisor` overrides the mode's privilege (implicit accesses), `unaligned` is part of one
+ * that alignment checks let pass.
+ */
+export const ACCESS = { write: 1, execute: 2, supervisor: 4, probe: 8, unaligned: 16 } as const;
 
 /** Page fault error code. @spec SDM 3A 4.7 */
 const PF = { present: 1, write: 2, user: 4, reserved: 8, fetch: 16 } as const;
@@ -44,6 +47,8 @@ export interface MmuImports {
   readonly writeMemory: Callee;
   /** (physical page number): decoded code in these 64-byte pieces was written. */
   readonly codeWritten: Callee;
+  /** (linear i64, bytes, 1 for a write): an access while breakpoints are enabled. */
+  readonly watched: Callee;
 }
 
 export interface MmuFunctions {
@@ -127,9 +132,9 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
     const flags = f.load("i32.8u", page, PAGE_FLAGS);
     f.if(flags.and(PAGE.io), () => f.return());
     const present = f.load("i32", 0, at("mmuMode"));
+    f.if(present.eq(MMU_MODE.checked), () => f.return());
     const implicit = access.and(ACCESS.supervisor).and(f.i32(-1).when(f.load("i32", 0, at("cpl")).eq(3), 0));
     const mode = f.i32(MMU_MODE.supervisor).when(implicit, present);
-    f.if(mode.eq(MMU_MODE.checked), () => f.return());
     const index = linear.shrU(12 - Math.log2(TLB_ENTRY)).wrap().and((TLB_ENTRIES - 1) * TLB_ENTRY);
     const entry = mode.mul(TLB_SIZE).add(index).add(vcpu + TLBS);
     const tag = linear.and(-4096n);
@@ -326,6 +331,37 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
     });
   };
 
+  const isChecked = (f: FunctionBuilder) => f.load("i32", 0, at("mmuMode")).eq(MMU_MODE.checked);
+
+  /**
+   * Whether #AC (recorded) keeps a program from an access: one of at most 8 bytes, at privilege level 3, with CR0.AM
+   * and EFLAGS.AC set. Page faults come first. @spec SDM 3A 6.15, "Interrupt 17"; SDM 2A table 2-21
+   */
+  const misaligned = module.function(signature(["i64", "i32", "i32"], ["i32"]), (f) => {
+    const [linear, bytes, access] = [f.param(0), f.param(1), f.param(2)];
+    const offset = linear.wrap().and(bytes.sub(1));
+    const spared = access.and(ACCESS.supervisor | ACCESS.unaligned).or(bytes.gtU(8));
+    f.if(offset.eqz().or(spared), () => f.return(f.i32(0)));
+    const asked = f.load("i64", 0, at("cr0")).wrap().and(f.load("i32", 0, at("eflagsSystem"))).shrU(18).and(1);
+    f.if(asked.eqz().or(f.load("i32", 0, at("cpl")).ne(3)), () => f.return(f.i32(0)));
+    for (const end of [linear, linearPlus(f, linear, bytes.sub(1))]) {
+      f.if(f.call(translate, end, access.or(ACCESS.probe)).ltS(0), () => f.return(f.i32(0)));
+    }
+    f.store("i32", 0, 17, at("faultVector"));
+    f.store("i32", 0, 0, at("faultCode"));
+    f.store("i32", 0, EXIT.fault, at("exit"));
+    f.return(f.i32(1));
+  });
+  const keepAligned = (f: FunctionBuilder, linear: Value, bytes: Value, access: number | Value, leave: () => void) =>
+    f.if(isChecked(f), () => f.if(f.call(misaligned, linear, bytes, access), leave));
+
+  /** Tells of an access that was found possible, where breakpoints on data may be. */
+  const watch = (f: FunctionBuilder, linear: Value, bytes: Value, write: number) => {
+    f.if(isChecked(f).and(f.load("i64", 0, at("dr7")).wrap().and(0xff).ne(0)), () => {
+      f.call(imports.watched, linear, bytes, write);
+    });
+  };
+
   const exitSet = (f: FunctionBuilder) => f.load("i32", 0, at("exit"));
 
   /** (linear, bytes, access) → value; the whole access is translated before any byte is read. */
@@ -334,12 +370,17 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
     (f) => {
       const [linear, bytes, access] = [f.param(0), f.param(1), f.param(2)];
       keepCanonical(f, linear, bytes, () => f.return(f.i64(0)));
+      keepAligned(f, linear, bytes, access, () => f.return(f.i64(0)));
       const physical = f.call(translate, linear, access);
       f.if(physical.ltS(0), () => f.return(f.i64(0)));
       const inPage = f.i32(4096).sub(linear.wrap().and(4095));
-      f.if(inPage.geU(bytes), () => f.return(f.call(readPhysical, physical, bytes)));
+      f.if(inPage.geU(bytes), () => {
+        watch(f, linear, bytes, 0);
+        f.return(f.call(readPhysical, physical, bytes));
+      });
       const second = f.call(translate, linearPlus(f, linear, inPage), access);
       f.if(second.ltS(0), () => f.return(f.i64(0)));
+      watch(f, linear, bytes, 0);
       const result = f.variable("i64", 0);
       const i = f.variable("i32", 0);
       f.loop((next) => {
@@ -365,15 +406,18 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
     (f) => {
       const [linear, bytes, value, access] = [f.param(0), f.param(1), f.param(2), f.param(3)];
       keepCanonical(f, linear, bytes, () => f.return());
+      keepAligned(f, linear, bytes, access.or(ACCESS.write), () => f.return());
       const physical = f.call(translate, linear, access.or(ACCESS.write));
       f.if(physical.ltS(0), () => f.return());
       const inPage = f.i32(4096).sub(linear.wrap().and(4095));
       f.if(inPage.geU(bytes), () => {
+        watch(f, linear, bytes, 1);
         f.call(writePhysical, physical, bytes, value);
         f.return();
       });
       const second = f.call(translate, linearPlus(f, linear, inPage), access.or(ACCESS.write));
       f.if(second.ltS(0), () => f.return());
+      watch(f, linear, bytes, 1);
       const i = f.variable("i32", 0);
       f.loop((next) => {
         const n = i.get();
@@ -415,9 +459,9 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
       setRecord(f);
       const linear = f.param(1);
       keepCanonical(f, linear, 16, () => f.return());
-      const low = f.call(readLinear, linear, 8, 0);
+      const low = f.call(readLinear, linear, 8, ACCESS.unaligned);
       f.if(exitSet(f), () => f.return());
-      const high = f.call(readLinear, linearPlus(f, linear, f.i32(8)), 8, 0);
+      const high = f.call(readLinear, linearPlus(f, linear, f.i32(8)), 8, ACCESS.unaligned);
       f.if(exitSet(f), () => f.return());
       f.store("i64", 0, low, SCRATCH_AT);
       f.store("i64", 0, high, SCRATCH_AT + 8);
@@ -441,8 +485,8 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
       setRecord(f);
       const linear = f.param(1);
       probeWrite(f, linear, f.i32(16));
-      f.call(writeLinear, linear, 8, f.load("i64", 0, SCRATCH_AT), 0);
-      f.call(writeLinear, linearPlus(f, linear, f.i32(8)), 8, f.load("i64", 0, SCRATCH_AT + 8), 0);
+      f.call(writeLinear, linear, 8, f.load("i64", 0, SCRATCH_AT), ACCESS.unaligned);
+      f.call(writeLinear, linearPlus(f, linear, f.i32(8)), 8, f.load("i64", 0, SCRATCH_AT + 8), ACCESS.unaligned);
     },
     { export: "slowStore128" },
   );
@@ -452,6 +496,7 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
       setRecord(f);
       const [linear, bytes] = [f.param(1), f.param(2)];
       keepCanonical(f, linear, bytes, () => f.return(f.i32(0)));
+      keepAligned(f, linear, bytes, ACCESS.write, () => f.return(f.i32(0)));
       const physical = f.call(translate, linear, ACCESS.write);
       f.if(physical.ltS(0), () => f.return(f.i32(0)));
       const inPage = f.i32(4096).sub(linear.wrap().and(4095));
@@ -461,15 +506,18 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
           f.if(f.call(translate, linearPlus(f, linear, inPage), ACCESS.write).ltS(0), () => f.return(f.i32(0)));
         },
         () => {
-          f.if(f.call(special, physical, 1, bytes).eqz(), () => f.return(physical.wrap().add(RAM_BASE)));
+          f.if(f.call(special, physical, 1, bytes).eqz(), () => {
+            watch(f, linear, bytes, 1);
+            f.return(physical.wrap().add(RAM_BASE));
+          });
         },
       );
       const half: Variable = f.variable("i32", bytes);
       f.if(bytes.gtU(8), () => {
         half.set(8);
-        f.store("i64", 0, f.call(readLinear, linearPlus(f, linear, f.i32(8)), 8, 0), SCRATCH_AT + 8);
+        f.store("i64", 0, f.call(readLinear, linearPlus(f, linear, f.i32(8)), 8, ACCESS.unaligned), SCRATCH_AT + 8);
       });
-      f.store("i64", 0, f.call(readLinear, linear, half.get(), 0), SCRATCH_AT);
+      f.store("i64", 0, f.call(readLinear, linear, half.get(), ACCESS.unaligned), SCRATCH_AT);
       f.return(f.i32(SCRATCH_AT));
     },
     { export: "beginUpdate" },
@@ -481,11 +529,11 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
       f.if(
         bytes.gtU(8),
         () => {
-          f.call(writeLinear, linear, 8, f.load("i64", 0, SCRATCH_AT), 0);
-          f.call(writeLinear, linearPlus(f, linear, f.i32(8)), 8, f.load("i64", 0, SCRATCH_AT + 8), 0);
+          f.call(writeLinear, linear, 8, f.load("i64", 0, SCRATCH_AT), ACCESS.unaligned);
+          f.call(writeLinear, linearPlus(f, linear, f.i32(8)), 8, f.load("i64", 0, SCRATCH_AT + 8), ACCESS.unaligned);
         },
         () => {
-          f.call(writeLinear, linear, bytes, f.load("i64", 0, SCRATCH_AT), 0);
+          f.call(writeLinear, linear, bytes, f.load("i64", 0, SCRATCH_AT), ACCESS.unaligned);
         },
       );
     },

@@ -68,6 +68,8 @@ export function powerOn({ registers }: SystemContext, signature: number): void {
     gdtLimit: 0xffff,
     idtLimit: 0xffff,
     shadow: 0,
+    debugTraps: 0,
+    stepping: 0,
     nmiBlocked: 0,
     activity: 0,
     exit: 0,

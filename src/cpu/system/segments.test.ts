@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CS, DS, ES, FS, SS } from "../../isa/semantics.ts";
-import { LDTR } from "../state.ts";
+import { LDTR, SHADOW } from "../state.ts";
 import { ATTRIBUTE, FLAG } from "./mode.ts";
 import { loadSegment, segmentFunctions } from "./segments.ts";
 import { descriptor, faultOf, GDT, LDT, longCpu, protectedCpu, realCpu, SELECTOR } from "./testing/flat-cpu.ts";

@@ -42,9 +42,11 @@ export function systemCallFunctions(cpu: SystemContext): HostFunctions {
     /** CS, SS, CPL and RFLAGS of SYSCALL; RCX, R11 and RIP are the meaning's. */
     enterSystemCall(): void {
       const selector = starSelectors(cpu) & 0xfffc;
-      registers.eflags = (registers.eflags & ~(registers.get32("sfmask") | FLAG.RF)) | FLAG.fixed;
+      const before = registers.eflags;
+      const after = before & ~(registers.get32("sfmask") | FLAG.RF);
+      registers.eflags = after | FLAG.fixed;
       // Unlike with other instructions, the new TF decides about the single-step trap.
-      if (!(registers.get32("eflagsSystem") & FLAG.TF)) dropSingleStep(registers);
+      if (before & ~after & FLAG.TF) dropSingleStep(registers);
       loadFlat(cpu, selector, (selector + 8) & 0xffff, CODE64, 0);
     },
     /** CS, SS, CPL and RFLAGS of SYSRET: `flags` is R11, the operand size tells 64-bit from compatibility mode. */
@@ -53,7 +55,7 @@ export function systemCallFunctions(cpu: SystemContext): HostFunctions {
       const before = registers.get32("eflagsSystem");
       registers.eflags = (flags & 0x3c_7fd7) | FLAG.fixed;
       if (flags & FLAG.TF) addDebugTraps(registers, DR6.BS);
-      else dropSingleStep(registers);
+      else if (before & FLAG.TF) dropSingleStep(registers);
       const wide = operandSize === 64;
       const code = ((selector + (wide ? 16 : 0)) & 0xffff) | 3;
       loadFlat(cpu, code, ((selector + 8) & 0xffff) | 3, wide ? CODE64 : CODE32, 3);

@@ -1,6 +1,5 @@
 /**
- * Hardware task switches in protected mode. Not modelled: the debug trap flag of a TSS (T), the I/O map base
- * check. @spec SDM 3A 7.2–7.4
+ * Hardware task switches in protected mode. Not modelled: the I/O map base check. @spec SDM 3A 7.2–7.4
  */
 import { CS, DS, ES, FS, GS, SS, VECTOR } from "../../isa/semantics.ts";
 import { LDTR, NEW_TASK, TR } from "../state.ts";
@@ -22,6 +21,8 @@ import {
   setBusy,
   systemTypeOf,
 } from "./descriptors.ts";
+import { addDebugTraps, DR6, dropLocalBreakpoints } from "./debug-registers.ts";
+import { afterFlagsLoaded } from "./eflags.ts";
 import { GuestFault } from "./guest-fault.ts";
 import { CR0, FLAG } from "./mode.ts";
 import { loadNullSegment, readDataSegment, readStackSegment, writeCodeSegment, writeSegment } from "./segments.ts";
@@ -47,6 +48,8 @@ interface TssLayout {
   readonly segments: number;
   readonly segmentCount: number;
   readonly ldt: number;
+  /** The word with the debug trap flag in bit 0. */
+  readonly trap: number | undefined;
 }
 const TSS32: TssLayout = {
   bytes: 4,
@@ -58,6 +61,7 @@ const TSS32: TssLayout = {
   segments: 0x48,
   segmentCount: 6,
   ldt: 0x60,
+  trap: 0x64,
 };
 const TSS16: TssLayout = {
   bytes: 2,
@@ -69,6 +73,7 @@ const TSS16: TssLayout = {
   segments: 0x22,
   segmentCount: 4,
   ldt: 0x2a,
+  trap: undefined,
 };
 
 const CR0_PG = 1n << 31n;
@@ -155,6 +160,7 @@ interface TaskImage {
   readonly registers: readonly number[];
   readonly selectors: readonly number[];
   readonly ldt: number;
+  readonly trap: boolean;
 }
 
 function readImage(cpu: SystemContext, base: bigint, layout: TssLayout): TaskImage {
@@ -169,6 +175,7 @@ function readImage(cpu: SystemContext, base: bigint, layout: TssLayout): TaskIma
     registers: list(layout.registers, 8, bytes),
     selectors: list(layout.segments, layout.segmentCount, 2),
     ldt: read(layout.ldt, 2),
+    trap: layout.trap !== undefined && (read(layout.trap, 2) & 1) !== 0,
   };
 }
 
@@ -212,7 +219,14 @@ function switchTask(cpu: SystemContext, request: Switch): bigint {
     registers.set64("cr3", BigInt(image.cr3));
     cpu.flushTlb();
   }
+  const flagsBefore = registers.get32("eflagsSystem");
   loadImage(cpu, image, nested);
+  dropLocalBreakpoints(registers);
+  if (image.trap) {
+    addDebugTraps(registers, DR6.BT);
+    cpu.requestEvents();
+  }
+  afterFlagsLoaded(cpu, flagsBefore);
   inNewTask(cpu, () => loadSegments(cpu, image));
   cpu.modeChanged();
   return BigInt(image.ip);

@@ -8,7 +8,7 @@ import { fieldAddress, GPR, MMU_MODE, TLB, TLB_ENTRIES, TLB_ENTRY, TLB_SIZE, TLB
 import type { SystemContext } from "./system.ts";
 
 const TLB_FIELD = fieldAddress(0, "tlb");
-const CPL = fieldAddress(0, "cpl");
+const MODE = fieldAddress(0, "mmuMode");
 const EFER = fieldAddress(0, "efer");
 const EFER_LMA = 1 << 10;
 
@@ -51,8 +51,8 @@ export function joined(low: number, high: number): bigint {
 
 /** Index in `i32` of the word at a linear address, or -1 where the TLB does not know it. `tag` is TLB.read or TLB.write. */
 function place({ i32, base }: Registers, low: number, high: number, tag: number, supervisor: boolean): number {
-  // Implicit accesses have the rights of privilege level 0.
-  const implicit = supervisor && i32[(base + CPL) >> 2] === 3;
+  // Implicit accesses have the rights of privilege level 0, and are checked where all are.
+  const implicit = supervisor && i32[(base + MODE) >> 2] === MMU_MODE.user;
   const tlb = implicit ? base + TLBS + MMU_MODE.supervisor * TLB_SIZE : (i32[(base + TLB_FIELD) >> 2] as number);
   const entry = (tlb + ((low >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY) >> 2;
   const known = i32[entry + tag / 4] === (low & -4096) && i32[entry + tag / 4 + 1] === high && (low & 3) === 0;

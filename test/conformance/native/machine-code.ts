@@ -39,6 +39,14 @@ export const VARIABLE = {
   hostMxcsr: at(13),
 } as const;
 
+/** Structures for system calls, in the page of the variables: JavaScript's own memory may move. */
+export const STRUCTURE = {
+  action: HARNESS.variables + 0x400,
+  formerActions: HARNESS.variables + 0x800,
+  signalStack: HARNESS.variables + 0x600,
+  fileName: HARNESS.variables + 0x700,
+} as const;
+
 const RAX = 0;
 const RCX = 1;
 const RDX = 2;

@@ -4,7 +4,7 @@
  */
 import { createRequire } from "node:module";
 import { type Batch, fillReadOnly, INPUT_SIZE, OUTPUT_SIZE, PLACE } from "../record.ts";
-import { buildHarness, HARNESS, VARIABLE } from "./machine-code.ts";
+import { buildHarness, HARNESS, STRUCTURE, VARIABLE } from "./machine-code.ts";
 
 /** Batches at most. */
 export const MAX_BATCH = 1024;
@@ -15,7 +15,8 @@ const BATCH_OUTPUT = 0x2356_9890_0000n;
 // Linux asm-generic/mman.h and signal.h, x86-64.
 const PROT = { read: 1, write: 2, execute: 4 } as const;
 const MAP = { shared: 1, private: 2, anonymous: 0x20, fixedNoReplace: 0x10_0000 } as const;
-const SIGNALS = { SIGILL: 4, SIGTRAP: 5, SIGBUS: 7, SIGFPE: 8, SIGSEGV: 11 } as const;
+/** SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV. */
+const SIGNALS = [4, 5, 7, 8, 11];
 const SA = { siginfo: 4, onStack: 0x0800_0000, noDefer: 0x4000_0000 } as const;
 /** struct sigaction of the C library: handler, 128 bytes of mask, flags, restorer. */
 const SIGACTION = { handler: 0, flags: 136, size: 152 } as const;
@@ -29,6 +30,9 @@ const FUNCTIONS = {
   sigaltstack: { arguments: ["pointer", "pointer"], return: "i32" },
   bsearch: { arguments: ["pointer", "pointer", "u64", "u64", "u64"], return: "pointer" },
 } as const;
+
+/** Where the action that was there before for the signal with this index is kept. */
+const formerAction = (index: number) => BigInt(STRUCTURE.formerActions + index * SIGACTION.size);
 
 type Ffi = typeof import("node:ffi");
 
@@ -46,11 +50,9 @@ export function unsuitableHost(): string | undefined {
 export class NativeProcessor {
   readonly #ffi = createRequire(import.meta.url)("node:ffi") as Ffi;
   readonly #c = this.#ffi.dlopen(null, FUNCTIONS).functions;
-  readonly #variables: BigUint64Array;
+  /** The page at HARNESS.variables. */
+  readonly #variables: DataView;
   readonly #run: bigint;
-  readonly #action = new Uint8Array(SIGACTION.size);
-  readonly #former = new Map<number, Uint8Array>();
-  readonly #signalStack = new BigUint64Array(3);
   /** The tests to run, MAX_BATCH at most. */
   readonly input: Uint8Array;
   readonly output: Uint8Array;
@@ -60,21 +62,23 @@ export class NativeProcessor {
     const all = writable | PROT.execute;
     const harness = buildHarness();
     this.#map(HARNESS.code, HARNESS.codeSize, all).set(harness.bytes);
-    this.#variables = new BigUint64Array(this.#map(HARNESS.variables, HARNESS.variablesSize, writable).buffer);
+    this.#variables = new DataView(this.#map(HARNESS.variables, HARNESS.variablesSize, writable).buffer);
     this.#map(HARNESS.signalStack, HARNESS.signalStackSize, writable);
     this.#map(PLACE.code, PLACE.codeSize, all).fill(0xcc);
     this.#mapWindow();
     this.input = this.#map(BATCH_INPUT, MAX_BATCH * INPUT_SIZE, writable);
     this.output = this.#map(BATCH_OUTPUT, MAX_BATCH * OUTPUT_SIZE, writable);
     this.#run = BigInt(harness.run);
-    const action = new DataView(this.#action.buffer);
-    action.setBigUint64(SIGACTION.handler, BigInt(harness.handler), true);
-    action.setInt32(SIGACTION.flags, SA.siginfo | SA.onStack | SA.noDefer, true);
-    this.#signalStack.set([BigInt(HARNESS.signalStack), 0n, BigInt(HARNESS.signalStackSize)]);
+    this.#set(STRUCTURE.action + SIGACTION.handler, BigInt(harness.handler));
+    this.#set(STRUCTURE.action + SIGACTION.flags, BigInt(SA.siginfo | SA.onStack | SA.noDefer));
+    // stack_t: pointer, flags, size.
+    this.#set(STRUCTURE.signalStack, BigInt(HARNESS.signalStack));
+    this.#set(STRUCTURE.signalStack + 16, BigInt(HARNESS.signalStackSize));
   }
 
-  #pointer(bytes: ArrayBufferView): bigint {
-    return this.#ffi.getRawPointer(bytes as Uint8Array);
+  /** Writes 64 bits in the page of the variables. */
+  #set(address: number, value: bigint): void {
+    this.#variables.setBigUint64(address - HARNESS.variables, value, true);
   }
 
   #map(address: number | bigint, size: number, protection: number, file = -1): Uint8Array {
@@ -87,8 +91,8 @@ export class NativeProcessor {
 
   /** The window at both of its places, from one file in memory. */
   #mapWindow(): void {
-    const name = new TextEncoder().encode("window\0");
-    const file = this.#c.memfd_create(this.#pointer(name), 0);
+    // Its name is empty.
+    const file = this.#c.memfd_create(BigInt(STRUCTURE.fileName), 0);
     const size = PLACE.windowSize + PLACE.readOnlySize;
     if (file < 0 || this.#c.ftruncate(file, BigInt(size)) !== 0) throw new Error("the host gives no memory file");
     for (const base of [BigInt(PLACE.window), PLACE.alias]) {
@@ -101,13 +105,10 @@ export class NativeProcessor {
   /** Runs the first `count` tests of `input` and leaves what came of them in `output`. */
   run(count: number): Batch {
     if (count > MAX_BATCH) throw new Error(`a batch has at most ${MAX_BATCH} tests`);
-    const set = (address: number, value: bigint) => {
-      this.#variables[(address - HARNESS.variables) / 8] = value;
-    };
-    set(VARIABLE.input, BATCH_INPUT);
-    set(VARIABLE.output, BATCH_OUTPUT);
-    set(VARIABLE.count, BigInt(count));
-    const key = this.#pointer(this.#action);
+    this.#set(VARIABLE.input, BATCH_INPUT);
+    this.#set(VARIABLE.output, BATCH_OUTPUT);
+    this.#set(VARIABLE.count, BigInt(count));
+    const key = BigInt(STRUCTURE.fileName);
     this.#takeSignals();
     try {
       // Calls its last argument once: the way to call an address.
@@ -119,15 +120,19 @@ export class NativeProcessor {
   }
 
   #takeSignals(): void {
-    this.#c.sigaltstack(this.#pointer(this.#signalStack), 0n);
-    for (const signal of Object.values(SIGNALS)) {
-      const former = new Uint8Array(SIGACTION.size);
-      this.#c.sigaction(signal, this.#pointer(this.#action), this.#pointer(former));
-      this.#former.set(signal, former);
-    }
+    this.#check(this.#c.sigaltstack(BigInt(STRUCTURE.signalStack), 0n));
+    SIGNALS.forEach((signal, i) => {
+      this.#check(this.#c.sigaction(signal, BigInt(STRUCTURE.action), formerAction(i)));
+    });
   }
 
   #releaseSignals(): void {
-    for (const [signal, former] of this.#former) this.#c.sigaction(signal, this.#pointer(former), 0n);
+    SIGNALS.forEach((signal, i) => {
+      this.#check(this.#c.sigaction(signal, formerAction(i), 0n));
+    });
+  }
+
+  #check(result: number): void {
+    if (result !== 0) throw new Error("the host does not let its signals be handled");
   }
 }

@@ -1,0 +1,95 @@
+/** A machine in a process of its own, with the guest's console on its standard input and output. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { performance } from "node:perf_hooks";
+
+export interface Command {
+  readonly program: string;
+  readonly args: readonly string[];
+}
+
+export interface Mark {
+  /** When the awaited text was there, in seconds of the host's clock. */
+  readonly at: number;
+  readonly match: RegExpExecArray;
+}
+
+const SHOWN = 2000;
+
+export class GuestProcess {
+  /** When the process was started, in seconds of the host's clock. */
+  readonly startedAt = seconds();
+  readonly #child: ChildProcess;
+  readonly #exit: Promise<unknown>;
+  #output = "";
+  #errors = "";
+  #ended = false;
+  #wake: () => void = () => {};
+
+  constructor({ program, args }: Command) {
+    this.#child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] });
+    this.#exit = new Promise((resolve) => this.#child.once("exit", resolve).once("error", resolve));
+    this.#child.stdin?.on("error", () => {}); // A guest that ends before it reads is noticed by its output's end.
+    this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.#errors = (this.#errors + text).slice(-SHOWN);
+    });
+    this.#child.stdout?.setEncoding("latin1").on("data", (text: string) => {
+      this.#output += text;
+      this.#wake();
+    });
+    const end = () => {
+      this.#ended = true;
+      this.#wake();
+    };
+    this.#child.stdout?.on("end", end);
+    this.#child.on("error", end);
+  }
+
+  get pid(): number {
+    const { pid } = this.#child;
+    if (pid === undefined) throw new Error("the process did not start");
+    return pid;
+  }
+
+  /** Waits until the output after what was awaited before has `pattern`. */
+  async expect(pattern: RegExp, milliseconds: number): Promise<Mark> {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.#wake();
+    }, milliseconds);
+    try {
+      for (;;) {
+        const at = seconds();
+        const match = pattern.exec(this.#output);
+        if (match) {
+          this.#output = this.#output.slice(match.index + match[0].length);
+          return { at, match };
+        }
+        if (late || this.#ended) throw new Error(this.#complaint(pattern));
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #complaint(pattern: RegExp): string {
+    const said = this.#output.slice(-SHOWN) + (this.#errors && `\n${this.#errors}`);
+    return `${this.#ended ? "the machine ended" : "the time was up"} before ${pattern} appeared, after:\n${said}`;
+  }
+
+  type(text: string): void {
+    this.#child.stdin?.write(text);
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#exit;
+  }
+}
+
+function seconds(): number {
+  return performance.now() / 1000;
+}
