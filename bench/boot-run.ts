@@ -1,9 +1,10 @@
 /** Runs from the start of a machine's process: to the shell's prompt, and to the guest's first instructions. */
+
+import { MIB } from "../src/bits/units.ts";
 import { GuestProcess } from "./guest-process.ts";
 import type { BootFiles, Emulator } from "./machines.ts";
 import { busiestThread, residentPart, residentSize, threadTimes } from "./process-figures.ts";
 import { BOOT_TIMEOUT, PROMPT } from "./program-run.ts";
-import { MIB } from "../src/bits/units.ts";
 
 export interface StartRun {
   /** Seconds from the start of the process, less the time that it waited for a processor. */

@@ -24,7 +24,7 @@ export class Figures {
   add(row: string, machine: MachineName, value: number): void {
     const values = this.#values.get(row) ?? {};
     this.#values.set(row, values);
-    (values[machine] ??= []).push(value);
+    values[machine] = [...(values[machine] ?? []), value];
   }
 
   values(row: string, machine: MachineName): readonly number[] {

@@ -84,6 +84,11 @@ export class GuestProcess {
     this.#child.stdin?.write(text);
   }
 
+  /** Resolves when the process has ended. */
+  get ended(): Promise<unknown> {
+    return this.#exit;
+  }
+
   async kill(): Promise<void> {
     this.#child.kill("SIGKILL");
     await this.#exit;

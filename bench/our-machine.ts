@@ -73,7 +73,7 @@ const machine = Machine.create(
   },
   nodeHost(),
 );
-process.stdin.on("data", (bytes) => machine.sendSerial(bytes));
+process.stdin.on("data", (bytes: Uint8Array) => machine.sendSerial(bytes));
 const end = await machine.run();
 process.stderr.write(`${end.kind === "crash" ? end.report : end.kind}\n`);
 process.exit(end.kind === "power-off" ? 0 : 1);

@@ -22,7 +22,10 @@ export async function threadTimes(pid: number): Promise<Map<string, ThreadTime>>
 }
 
 /** The time between two looks of the thread that ran the most: the one that executes the guest. */
-export function busiestThread(before: ReadonlyMap<string, ThreadTime>, after: ReadonlyMap<string, ThreadTime>): ThreadTime {
+export function busiestThread(
+  before: ReadonlyMap<string, ThreadTime>,
+  after: ReadonlyMap<string, ThreadTime>,
+): ThreadTime {
   let busiest: ThreadTime = { ran: 0, waited: 0 };
   for (const [thread, { ran, waited }] of after) {
     const start = before.get(thread) ?? { ran: 0, waited: 0 };

@@ -1,7 +1,8 @@
 /** Runs of guest programs: in a machine's shell, or on the host itself. */
-import type { ProgramName } from "./guest-programs.ts";
+
+import { PROGRAM_DIRECTORY } from "./guest-files.ts";
 import { type Command, GuestProcess, type Mark } from "./guest-process.ts";
-import type { BootFiles, Emulator } from "./machines.ts";
+import type { ProgramName } from "./guest-programs.ts";
 import { busiestThread, threadTimes } from "./process-figures.ts";
 
 export interface ProgramRun {
@@ -35,9 +36,6 @@ const END =
   "(?<outcome>checksum=[0-9a-f]+ work=\\d+)\\r?\\n";
 const COUNT = "HOST instructions=(?<instructions>\\d+)\\n";
 
-/** The programs' directory in the guest's initial file system. */
-export const PROGRAM_DIRECTORY = "/bench";
-
 class Shell implements ProgramHost {
   readonly #process: GuestProcess;
   readonly #counted: boolean;
@@ -67,16 +65,16 @@ class Shell implements ProgramHost {
   }
 }
 
-/** A machine that has booted to its shell. */
-export async function shellOn(emulator: Emulator, files: BootFiles): Promise<ProgramHost> {
-  const process = new GuestProcess(emulator.programs.boot(files));
+/** The shell of the machine that `command` starts; `counted` where it stamps programs' lines (our-machine.ts). */
+export async function shellOf(command: Command, counted: boolean): Promise<ProgramHost> {
+  const process = new GuestProcess(command);
   try {
     await process.expect(PROMPT, BOOT_TIMEOUT);
   } catch (error) {
     await process.kill();
     throw error;
   }
-  return new Shell(process, emulator.programs.counted);
+  return new Shell(process, counted);
 }
 
 /** The host itself. */

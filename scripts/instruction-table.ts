@@ -87,7 +87,7 @@ export function count(rows: readonly InstructionRow[]): Counts {
   };
 }
 
-function totals(rows: readonly InstructionRow[]): string {
+export function totals(rows: readonly InstructionRow[]): string {
   const { instructions, forms, comparedInstructions, comparedForms } = count(rows);
   return `${instructions} instructions in ${forms} forms; ${comparedInstructions} instructions in ${comparedForms} forms are compared with a real processor`;
 }

@@ -62,6 +62,7 @@ const ATTRIBUTE_LONG = 0x2000;
 const ATTRIBUTE_BIG = 0x4000;
 const TRAP_FLAG = 0x100;
 const INTERRUPT_FLAG = 0x200;
+const RESUME_FLAG = 0x10000;
 const VIRTUAL_8086 = 0x20000;
 const ALIGNMENT_CHECK = 0x40000;
 
@@ -316,6 +317,14 @@ export class Processor implements SystemContext {
     registers.set32("exit", EXIT.fault);
   }
 
+  /** Bytes of the code segment from a linear address on. */
+  #codeRoom(linear: bigint): number {
+    const { registers } = this;
+    if (registers.get32("context") & (CONTEXT.long | CONTEXT.flat)) return Number.POSITIVE_INFINITY;
+    const offset = Number(BigInt.asUintN(32, linear - registers.segmentBase(CS)));
+    return Math.max(registers.limit(CS) - offset + 1, 0);
+  }
+
   #linearIp(): bigint {
     const ip = this.registers.get64("ip");
     if (this.registers.get32("context") & CONTEXT.long) return ip;
@@ -556,7 +565,7 @@ export class Processor implements SystemContext {
           this.registers.set32("exit", EXIT.event);
           return 0;
         }
-        return this.#blocks.decode(Number(physical), linear, this.registers.get32("context"));
+        return this.#blocks.decode(Number(physical), linear, this.registers.get32("context"), this.#codeRoom(linear));
       },
     };
     return { ...functions, ...(host as unknown as Record<string, WebAssembly.ImportValue>) };

@@ -11,7 +11,8 @@ export interface MachineDefinition {
   readonly cpu: CpuModel;
   /**
    * "real": guest time is the host's. "icount": time is a count of executed instructions, so that two runs with
-   * the same inputs are the same; the time a halted guest waits is skipped.
+   * the same inputs are the same; the time a halted guest waits is skipped. The guest's random numbers are then the
+   * same in every run too: it should make no keys.
    */
   readonly clock: "real" | "icount";
   /** Where a kernel is started directly. */

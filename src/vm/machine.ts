@@ -11,13 +11,14 @@ import { boardSetup } from "../firmware/board-setup.ts";
 import { loadKernel } from "../firmware/direct-boot.ts";
 import { installTables } from "../firmware/install-tables.ts";
 import { memoryMap } from "../firmware/memory-map.ts";
-import type { AccessSize, ByteSink } from "../machine/device.ts";
+import type { AccessSize, ByteSink, RandomSource } from "../machine/device.ts";
 import { GuestTime } from "../machine/guest-time.ts";
 import { Board } from "./board.ts";
 import { applyBootState } from "./boot-processor.ts";
 import { crashReport } from "./crash-report.ts";
 import type { Host, MachineDefinition, MachineEnd } from "./definition.ts";
 import { GuestRam } from "./guest-ram.ts";
+import { SeededRandom } from "./seeded-random.ts";
 import { SerialInput } from "./serial-input.ts";
 import { WorkQueue } from "./work-queue.ts";
 
@@ -28,6 +29,7 @@ const SLICE = 400_000;
 const SLICE_WHILE_WORKING = 60_000;
 /** The host's event loop gets its turn this often, in nanoseconds. */
 const YIELD_EVERY = 5e6;
+const ICOUNT_SEED = 1;
 const NOWHERE: ByteSink = { write: () => {} };
 
 export class Machine {
@@ -37,6 +39,7 @@ export class Machine {
   readonly #definition: MachineDefinition;
   readonly #host: Host;
   readonly #time: GuestTime;
+  readonly #random: RandomSource;
   readonly #work: WorkQueue;
   readonly #serialInput: SerialInput;
   readonly #startedAt: number;
@@ -58,6 +61,7 @@ export class Machine {
     this.#host = host;
     this.#startedAt = host.monotonic();
     const icount = definition.clock === "icount";
+    this.#random = icount ? new SeededRandom(ICOUNT_SEED) : { fill: (target) => host.random(target) };
     this.ram = new GuestRam(definition.memory);
     this.#time = new GuestTime(
       icount
@@ -86,7 +90,7 @@ export class Machine {
       {
         ram: this.ram,
         time: this.#time,
-        random: { fill: (target) => host.random(target) },
+        random: this.#random,
         work: this.#work,
         tsc: () => this.#tsc() + this.#tscOffset(),
         tscOffset: () => this.#tscOffset(),
@@ -141,7 +145,7 @@ export class Machine {
       readCr8: () => this.board.localApic.readCr8(),
       writeCr8: (value) => this.board.localApic.writeCr8(value),
       tsc: () => this.#tsc(),
-      random: (target) => this.#host.random(target),
+      random: (target) => this.#random.fill(target),
     };
   }
 
@@ -168,7 +172,7 @@ export class Machine {
       {
         kernel: kernel.image,
         commandLine: kernel.commandLine,
-        random: { fill: (target) => this.#host.random(target) },
+        random: this.#random,
         ...(kernel.initrd ? { initrd: kernel.initrd } : {}),
         ...(kernel.entry ? { entry: kernel.entry } : {}),
       },
@@ -268,8 +272,11 @@ export class Machine {
 
   /** Deterministic runs let the host finish before the guest goes on. */
   async #untilSettled(): Promise<void> {
-    while (!this.#work.settled && this.#end === undefined) await this.#sleep(50e6);
-    this.#work.drain();
+    // Completions may begin operations in turn: one that was left would end before or after the next slice by chance.
+    while (this.#work.pending > 0 && this.#end === undefined) {
+      while (!this.#work.settled && this.#end === undefined) await this.#sleep(50e6);
+      this.#work.drain();
+    }
   }
 
   async #idle(icount: boolean): Promise<void> {

@@ -7,7 +7,7 @@ import type { Answer, Order } from "./worker.ts";
 export type Report =
   | { readonly job: Job; readonly kind: "result"; readonly result: FormResult }
   | { readonly job: Job; readonly kind: "skipped"; readonly reason: string }
-  | { readonly job: Job; readonly kind: "crashed"; readonly reason: string };
+  | { readonly job: Job; readonly kind: "failed"; readonly reason: string };
 
 export interface Settings {
   /** Tests of each form. */
@@ -17,7 +17,7 @@ export interface Settings {
   readonly strict?: boolean;
 }
 
-/** Runs all jobs and hands over each one's report. */
+/** Runs all jobs and hands over each one's report. Rejects where no tests can be run at all. */
 export async function runJobs(
   jobs: readonly Job[],
   settings: Settings,
@@ -45,17 +45,22 @@ function runInChild(jobs: readonly Job[], settings: Settings, report: (report: R
   return new Promise((resolve, reject) => {
     child.on("message", (answer: Answer) => {
       const job = jobs[answer.index] as Job;
-      if (answer.kind === "start") return;
       done = answer.index + 1;
-      if (answer.kind === "skipped") report({ job, kind: "skipped", reason: answer.reason });
-      else report({ job, kind: "result", result: answer.result });
+      if (answer.kind === "result") report({ job, kind: "result", result: answer.result });
+      else report({ job, kind: answer.kind, reason: answer.reason });
     });
     child.on("error", reject);
-    child.on("close", (code, signal) => {
+    const disconnected = new Promise((resolve) => child.once("disconnect", resolve));
+    child.on("close", async (code, signal) => {
+      // What it sent may still be on its way.
+      await disconnected;
       const job = jobs[done];
+      if (job && signal === null) {
+        reject(new Error(`the process that runs tests gave up with exit status ${code}\n${errors}`));
+        return;
+      }
       if (job) {
-        const reason = signal ? `killed by ${signal}` : `exit status ${code}`;
-        report({ job, kind: "crashed", reason: `${reason}${errors ? `\n${errors}` : ""}` });
+        report({ job, kind: "failed", reason: `the process that ran it was killed by ${signal}\n${errors}` });
         done++;
       }
       resolve(done);

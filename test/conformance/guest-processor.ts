@@ -136,7 +136,7 @@ export class GuestProcessor {
   }
 
   #codeAt(record: DataView): number {
-    return RAM_BASE + PHYSICAL.code + record.getUint32(FIELD.rip, true) - PLACE.code;
+    return RAM_BASE + PHYSICAL.code + record.getUint32(FIELD.code, true) - PLACE.code;
   }
 
   #load(record: DataView): void {
@@ -149,6 +149,8 @@ export class GuestProcessor {
       from += size;
     }
     this.#bytes.set(bytes.subarray(FIELD.bytes, FIELD.bytes + 16), this.#codeAt(record));
+    const code = this.#codeAt(record) - RAM_BASE;
+    this.processor.physicalWritten(code, code + 15);
     this.#bytes.set(bytes.subarray(FIELD.gpr, FIELD.gpr + 128), registers.base + GPR);
     registers.eflags = record.getUint32(FIELD.rflags, true);
     registers.set64("ip", record.getBigUint64(FIELD.rip, true));

@@ -74,7 +74,7 @@ export function leniencyFor({ vendor, decoded, address, host }: Situation): Leni
   if (vendor !== "amd") return EXACT;
   // The x87 state becomes that of MMX also where the instruction faults later.
   if (decoded.form.instruction.unit === "mmx" && faulted) return { x87: true };
-  // Microcode looks at the address before the bit number, or the segment's base, is added.
+  // The address must be canonical also before the bit number, or the segment's base, is added.
   if (/^(bt[src]?|maskmov.*)$/.test(name) && faulted) return { anyFault: true, x87: true };
   // Registers that came before the fault are changed.
   if (name.startsWith("popa") && faulted) return { skip: true };

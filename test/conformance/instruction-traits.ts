@@ -25,16 +25,19 @@ export interface Traits {
   readonly image: "mxcsr" | "control" | "environment" | "x87" | "fx" | undefined;
 }
 
-const STRING = /^(movs|cmps|stos|lods|scas)[bwdq](\||$)/;
 const POINTERS: readonly (readonly [RegExp, readonly number[]])[] = [
-  [/^(movs|cmps)[bwdq](\||$)/, [RSI, RDI]],
-  [/^lods/, [RSI]],
-  [/^(stos|scas)/, [RDI]],
   [/^maskmov/, [RDI]],
   [/^xlat/, [RBX]],
   [/^clzero/, [RAX]],
   [/^(push|pop|call|ret|iret)/, [RSP]],
   [/^(enter|leave)/, [RSP, RBP]],
+];
+
+/** As POINTERS, of string instructions; SSE has some of the same name. */
+const STRINGS: readonly (readonly [RegExp, readonly number[]])[] = [
+  [/^(movs|cmps)/, [RSI, RDI]],
+  [/^lods/, [RSI]],
+  [/^(stos|scas)/, [RDI]],
 ];
 
 const IMAGES: Readonly<Record<string, Traits["image"]>> = {
@@ -48,10 +51,10 @@ const IMAGES: Readonly<Record<string, Traits["image"]>> = {
 
 export function traitsOf(instruction: Instruction): Traits {
   const { name, parsed } = instruction;
-  const strings = STRING.test(name);
+  const strings = instruction.repeat !== undefined;
   const indirect = parsed.some(({ text }) => text.startsWith("FF /2") || text.startsWith("FF /4"));
   return {
-    pointers: POINTERS.find(([pattern]) => pattern.test(name))?.[1] ?? [],
+    pointers: (strings ? STRINGS : POINTERS).find(([pattern]) => pattern.test(name))?.[1] ?? [],
     addressSized: strings || /^(maskmov|xlat|clzero)/.test(name),
     counted: strings || name.startsWith("loop") || name.includes("cxz"),
     bitOffset: /^bt[src]?$/.test(name),

@@ -2,6 +2,7 @@
  * One test as both processors read and write it: an instruction with the state before it, and the state
  * after it. Little-endian bytes at fixed offsets, because machine code reads them, too.
  */
+import { CS, FS, GS } from "../../src/isa/semantics.ts";
 
 /**
  * Where the test's parts are in linear memory, on the host and in the guest. All lie below
@@ -20,8 +21,8 @@ export const PLACE = {
   alias: 0x1234_5678_8000n,
 } as const;
 
-/** Size of code of a test: 64-bit mode, or 32-bit compatibility mode. */
-export type Bits = 32 | 64;
+/** Size of code of a test: 64-bit mode, or compatibility mode with 32-bit or 16-bit segments. */
+export type Bits = 16 | 32 | 64;
 
 /**
  * Bases of FS and GS in 64-bit mode; they are 0 in 32-bit code. From the second, 32-bit addresses reach the alias.
@@ -29,11 +30,46 @@ export type Bits = 32 | 64;
 export const FS_BASE = 0x12_3450n;
 export const GS_BASE = PLACE.alias - 0x1000_0000n;
 
-/** Linux's selectors of a program. */
-export const SELECTORS = { code32: 0x23, data: 0x2b, code64: 0x33 } as const;
+/** Linux's selectors of a program; from code16 on, those of LOCAL_SEGMENTS. */
+export const SELECTORS = {
+  code32: 0x23,
+  data: 0x2b,
+  code64: 0x33,
+  code16: 0x07,
+  data16: 0x0f,
+  readOnly16: 0x17,
+  expandDown16: 0x1f,
+} as const;
+
+/** Base of 16-bit data segments: the window is in their middle. */
+export const DATA_16 = PLACE.window - 0x4000;
+
+/** A segment of the local descriptor table: 16-bit, with byte granularity and for all to use. */
+export interface LocalSegment {
+  readonly base: number;
+  readonly limit: number;
+  /** Type field of the descriptor. @spec SDM 3A, table 3-1 */
+  readonly type: number;
+}
+
+/** The local descriptor table, for 16-bit code: limits end within the read-only page, or where the window begins. */
+export const LOCAL_SEGMENTS: readonly LocalSegment[] = [
+  { base: PLACE.code, limit: 0xffff, type: 0xb },
+  { base: DATA_16, limit: 0x6bff, type: 0x3 },
+  { base: DATA_16, limit: 0x6bff, type: 0x1 },
+  { base: DATA_16, limit: 0x43ff, type: 0x7 },
+];
 
 /** Selectors of ES, CS, SS, DS, FS and GS before a test. */
 export const SELECTORS_BEFORE: Readonly<Record<Bits, readonly number[]>> = {
+  16: [
+    SELECTORS.data16,
+    SELECTORS.code16,
+    SELECTORS.data16,
+    SELECTORS.data16,
+    SELECTORS.readOnly16,
+    SELECTORS.expandDown16,
+  ],
   32: [SELECTORS.data, SELECTORS.code32, SELECTORS.data, SELECTORS.data, SELECTORS.data, SELECTORS.data],
   64: [0, SELECTORS.code64, SELECTORS.data, 0, 0, 0],
 };
@@ -43,7 +79,7 @@ export const FIELD = {
   /** RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8–R15. */
   gpr: 0,
   rflags: 128,
-  /** Address of the instruction; afterwards, of the next one or of the one that faulted. */
+  /** Offset of the instruction in its segment; afterwards, of the next one or of the one that faulted. */
   rip: 136,
   /** Afterwards: the exception, NO_VECTOR where there was none. */
   vector: 144,
@@ -54,6 +90,8 @@ export const FIELD = {
   bytes: 160,
   /** Before: how many bytes it has. */
   length: 176,
+  /** Before: the instruction's linear address, 32 bits. */
+  code: 180,
   /** Selectors of ES, CS, SS, DS, FS and GS, 16 bits each: those of SELECTORS_BEFORE first. */
   selectors: 184,
   /** FXSAVE64 image. @spec SDM 1, table 10-2 */
@@ -75,6 +113,13 @@ export const FX = {
   st: 32,
   xmm: 160,
 } as const;
+
+/** Base of segment register `segment` (no number: DS) before a test. */
+export function segmentBase(bits: Bits, segment: number | undefined): bigint {
+  if (bits === 64) return segment === FS ? FS_BASE : segment === GS ? GS_BASE : 0n;
+  if (bits === 32) return 0n;
+  return BigInt(segment === CS ? PLACE.code : DATA_16);
+}
 
 export const NO_VECTOR = 0xffff_ffff;
 

@@ -44,7 +44,7 @@ export function mismatchText({ text, bytes, input, differences }: Mismatch): str
 /** A form's result, where it is no success. */
 export function failureText(report: Report): string | undefined {
   const name = jobName(report.job);
-  if (report.kind === "crashed") return `${name}: the process running it ended: ${report.reason}`;
+  if (report.kind === "failed") return `${name}: ${report.reason}`;
   if (report.kind === "skipped" || report.result.mismatches === 0) return undefined;
   const { mismatches, tests, examples } = report.result;
   return [`${name}: ${mismatches} of ${tests} tests differ`, ...examples.map(mismatchText)].join("\n");
@@ -70,7 +70,7 @@ export function summary(reports: readonly Report[]): string {
       const sum = sums.get(group) ?? { forms: 0, tests: 0, faults: 0, failed: 0 };
       sums.set(group, sum);
       sum.forms++;
-      if (report.kind === "crashed") {
+      if (report.kind === "failed") {
         sum.failed++;
         continue;
       }

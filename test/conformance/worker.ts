@@ -1,6 +1,6 @@
 /**
  * The process that runs tests: native code of random instructions could damage it, so that it is not the one that
- * reports. Told which jobs to run by a message, it answers each with one before and one after.
+ * reports. Told which jobs to run by a message, it answers each with one.
  */
 import { FORMS } from "../../src/isa/index.ts";
 import { exclusion } from "./plan.ts";
@@ -15,8 +15,8 @@ export interface Order {
 }
 
 export type Answer =
-  | { readonly kind: "start"; readonly index: number }
   | { readonly kind: "skipped"; readonly index: number; readonly reason: string }
+  | { readonly kind: "failed"; readonly index: number; readonly reason: string }
   | { readonly kind: "result"; readonly index: number; readonly result: FormResult };
 
 process.once("message", (order: Order) => {
@@ -25,7 +25,6 @@ process.once("message", (order: Order) => {
   for (const [index, { form: id, bits }] of order.jobs.entries()) {
     const form = FORMS[id];
     if (!form) throw new Error(`there is no form ${id}`);
-    answer({ kind: "start", index });
     const feature = form.instruction.feature ?? "base";
     const reason = exclusion({ form, bits }) ?? (tester.host.has(feature) ? undefined : `the host has no ${feature}`);
     if (reason !== undefined) {
@@ -33,9 +32,17 @@ process.once("message", (order: Order) => {
       continue;
     }
     // A form's tests do not depend on what else is run.
-    const result = tester.run(form, bits, order.states, (order.seed * 1000003 + hash(form.text)) >>> 0);
-    if (result) answer({ kind: "result", index, result });
-    else answer({ kind: "skipped", index, reason: `not in ${bits}-bit code` });
+    try {
+      const result = tester.run(form, bits, order.states, (order.seed * 1000003 + hash(form.text)) >>> 0);
+      if (result) answer({ kind: "result", index, result });
+      else answer({ kind: "skipped", index, reason: `not in ${bits}-bit code` });
+    } catch (error) {
+      answer({
+        kind: "failed",
+        index,
+        reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
+    }
   }
   process.disconnect?.();
 });

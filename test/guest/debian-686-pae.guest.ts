@@ -1,3 +1,3 @@
 import { kernelContract } from "./kernel-contract.ts";
 
-kernelContract("debian-686-pae", "i686");
+kernelContract("debian-686-pae", { machine: "i686", mebibytes: 64 });

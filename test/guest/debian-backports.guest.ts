@@ -1,3 +1,3 @@
 import { kernelContract } from "./kernel-contract.ts";
 
-kernelContract("debian-backports", "x86_64");
+kernelContract("debian-backports", { machine: "x86_64", mebibytes: 64 });

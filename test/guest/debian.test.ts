@@ -1,3 +1,3 @@
 import { kernelContract } from "./kernel-contract.ts";
 
-kernelContract("debian", "x86_64");
+kernelContract("debian", { machine: "x86_64", mebibytes: 4 });

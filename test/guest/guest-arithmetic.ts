@@ -9,13 +9,32 @@ import { promisify } from "node:util";
 import { readCpio } from "../../src/hypervisor/catalogue/cpio.ts";
 import type { PreparedGuest } from "../../src/hypervisor/catalogue/debian-guest.ts";
 
-const TERMS = 20_000;
+const TERMS = 1000;
 
-/** Without single quotes, so that it stands between them on a command line. */
-export const AWK_SUMS: string =
-  `BEGIN { for (i = 1; i <= ${TERMS}; i++) { ` +
-  "a += sqrt(i); b += exp(-i / 1000); c += log(i); d += 1 / i; e += sin(i) * cos(i); f += atan2(i, 3) } " +
-  'printf "%.17g %.17g %.17g %.17g %.17g %.17g\\n", a, b, c, d, e, f }';
+/**
+ * Sums of square roots, exponentials, logarithms and quotients. They are made of the four operations: this awk has no
+ * mathematical functions. Without single quotes, so that it can stand between them on a command line.
+ */
+export const AWK_SUMS: string = [
+  "function root(x, i, y) { y = x; for (i = 0; i < 15; i++) y = (y + x / y) / 2; return y }",
+  "function power(x, i, t, y) { t = y = 1; for (i = 1; i < 20; i++) { t *= x / i; y += t } return y }",
+  "function logarithm(x, i, t, y) { t = (x - 1) / (x + 1); x = t * t; y = 0;" +
+    " for (i = 1; i < 40; i += 2) { y += t / i; t *= x } return 2 * y }",
+  `BEGIN { for (i = 1; i <= ${TERMS}; i++) {` +
+    " a += root(i); b += power(-i / 1000); c += logarithm(1 + i / 1000); d += 1 / i }" +
+    ' printf "%.17g %.17g %.17g %.17g\\n", a, b, c, d }',
+].join(" ");
+
+function hostSums(): number[] {
+  const sums = [0, 0, 0, 0] as [number, number, number, number];
+  for (let i = 1; i <= TERMS; i++) {
+    sums[0] += Math.sqrt(i);
+    sums[1] += Math.exp(-i / 1000);
+    sums[2] += Math.log(1 + i / 1000);
+    sums[3] += 1 / i;
+  }
+  return sums;
+}
 
 /** Fails where the guest's output of `AWK_SUMS` is not what it should be. */
 export async function checkSums(guest: PreparedGuest, output: string): Promise<void> {
@@ -23,25 +42,11 @@ export async function checkSums(guest: PreparedGuest, output: string): Promise<v
   const expected = hostSums();
   assert.equal(sums.length, expected.length, output);
   for (const [index, value] of expected.entries()) {
-    // The order of operations is the same, the last bits of the functions and of the x87 are not.
     const error = Math.abs((sums[index] as number) / value - 1);
     assert.ok(error < 1e-11, `sum ${index} is ${sums[index]}, and ${value} on the host`);
   }
-  // The guest's own program on the host's processor is to the last bit what ours has to give.
+  // What the guest's own program gives on the host's processor, ours has to give to the last bit.
   if (process.platform === "linux" && process.arch === "x64") assert.equal(output, await sameProgramOnHost(guest));
-}
-
-function hostSums(): number[] {
-  const sums = [0, 0, 0, 0, 0, 0] as [number, number, number, number, number, number];
-  for (let i = 1; i <= TERMS; i++) {
-    sums[0] += Math.sqrt(i);
-    sums[1] += Math.exp(-i / 1000);
-    sums[2] += Math.log(i);
-    sums[3] += 1 / i;
-    sums[4] += Math.sin(i) * Math.cos(i);
-    sums[5] += Math.atan2(i, 3);
-  }
-  return sums;
 }
 
 async function sameProgramOnHost(guest: PreparedGuest): Promise<string> {
@@ -51,9 +56,7 @@ async function sameProgramOnHost(guest: PreparedGuest): Promise<string> {
   try {
     const program = path.join(directory, "busybox");
     await writeFile(program, busybox.content, { mode: 0o755 });
-    // glibc picks functions by the processor's features; these are what ours does not have.
-    const env = { GLIBC_TUNABLES: "glibc.cpu.hwcaps=-AVX,-AVX2,-FMA,-FMA4,-AVX512F" };
-    return (await promisify(execFile)(program, ["awk", AWK_SUMS], { env })).stdout;
+    return (await promisify(execFile)(program, ["awk", AWK_SUMS])).stdout;
   } finally {
     await rm(directory, { recursive: true });
   }

@@ -97,10 +97,10 @@ export class BlockCache {
   }
 
   /**
-   * Decodes the block at `physical`. Returns its first record, 0 where the code cannot be fetched, or its negative
-   * where it must not be found again by address.
+   * Decodes the block at `physical`, of which `room` bytes lie in the code segment. Returns its first record, 0 where
+   * the code cannot be fetched, or its negative where it must not be found again by address.
    */
-  decode(physical: number, linear: bigint, contextBits: number): number {
+  decode(physical: number, linear: bigint, contextBits: number, room: number): number {
     const context = contextBits & BLOCK_CONTEXT;
     const limit = context & CONTEXT.step ? 1 : MAX_INSTRUCTIONS;
     const known = this.#straddling.get(straddlingKey(physical, context));
@@ -111,17 +111,24 @@ export class BlockCache {
     }
     const mode = { long: (context & CONTEXT.long) !== 0, code32: (context & CONTEXT.code32) !== 0 };
     const pageEnd = (Math.floor(physical / PAGE_BYTES) + 1) * PAGE_BYTES;
+    const end = Math.min(pageEnd, physical + room);
+    let isCut = false;
     const instructions: Decoded[] = [];
     let position = physical;
     let ending: Pseudo | undefined = "fallThrough";
     let secondPage = -1;
     while (instructions.length < limit) {
       const decoded: Decoded | DecodeFailure =
-        position >= pageEnd
+        position >= end
           ? "truncated"
-          : decode(this.#bytes, RAM_BASE + position, RAM_BASE + pageEnd, mode, this.#wiring.has);
+          : decode(this.#bytes, RAM_BASE + position, RAM_BASE + end, mode, this.#wiring.has);
       if (typeof decoded === "string") {
+        isCut = decoded === "truncated" && end < pageEnd;
         if (instructions.length > 0) break;
+        if (isCut) {
+          ending = "beyondLimit";
+          break;
+        }
         if (decoded === "undefined" || decoded === "too-long") {
           ending = decoded === "undefined" ? "undefined" : "tooLong";
           break;
@@ -148,6 +155,11 @@ export class BlockCache {
     const last = instructions.reduce((sum, { length }) => sum + length, 0) || MAX_LENGTH;
     this.#markCode(physical, Math.min(physical + last, pageEnd) - 1);
     if (secondPage >= 0) this.#markCode(secondPage, secondPage + MAX_LENGTH);
+    if (isCut) {
+      // The same bytes in another segment are another block.
+      this.#blocksOf(physical).push({ record, physical, context });
+      return -record;
+    }
     this.#remember(record, physical, context, secondPage);
     return secondPage < 0 ? record : -record;
   }

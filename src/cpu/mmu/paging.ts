@@ -162,10 +162,10 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
       const write = access.and(ACCESS.write);
       const execute = access.and(ACCESS.execute).shrU(1);
       const nxe = efer.shrU(11).wrap().and(1);
-      const fetchBit = f.i32(PF.fetch).when(execute.and(nxe.or(cr4.shrU(20).wrap().and(1))), 0);
-      const code = user.shl(2).or(write.shl(1)).or(fetchBit);
       const long = efer.shrU(10).wrap().and(1);
       const pae = cr4.shrU(5).wrap().and(1);
+      const fetchBit = f.i32(PF.fetch).when(execute.and(nxe.and(pae).or(cr4.shrU(20).wrap().and(1))), 0);
+      const code = user.shl(2).or(write.shl(1)).or(fetchBit);
       // Rights that all levels grant: writable and user, and no-execute that any level asks for.
       const rights = f.variable("i64", PTE.writable | PTE.user);
       const noExecute = f.variable("i64", 0);

@@ -217,8 +217,8 @@ function deliverLong(cpu: SystemContext, event: InterruptEvent): void {
   const frameLow = (aligned - 48) | 0;
   const frameHigh = aligned < 48 ? (topHigh - 1) | 0 : topHigh;
   const put = (offset: number, valueLow: number, valueHigh: number) => {
-    writeWord(cpu, frameLow, frameHigh, offset + 4, valueHigh, supervisor);
     writeWord(cpu, frameLow, frameHigh, offset, valueLow, supervisor);
+    writeWord(cpu, frameLow, frameHigh, offset + 4, valueHigh, supervisor);
   };
   put(40, registers.selector(SS), 0);
   put(32, pointerLow, pointerHigh);

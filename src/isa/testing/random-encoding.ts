@@ -90,6 +90,9 @@ function randomOperand(random: Random, spec: OperandSpec, form: Form, options: E
       return { kind: "far", selector: random.below(0x10000), offset: random.bits64() };
   }
   if (spec.place === "reg" && form.digit !== undefined) return { kind: "register", number: form.digit };
+  // The control and debug registers that there are.
+  if (spec.file === "control") return { kind: "register", number: random.pick([0, 2, 3, 4]) };
+  if (spec.file === "debug") return { kind: "register", number: random.below(8) };
   const extended = bits === 64 && spec.file !== "mmx" && spec.file !== "st" && spec.file !== "segment";
   const number = random.below(spec.file === "segment" ? 6 : extended ? 16 : 8);
   return { kind: "register", number, high: spec.width === 8 && number >= 4 && number < 8 && random.below(2) === 0 };

@@ -33,6 +33,7 @@ export class Generator {
   /** Operand sizes that the form can be encoded with. */
   operandSizes(form: Form): OperandSize[] {
     const { bits } = this;
+    if (form.attributes.has("o16")) return [16];
     const sized =
       form.operands.length === 0
         ? form.prefix === undefined && form.modrm === undefined
@@ -60,7 +61,7 @@ export class Generator {
       if (spec.place === "moffs") return { kind: "memory", displacement: 0n };
       if (spec.place === "immediate" || spec.place === "relative") return { kind: "immediate", value: 0n };
       if (spec.place === "far") return { kind: "far", selector: 0, offset: 0n };
-      return { kind: "register", number: 1 };
+      return { kind: "register", number: spec.place === "reg" ? (form.digit ?? 1) : 1 };
     }) as EncodeOperand[];
     encode(form, operands, { bits: this.bits, operandSize });
   }

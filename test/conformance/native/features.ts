@@ -16,6 +16,7 @@ function cpuid(native: NativeProcessor, leaf: number, subleaf: number): CpuidRes
   before.setBigUint64(FIELD.gpr, BigInt(leaf), true);
   before.setBigUint64(FIELD.gpr + 8, BigInt(subleaf), true);
   before.setBigUint64(FIELD.rip, BigInt(PLACE.code), true);
+  before.setUint32(FIELD.code, PLACE.code, true);
   before.setBigUint64(FIELD.rflags, 0x202n, true);
   SELECTORS_BEFORE[64].forEach((selector, i) => {
     before.setUint16(FIELD.selectors + 2 * i, selector, true);

@@ -11,7 +11,8 @@ export const HARNESS = {
   codeSize: 0x1000,
   variables: 0x7a5c_1000,
   variablesSize: 0x1000,
-  signalStack: 0x7a5d_0000,
+  /** Where no test's RSP ever is: Linux would take it that a signal is being handled already. */
+  signalStack: 0x2356_7000_0000n,
   signalStackSize: 0x1_0000,
 } as const;
 
@@ -34,6 +35,10 @@ export const VARIABLE = {
   /** Where the instruction is: offset (32 bits) and selector of its code segment. RAX after it. */
   target: at(10),
   rax: at(11),
+  /** Linear address of the instruction. */
+  place: at(14),
+  /** SS, in bits 48 to 63, as the signal handler found it. */
+  selectors: at(15),
   /** The host's x87 control word and MXCSR. */
   hostControl: at(12),
   hostMxcsr: at(13),
@@ -45,6 +50,7 @@ export const STRUCTURE = {
   formerActions: HARNESS.variables + 0x800,
   signalStack: HARNESS.variables + 0x600,
   fileName: HARNESS.variables + 0x700,
+  segment: HARNESS.variables + 0x740,
 } as const;
 
 const RAX = 0;
@@ -80,8 +86,6 @@ const asm = {
   ],
   store32At: (base: number, displacement: number, reg: number) => [0x89, ...based(reg, base, displacement)],
   load: (reg: number, address: number) => [rexW(reg, 0), 0x8b, ...absolute(reg, address)],
-  /** mov r32, [address] */
-  load32: (reg: number, address: number) => [0x8b, ...absolute(reg, address)],
   store: (address: number, reg: number) => [rexW(reg, 0), 0x89, ...absolute(reg, address)],
   storeImmediate: (address: number, value: number) => [0x48, 0xc7, ...absolute(0, address), ...u32(value)],
   /** mov r32, imm32 */
@@ -113,6 +117,12 @@ const asm = {
   ],
   /** mov segment register, ax */
   setSegment: (segment: number) => [0x8e, 0xc0 | (segment << 3)],
+  /** mov r32, [base + displacement] */
+  load32At: (reg: number, base: number, displacement: number) => [0x8b, ...based(reg, base, displacement)],
+  /** mov [base + displacement], r16 */
+  store16At: (base: number, displacement: number, reg: number) => [0x66, 0x89, ...based(reg, base, displacement)],
+  /** shr r64, imm8 (flags) */
+  shiftRight: (reg: number, count: number) => [0x48, 0xc1, 0xe8 | reg, count],
   /** movzx r32, word [base + displacement] */
   load16At: (reg: number, base: number, displacement: number) => [0x0f, 0xb7, ...based(reg, base, displacement)],
   /** mov segment register, [base + displacement] */
@@ -180,6 +190,8 @@ function enterTest(): number[] {
     ...asm.load(RSI, VARIABLE.input),
     ...asm.loadAt(RDI, RSI, FIELD.rip),
     ...asm.store32(VARIABLE.target, RDI),
+    ...asm.load32At(RDI, RSI, FIELD.code),
+    ...asm.store(VARIABLE.place, RDI),
     ...asm.load16At(RAX, RSI, selector(SEGMENTS.cs)),
     ...asm.store32(VARIABLE.target + 4, RAX),
     ...asm.add(RSI, FIELD.bytes),
@@ -191,6 +203,7 @@ function enterTest(): number[] {
     ...asm.fxrstor64(RAX, FIELD.fx),
     ...asm.pushAt(RAX, FIELD.rflags),
     ...asm.popfq,
+    ...asm.loadSegment(SEGMENTS.ss, RAX, selector(SEGMENTS.ss)),
     ...Array.from({ length: 15 }, (_, i) => asm.loadAt(i + 1, RAX, FIELD.gpr + 8 * (i + 1))).flat(),
     ...asm.loadAt(RAX, RAX, FIELD.gpr),
     ...asm.jumpFar(VARIABLE.target),
@@ -209,6 +222,9 @@ function storeResult(): number[] {
     ...asm.clearFlags,
     ...asm.fxsave64(RAX, FIELD.fx),
     ...Object.values(SEGMENTS).flatMap((segment) => asm.storeSegment(RAX, FIELD.selectors + 2 * segment, segment)),
+    ...asm.load(RCX, VARIABLE.selectors),
+    ...asm.shiftRight(RCX, 48),
+    ...asm.store16At(RAX, selector(SEGMENTS.ss), RCX),
     ...asm.load(RCX, VARIABLE.rax),
     ...asm.storeAt(RAX, FIELD.gpr, RCX),
     ...asm.load(RCX, VARIABLE.rip),
@@ -227,7 +243,7 @@ function storeResult(): number[] {
     ...asm.set(RAX, 0),
     ...[SEGMENTS.es, SEGMENTS.ds, SEGMENTS.fs, SEGMENTS.gs].flatMap(asm.setSegment),
     // INT3 over the instruction.
-    ...asm.load32(RDI, VARIABLE.target),
+    ...asm.load(RDI, VARIABLE.place),
     ...asm.set64(RAX, 0xcccc_cccc_cccc_ccccn),
     ...asm.set(RCX, 2),
     ...asm.repStosq,
@@ -251,8 +267,11 @@ function signalHandler(resume: number): number[] {
     ...note(CONTEXT.errorCode, VARIABLE.errorCode),
     ...note(CONTEXT.vector, VARIABLE.vector),
     ...note(CONTEXT.cr2, VARIABLE.cr2),
+    ...note(CONTEXT.cs, VARIABLE.selectors),
     ...[0x48, 0xc7, ...based(0, RDX, CONTEXT.rip), ...u32(resume)], // mov qword [rdx + rip], resume
-    ...[0x66, 0xc7, ...based(0, RDX, CONTEXT.cs), ...u32(SELECTORS.code64).slice(0, 2)], // mov word [rdx + cs], code64
+    // mov word [rdx + cs], code64; mov word [rdx + ss], data
+    ...[0x66, 0xc7, ...based(0, RDX, CONTEXT.cs), ...u32(SELECTORS.code64).slice(0, 2)],
+    ...[0x66, 0xc7, ...based(0, RDX, CONTEXT.cs + 6), ...u32(SELECTORS.data).slice(0, 2)],
     ...[0x81, ...based(4, RDX, CONTEXT.flags), ...u32(~TRAP_FLAG)], // and dword [rdx + flags], ~TF
     ...asm.ret,
   ];

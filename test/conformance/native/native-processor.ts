@@ -3,7 +3,7 @@
  * machine-code.ts. x86-64 Linux only. A test can damage the process: use it in one of its own.
  */
 import { createRequire } from "node:module";
-import { type Batch, fillReadOnly, INPUT_SIZE, OUTPUT_SIZE, PLACE } from "../record.ts";
+import { type Batch, fillReadOnly, INPUT_SIZE, LOCAL_SEGMENTS, OUTPUT_SIZE, PLACE } from "../record.ts";
 import { buildHarness, HARNESS, STRUCTURE, VARIABLE } from "./machine-code.ts";
 
 /** Batches at most. */
@@ -18,6 +18,7 @@ const MAP = { shared: 1, private: 2, anonymous: 0x20, fixedNoReplace: 0x10_0000 
 /** SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV. */
 const SIGNALS = [4, 5, 7, 8, 11];
 const SA = { siginfo: 4, onStack: 0x0800_0000, noDefer: 0x4000_0000 } as const;
+const MODIFY_LDT = { number: 154n, write: 0x11n, size: 16n } as const;
 /** struct sigaction of the C library: handler, 128 bytes of mask, flags, restorer. */
 const SIGACTION = { handler: 0, flags: 136, size: 152 } as const;
 
@@ -28,6 +29,7 @@ const FUNCTIONS = {
   ftruncate: { arguments: ["i32", "i64"], return: "i32" },
   sigaction: { arguments: ["i32", "pointer", "pointer"], return: "i32" },
   sigaltstack: { arguments: ["pointer", "pointer"], return: "i32" },
+  syscall: { arguments: ["i64", "i64", "u64", "u64"], return: "i64" },
   bsearch: { arguments: ["pointer", "pointer", "u64", "u64", "u64"], return: "pointer" },
 } as const;
 
@@ -66,14 +68,29 @@ export class NativeProcessor {
     this.#map(HARNESS.signalStack, HARNESS.signalStackSize, writable);
     this.#map(PLACE.code, PLACE.codeSize, all).fill(0xcc);
     this.#mapWindow();
+    this.#setLocalSegments();
     this.input = this.#map(BATCH_INPUT, MAX_BATCH * INPUT_SIZE, writable);
     this.output = this.#map(BATCH_OUTPUT, MAX_BATCH * OUTPUT_SIZE, writable);
     this.#run = BigInt(harness.run);
     this.#set(STRUCTURE.action + SIGACTION.handler, BigInt(harness.handler));
     this.#set(STRUCTURE.action + SIGACTION.flags, BigInt(SA.siginfo | SA.onStack | SA.noDefer));
     // stack_t: pointer, flags, size.
-    this.#set(STRUCTURE.signalStack, BigInt(HARNESS.signalStack));
+    this.#set(STRUCTURE.signalStack, HARNESS.signalStack);
     this.#set(STRUCTURE.signalStack + 16, BigInt(HARNESS.signalStackSize));
+  }
+
+  /** Sets up the local descriptor table. @spec modify_ldt(2) */
+  #setLocalSegments(): void {
+    LOCAL_SEGMENTS.forEach(({ base, limit, type }, i) => {
+      // struct user_desc: number, base, limit, flags.
+      const contents = (type >> 2) << 1;
+      const readOnly = type & 2 ? 0 : 8;
+      const at = STRUCTURE.segment;
+      this.#set(at, (BigInt(base) << 32n) | BigInt(i));
+      this.#set(at + 8, (BigInt(contents | readOnly) << 32n) | BigInt(limit));
+      const result = this.#c.syscall(MODIFY_LDT.number, MODIFY_LDT.write, BigInt(at), MODIFY_LDT.size);
+      if (result !== 0n) throw new Error("the host does not let a program have segments of its own (modify_ldt)");
+    });
   }
 
   /** Writes 64 bits in the page of the variables. */

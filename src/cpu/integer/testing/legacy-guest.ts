@@ -88,6 +88,7 @@ export class LegacyGuest {
     const code = RAM_BASE + PHYSICAL.code;
     const data = RAM_BASE + PHYSICAL.data;
     const length = record.getUint32(FIELD.length, true);
+    this.#processor.physicalWritten(PHYSICAL.code, PHYSICAL.code + 63);
     this.#bytes.fill(0xcc, code, code + 64);
     this.#bytes.set(bytes.subarray(FIELD.code, FIELD.code + length), code);
     this.#bytes.set(bytes.subarray(FIELD.memory), data);

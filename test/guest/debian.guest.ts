@@ -1,0 +1,3 @@
+import { kernelContract } from "./kernel-contract.ts";
+
+kernelContract("debian", { machine: "x86_64", mebibytes: 64 });

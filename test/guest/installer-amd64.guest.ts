@@ -1,0 +1,3 @@
+import { installerContract } from "./installer-contract.ts";
+
+installerContract("debian-installer-amd64");
