@@ -44,8 +44,8 @@ import {
   reportDebugException,
   watchesData,
 } from "./system/debug-registers.ts";
-import { GuestFault } from "./system/guest-fault.ts";
 import { createSystem, type System, wasmFunctions } from "./system/functions.ts";
+import { GuestFault } from "./system/guest-fault.ts";
 import type { LinearMemory, SystemContext } from "./system/system.ts";
 
 export interface ProcessorOptions {
@@ -305,7 +305,10 @@ export class Processor implements SystemContext {
   }
 
   #isRam(physical: number): boolean {
-    return physical < 0x1_0000_0000 && ((this.registers.bytes[PAGE_FLAGS + Math.floor(physical / 4096)] as number) & PAGE.io) === 0;
+    return (
+      physical < 0x1_0000_0000 &&
+      ((this.registers.bytes[PAGE_FLAGS + Math.floor(physical / 4096)] as number) & PAGE.io) === 0
+    );
   }
 
   /** Code is fetched from where no memory is: the bus gives ones, which are no instruction. */
@@ -387,7 +390,11 @@ export class Processor implements SystemContext {
         const combined = this.system.combine(current, error);
         if (combined === "shutdown") {
           registers.set32("activity", 2);
-          const report: FaultReport = { vectors: [...vectors, error.vector], errorCode: error.errorCode, ip: registers.get64("ip") };
+          const report: FaultReport = {
+            vectors: [...vectors, error.vector],
+            errorCode: error.errorCode,
+            ip: registers.get64("ip"),
+          };
           return { kind: "shutdown", fault: report };
         }
         current = { ...combined, kind: "exception" };
@@ -550,7 +557,12 @@ export class Processor implements SystemContext {
         return bytes === 8 ? (BigInt(wide[1] as number) << 32n) | BigInt(wide[0] as number) : BigInt(low);
       },
       writeMemory: (physical, bytes, value) => {
-        this.#bus.writeMemory(Number(physical), bytes, Number(value & 0xffff_ffffn), Number((value >> 32n) & 0xffff_ffffn));
+        this.#bus.writeMemory(
+          Number(physical),
+          bytes,
+          Number(value & 0xffff_ffffn),
+          Number((value >> 32n) & 0xffff_ffffn),
+        );
       },
       codeWritten: (page) => this.#blocks.pageWritten(page),
       watched: (linear, bytes, write) =>

@@ -27,8 +27,11 @@ export function buildRuntime(vcpu: number, pages: { initial: number; maximum: nu
   const module = new ModuleBuilder();
   module.importMemory({ module: "env", name: "memory", ...pages, shared: true });
   module.importTable("env", "table", 1);
-  const host = (name: keyof RuntimeHost, params: readonly ("i32" | "i64")[], results: readonly ("i32" | "i64")[] = []) =>
-    module.importFunction("host", name, signature(params, results));
+  const host = (
+    name: keyof RuntimeHost,
+    params: readonly ("i32" | "i64")[],
+    results: readonly ("i32" | "i64")[] = [],
+  ) => module.importFunction("host", name, signature(params, results));
   const mmu = mmuFunctions(module, vcpu, {
     readMemory: host("readMemory", ["i64", "i32"], ["i64"]),
     writeMemory: host("writeMemory", ["i64", "i32", "i64"]),
@@ -50,7 +53,10 @@ export function buildRuntime(vcpu: number, pages: { initial: number; maximum: nu
   for (const [name, build] of Object.entries(functions)) {
     const spec = functionSpec(name);
     const type = signature(spec.params, spec.result ? [spec.result] : []);
-    callees.set(name, module.function(type, (f) => build(f, callee), { export: name }));
+    callees.set(
+      name,
+      module.function(type, (f) => build(f, callee), { export: name }),
+    );
   }
   return module.build();
 }

@@ -2,7 +2,7 @@
  * The PC: an i440FX-like board with its chips wired up. The board knows every device and nothing of the host.
  */
 import { guestPhysical } from "../bits/units.ts";
-import type { BlockDevice } from "../disk/block-device.ts";
+import { FwCfg } from "../device/fw-cfg/fw-cfg.ts";
 import { I8042 } from "../device/i8042/i8042.ts";
 import { Ps2Keyboard } from "../device/i8042/ps2-keyboard.ts";
 import { Ps2Mouse } from "../device/i8042/ps2-mouse.ts";
@@ -22,12 +22,12 @@ import { Piix4PmFunction } from "../device/pci/piix4-pm-function.ts";
 import { PirqRouter } from "../device/pci/pirq-router.ts";
 import { Piix4Pm } from "../device/piix4-pm/piix4-pm.ts";
 import { Port92 } from "../device/port92/port92.ts";
-import { FwCfg } from "../device/fw-cfg/fw-cfg.ts";
 import { VirtioPci } from "../device/virtio/virtio-pci.ts";
 import { VirtioBalloon } from "../device/virtio-balloon/virtio-balloon.ts";
 import { VirtioBlk } from "../device/virtio-blk/virtio-blk.ts";
 import { VirtioConsole } from "../device/virtio-console/virtio-console.ts";
 import { VirtioRng } from "../device/virtio-rng/virtio-rng.ts";
+import type { BlockDevice } from "../disk/block-device.ts";
 import { ApicBus } from "../machine/apic-bus.ts";
 import type { AsyncWork, ByteSink, Device, RandomSource, SignalLine, TimeSource } from "../machine/device.ts";
 import { fanOut, OrGate } from "../machine/lines.ts";
@@ -166,7 +166,10 @@ export class Board {
     this.ports.register(0x510, 2, this.fwCfg, { name: "fw_cfg" });
     this.ports.register(0x514, 8, this.fwCfg, { name: "fw_cfg DMA" });
     if (config.debugExit) {
-      const debugExit = this.#add("isa-debug-exit", new IsaDebugExit({ onExit: ({ status }) => wiring.debugExit(status) }));
+      const debugExit = this.#add(
+        "isa-debug-exit",
+        new IsaDebugExit({ onExit: ({ status }) => wiring.debugExit(status) }),
+      );
       this.ports.register(0xf4, 4, debugExit, { name: "isa-debug-exit" });
     }
 
@@ -183,7 +186,10 @@ export class Board {
     });
     this.#add("isa-bridge", isa);
     this.#add("isa-bridge.pci", isa.pci);
-    this.power = this.#add("piix4-pm", new Piix4Pm({ timerBits: 24 }, { time, sci: irq(9), onSoftOff: wiring.powerOff }));
+    this.power = this.#add(
+      "piix4-pm",
+      new Piix4Pm({ timerBits: 24 }, { time, sci: irq(9), onSoftOff: wiring.powerOff }),
+    );
     this.ports.register(0xb2, 2, this.power, { name: "APM control", width: 1 });
     this.#add(
       "piix4-pm.pci",
@@ -205,7 +211,11 @@ export class Board {
       plug(`virtio-blk${i}`, new VirtioBlk({ memory: ram, disk: device, work, ...(serial ? { serial } : {}) }));
     });
     if (config.virtioConsole) {
-      this.virtioConsole = new VirtioConsole({ memory: ram, output: config.virtioConsole, inputTaken: wiring.serialRoom });
+      this.virtioConsole = new VirtioConsole({
+        memory: ram,
+        output: config.virtioConsole,
+        inputTaken: wiring.serialRoom,
+      });
       plug("virtio-console", this.virtioConsole);
     }
     plug("virtio-rng", new VirtioRng({ memory: ram, random: wiring.random }));

@@ -3,8 +3,22 @@ import type { Processor } from "../cpu/processor.ts";
 import type { BootState, GeneralRegister, SegmentRegister } from "../firmware/boot-state.ts";
 
 const GENERAL: readonly GeneralRegister[] = [
-  "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-  "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+  "rax",
+  "rcx",
+  "rdx",
+  "rbx",
+  "rsp",
+  "rbp",
+  "rsi",
+  "rdi",
+  "r8",
+  "r9",
+  "r10",
+  "r11",
+  "r12",
+  "r13",
+  "r14",
+  "r15",
 ];
 const SEGMENTS: readonly SegmentRegister[] = ["es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"];
 

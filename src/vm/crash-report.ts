@@ -9,8 +9,22 @@ import { disassemble } from "../isa/disassemble.ts";
 import type { GuestRam } from "./guest-ram.ts";
 
 const NAMES = [
-  "RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
-  "R8 ", "R9 ", "R10", "R11", "R12", "R13", "R14", "R15",
+  "RAX",
+  "RCX",
+  "RDX",
+  "RBX",
+  "RSP",
+  "RBP",
+  "RSI",
+  "RDI",
+  "R8 ",
+  "R9 ",
+  "R10",
+  "R11",
+  "R12",
+  "R13",
+  "R14",
+  "R15",
 ];
 const SEGMENT_NAMES = ["ES", "CS", "SS", "DS", "FS", "GS", "LDTR", "TR"];
 const CODE = 1;
@@ -29,7 +43,9 @@ export function crashReport(processor: Processor, ram: GuestRam, fault: FaultRep
       (name, i) =>
         `${name.padEnd(4)} ${hex(registers.selector(i), 4)}  base ${hex(registers.segmentBase(i))}  limit ${hex(registers.limit(i), 8)}  attributes ${hex(registers.attributes(i), 5)}`,
     ),
-    ["cr0", "cr2", "cr3", "cr4", "efer"].map((name) => `${name.toUpperCase()} ${hex(registers.get64(name))}`).join("  "),
+    ["cr0", "cr2", "cr3", "cr4", "efer"]
+      .map((name) => `${name.toUpperCase()} ${hex(registers.get64(name))}`)
+      .join("  "),
     "code at RIP:",
     ...codeAt(processor).map((line) => `  ${line}`),
     ...walkOf(processor, ram, fault).map((line) => `  ${line}`),
@@ -49,7 +65,9 @@ function codeAt(processor: Processor): string[] {
   while (lines.length < SHOWN && position < bytes.length) {
     const decoded = decode(bytes, position, bytes.length, mode, () => true);
     if (typeof decoded === "string") {
-      lines.push(`${hex(ip + BigInt(position))}  ${[...bytes.subarray(position, position + 8)].map((b) => hex(b, 2)).join(" ")}  (${decoded})`);
+      lines.push(
+        `${hex(ip + BigInt(position))}  ${[...bytes.subarray(position, position + 8)].map((b) => hex(b, 2)).join(" ")}  (${decoded})`,
+      );
       break;
     }
     const encoding = [...bytes.subarray(position, position + decoded.length)].map((byte) => hex(byte, 2)).join(" ");
@@ -70,5 +88,8 @@ function walkOf(processor: Processor, ram: GuestRam, fault: FaultReport): string
     const data = new DataView(view.buffer, view.byteOffset, bytes);
     return bytes === 8 ? data.getBigUint64(0, true) : BigInt(data.getUint32(0, true));
   };
-  return [`page walk of ${hex(address)}:`, ...describeWalk(processor.registers, address, read).map((line) => `  ${line}`)];
+  return [
+    `page walk of ${hex(address)}:`,
+    ...describeWalk(processor.registers, address, read).map((line) => `  ${line}`),
+  ];
 }

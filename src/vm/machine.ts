@@ -64,9 +64,7 @@ export class Machine {
     this.#random = icount ? new SeededRandom(ICOUNT_SEED) : { fill: (target) => host.random(target) };
     this.ram = new GuestRam(definition.memory);
     this.#time = new GuestTime(
-      icount
-        ? () => this.instructions * ICOUNT_NS + this.#skipped
-        : () => this.#host.monotonic() - this.#startedAt,
+      icount ? () => this.instructions * ICOUNT_NS + this.#skipped : () => this.#host.monotonic() - this.#startedAt,
       () => this.processor.requestReturn(),
     );
     this.#work = new WorkQueue({ inOrder: icount, onSettled: () => this.#wake() });

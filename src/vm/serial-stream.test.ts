@@ -43,7 +43,10 @@ test("a timeout names the pattern and shows the guest's last output", async () =
   const waiting = stream.expect("login:");
   say("Kernel panic");
   timeOut();
-  await assert.rejects(waiting, (error: Error) => error instanceof ExpectError && /login:.*Kernel panic/s.test(error.message));
+  await assert.rejects(
+    waiting,
+    (error: Error) => error instanceof ExpectError && /login:.*Kernel panic/s.test(error.message),
+  );
 });
 
 test("waiting ends when the machine does", async () => {

@@ -134,8 +134,7 @@ export class FunctionBuilder implements Recorder {
     const variable: Variable = {
       type,
       local,
-      get: () =>
-        this.record(new Value(this, { type, mobility: "read", opcode: LOCAL_GET, immediate: leb(local) })),
+      get: () => this.record(new Value(this, { type, mobility: "read", opcode: LOCAL_GET, immediate: leb(local) })),
       set: (value) => this.#statement("set", [this.#operand(value, type)], [0x21, ...leb(local)]),
     };
     if (initial !== undefined) variable.set(initial);

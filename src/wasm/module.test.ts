@@ -87,7 +87,10 @@ test("a switch leaves for the label of its selector, or for the last", () => {
     });
     f.return(f.i32(300));
   });
-  assert.deepEqual([0, 1, 2, 7].map((n) => f(n, 0)), [100, 200, 300, 300]);
+  assert.deepEqual(
+    [0, 1, 2, 7].map((n) => f(n, 0)),
+    [100, 200, 300, 300],
+  );
 });
 
 test("a load is not moved past a store that follows it", () => {

@@ -92,7 +92,11 @@ export class ModuleBuilder {
   }
 
   /** Declares a function; its body is built when the module is, so that functions may call each other. */
-  function(type: Signature, build: (f: FunctionBuilder) => void, options: { export?: string; name?: string } = {}): Callee {
+  function(
+    type: Signature,
+    build: (f: FunctionBuilder) => void,
+    options: { export?: string; name?: string } = {},
+  ): Callee {
     const callee = { index: -1, signature: type };
     this.#typeIndex(type);
     this.#functions.push({ callee, build, name: options.name ?? options.export });

@@ -63,10 +63,7 @@ run(
 
 // Vector instructions (prefix 0xFD) by number; those that yield a scalar are set right below.
 const simd = (first: number, names: string) => run(first, "v128", names, 0xfd);
-simd(
-  0x0e,
-  `i8x16.swizzle i8x16.splat i16x8.splat i32x4.splat i64x2.splat f32x4.splat f64x2.splat`,
-);
+simd(0x0e, `i8x16.swizzle i8x16.splat i16x8.splat i32x4.splat i64x2.splat f32x4.splat f64x2.splat`);
 simd(
   0x23,
   `i8x16.eq i8x16.ne i8x16.lt_s i8x16.lt_u i8x16.gt_s i8x16.gt_u i8x16.le_s i8x16.le_u i8x16.ge_s i8x16.ge_u

@@ -3,7 +3,7 @@
  * once, where it was made, and never changes; making one emits nothing until the function is finished,
  * when values that nobody uses have vanished and those used once are computed where they are used.
  */
-import { opcode, type Opcode, type ValueType } from "./opcodes.ts";
+import { type Opcode, opcode, type ValueType } from "./opcodes.ts";
 
 /** A value, or a number that becomes a constant of the other operand's type. */
 export type Operand = Value | number | bigint;
@@ -78,7 +78,13 @@ export class Value {
   /** A lane instruction (`i32x4.extract_lane`, ...) with its lane number. */
   lane(name: string, lane: number, ...rest: Value[]): Value {
     const found = opcode(name);
-    const fields = { type: found.result, opcode: found, args: [this, ...rest], mobility: "pure", immediate: [lane] } as const;
+    const fields = {
+      type: found.result,
+      opcode: found,
+      args: [this, ...rest],
+      mobility: "pure",
+      immediate: [lane],
+    } as const;
     return this.#owner.record(new Value(this.#owner, fields));
   }
 
@@ -96,7 +102,8 @@ export class Value {
       if (folded !== undefined) return this.literal(folded, RESULT_I32.has(name) ? "i32" : this.type);
     }
     const integer = this.type === "i32" || this.type === "i64";
-    if (integer && right.constant !== undefined && Number(right.constant) === 0 && ZERO_IS_NEUTRAL.has(name)) return this;
+    if (integer && right.constant !== undefined && Number(right.constant) === 0 && ZERO_IS_NEUTRAL.has(name))
+      return this;
     return this.op(`${this.type}.${name}`, right);
   }
 
@@ -199,7 +206,12 @@ export class Value {
 
   /** This value where `condition` (i32) is not zero, else `otherwise`. */
   when(condition: Value, otherwise: Operand): Value {
-    const fields = { type: this.type, opcode: SELECT, args: [this, this.#operand(otherwise), condition], mobility: "pure" } as const;
+    const fields = {
+      type: this.type,
+      opcode: SELECT,
+      args: [this, this.#operand(otherwise), condition],
+      mobility: "pure",
+    } as const;
     return this.#owner.record(new Value(this.#owner, fields));
   }
 

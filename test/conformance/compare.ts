@@ -147,7 +147,7 @@ export function compare(comparison: Comparison, host: DataView, guest: DataView)
     check(what, host.getUint16(at, true) & ~ignored, guest.getUint16(at, true) & ~ignored);
 
   if (!sameBytes(host, guest, FIELD.gpr, 128)) {
-    // The upper halves mean nothing in 32-bit code.
+    // The upper halves mean nothing in compatibility mode.
     const mask = bits === 64 ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn;
     for (let i = 0; i < (bits === 64 ? 16 : 8); i++) {
       same64(

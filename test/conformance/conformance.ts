@@ -15,6 +15,8 @@ export interface Settings {
   readonly seed: number;
   /** Compares also what the manual leaves undefined. */
   readonly strict?: boolean;
+  /** Adds prefixes that instructions do not ask for. */
+  readonly prefixes?: boolean;
 }
 
 /** Runs all jobs and hands over each one's report. Rejects where no tests can be run at all. */
@@ -70,6 +72,7 @@ function runInChild(jobs: readonly Job[], settings: Settings, report: (report: R
       states: settings.states,
       seed: settings.seed,
       strict: settings.strict ?? false,
+      prefixes: settings.prefixes ?? false,
     };
     child.send(order);
   });

@@ -1,6 +1,6 @@
 /**
- * Our own processor in the role of the host's: 64-bit mode or 32-bit compatibility mode
- * at privilege level 3, the same linear addresses
+ * Our own processor in the role of the host's: 64-bit mode or compatibility mode at
+ * privilege level 3, the same linear addresses
  * mapped, the same records read and written.
  */
 import type { ProcessorBus } from "../../src/cpu/bus.ts";
@@ -14,11 +14,13 @@ import {
   FX,
   fillReadOnly,
   GS_BASE,
+  LOCAL_SEGMENTS,
   NO_VECTOR,
   PLACE,
   SELECTORS,
   SELECTORS_BEFORE,
   SPOTS,
+  segmentBase,
 } from "./record.ts";
 
 const RAM = 16 << 20;
@@ -41,7 +43,12 @@ const GDT: readonly (readonly [number, bigint])[] = [
 ];
 const GDT_LIMIT = 0x7f;
 /** Attributes of segment registers: code by its bits, data, and what a null selector leaves. */
-const ATTRIBUTES = { 32: 0xc0fb, 64: 0xa0fb, data: 0xc0f3, none: 0x1_0000 } as const;
+const ATTRIBUTES = { 32: 0xc0fb, 64: 0xa0fb, data: 0xc0f3, local: 0x00f0, localTable: 0x82, none: 0x1_0000 } as const;
+/** Where the local descriptor table follows the global one. */
+const LDT = PHYSICAL.gdt + 0x800;
+const LDT_SELECTOR = 0x50;
+/** Bit of a selector: the descriptor is in the local table. */
+const TABLE_INDICATOR = 4;
 const PENDING_X87 = 2;
 
 const NO_MACHINE: ProcessorBus = {
@@ -90,6 +97,12 @@ export class GuestProcessor {
     for (const [offset, descriptor] of GDT) {
       this.#view.setBigUint64(RAM_BASE + PHYSICAL.gdt + offset, descriptor, true);
     }
+    LOCAL_SEGMENTS.forEach(({ base, limit, type }, i) => {
+      const access = BigInt(ATTRIBUTES.local | type);
+      const descriptor =
+        (BigInt(base >>> 24) << 56n) | (access << 40n) | (BigInt(base & 0xff_ffff) << 16n) | BigInt(limit);
+      this.#view.setBigUint64(RAM_BASE + LDT + 8 * i, descriptor, true);
+    });
     this.#map(BigInt(PHYSICAL.gdt), PHYSICAL.gdt, 0x1000, PTE.writable, 0n);
     this.#enterLongMode();
   }
@@ -123,7 +136,8 @@ export class GuestProcessor {
     registers.set32("gdtLimit", GDT_LIMIT);
     registers.set32("cpl", 3);
     this.processor.flushTlb();
-    registers.setSegment(LDTR, { selector: 0, base: 0n, limit: 0, attributes: ATTRIBUTES.none });
+    const localTable = { base: BigInt(LDT), limit: LOCAL_SEGMENTS.length * 8 - 1, attributes: ATTRIBUTES.localTable };
+    registers.setSegment(LDTR, { selector: LDT_SELECTOR, ...localTable });
     this.#loadSegments(64);
   }
 
@@ -154,7 +168,8 @@ export class GuestProcessor {
     this.#bytes.set(bytes.subarray(FIELD.gpr, FIELD.gpr + 128), registers.base + GPR);
     registers.eflags = record.getUint32(FIELD.rflags, true);
     registers.set64("ip", record.getBigUint64(FIELD.rip, true));
-    const bits = record.getUint16(FIELD.selectors + 2 * CS, true) === SELECTORS.code64 ? 64 : 32;
+    const selector = record.getUint16(FIELD.selectors + 2 * CS, true);
+    const bits = selector === SELECTORS.code64 ? 64 : selector === SELECTORS.code32 ? 32 : 16;
     if (this.#changed || bits !== this.#bits) this.#loadSegments(bits);
     if (bits === 64) {
       // Loading a null selector may have cleared a base.
@@ -168,8 +183,14 @@ export class GuestProcessor {
   #loadSegments(bits: Bits): void {
     const { registers } = this.processor;
     SELECTORS_BEFORE[bits].forEach((selector, i) => {
-      const attributes = i === CS ? ATTRIBUTES[bits] : selector === 0 ? ATTRIBUTES.none : ATTRIBUTES.data;
-      const base = bits === 32 ? 0n : i === FS ? FS_BASE : i === GS ? GS_BASE : 0n;
+      const base = segmentBase(bits, i);
+      const local = selector & TABLE_INDICATOR ? LOCAL_SEGMENTS[selector >> 3] : undefined;
+      if (local) {
+        registers.setSegment(i, { selector, base, limit: local.limit, attributes: ATTRIBUTES.local | local.type });
+        return;
+      }
+      const code = bits === 64 ? ATTRIBUTES[64] : ATTRIBUTES[32];
+      const attributes = i === CS ? code : selector === 0 ? ATTRIBUTES.none : ATTRIBUTES.data;
       registers.setSegment(i, { selector, base, limit: selector === 0 ? 0 : 0xffff_ffff, attributes });
     });
     this.#changed = false;

@@ -1,7 +1,6 @@
 /** Where a test's memory operand is. */
 import type { Decoded } from "../../src/cpu/decode/decoder.ts";
-import { FS, GS } from "../../src/isa/semantics.ts";
-import { type Bits, FIELD, FS_BASE, GS_BASE } from "./record.ts";
+import { type Bits, FIELD, segmentBase } from "./record.ts";
 
 /** The linear address of the instruction's memory operand in the state of `input`; undefined where it has none. */
 export function linearAddress(decoded: Decoded, input: DataView, bits: Bits): bigint | undefined {
@@ -12,7 +11,5 @@ export function linearAddress(decoded: Decoded, input: DataView, bits: Bits): bi
   const base = memory.ripRelative ? next : register(memory.base);
   const sum = base + (register(memory.index) << BigInt(memory.scale)) + BigInt(memory.displacement);
   const offset = BigInt.asUintN(addressSize, sum);
-  if (bits === 32) return offset;
-  const segmentBase = memory.segment === FS ? FS_BASE : memory.segment === GS ? GS_BASE : 0n;
-  return BigInt.asUintN(64, offset + segmentBase);
+  return BigInt.asUintN(64, offset + segmentBase(bits, memory.segment));
 }

@@ -21,11 +21,12 @@ export function exclusion({ form, bits }: Job): string | undefined {
   return undefined;
 }
 
-/** All forms in both modes whose name holds `text`. */
+/** All forms in all modes whose name holds `text`. */
 export function jobs(text = ""): Job[] {
   const all: Job[] = FORMS.flatMap((form) => [
     { form, bits: 64 },
     { form, bits: 32 },
+    { form, bits: 16 },
   ]);
   return all.filter((job) => jobName(job).includes(text));
 }

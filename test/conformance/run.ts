@@ -1,5 +1,5 @@
 /**
- * `npm run conformance -- [--form TEXT] [--states N] [--seed N] [--strict] [--list] [--json FILE]`: tests instructions
+ * `npm run conformance -- [--form TEXT] [--states N] [--seed N] [--strict] [--prefixes] [--list] [--json FILE]`: tests instructions
  * against the host's own processor. Exit status 1 where they differ.
  */
 import { writeFileSync } from "node:fs";
@@ -15,7 +15,10 @@ const { values } = parseArgs({
     form: { type: "string", default: "" },
     states: { type: "string", default: "1000" },
     seed: { type: "string", default: "1" },
+    /** Compares also what the manual leaves undefined. */
     strict: { type: "boolean", default: false },
+    /** Adds prefixes that instructions do not ask for. */
+    prefixes: { type: "boolean", default: false },
     list: { type: "boolean", default: false },
     /** Counts of each form, for documents. */
     json: { type: "string" },
@@ -34,7 +37,12 @@ if (unsuitable !== undefined) {
 }
 
 const reports: Report[] = [];
-const settings = { states: Number(values.states), seed: Number(values.seed), strict: values.strict };
+const settings = {
+  states: Number(values.states),
+  seed: Number(values.seed),
+  strict: values.strict,
+  prefixes: values.prefixes,
+};
 await runJobs(wanted, settings, (report) => {
   reports.push(report);
   const failure = failureText(report);

@@ -12,6 +12,7 @@ export interface Order {
   readonly states: number;
   readonly seed: number;
   readonly strict: boolean;
+  readonly prefixes: boolean;
 }
 
 export type Answer =
@@ -20,7 +21,7 @@ export type Answer =
   | { readonly kind: "result"; readonly index: number; readonly result: FormResult };
 
 process.once("message", (order: Order) => {
-  const tester = new Tester(order.strict);
+  const tester = new Tester(order);
   const answer = (message: Answer) => process.send?.(message);
   for (const [index, { form: id, bits }] of order.jobs.entries()) {
     const form = FORMS[id];

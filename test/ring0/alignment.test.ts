@@ -1,7 +1,17 @@
 /** Alignment checks, which ring 0 turns on for ring 3. @spec SDM 3A 6.15, "Interrupt 17—Alignment Check Exception" */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { attempt, changeControl, exceptionsOf, type KernelOptions, type Mode, run, SCRATCH, show, toUser } from "./kernel.ts";
+import {
+  attempt,
+  changeControl,
+  exceptionsOf,
+  type KernelOptions,
+  type Mode,
+  run,
+  SCRATCH,
+  show,
+  toUser,
+} from "./kernel.ts";
 
 const MODES: readonly Mode[] = ["protected", "paged", "pae", "long"];
 const AM = 1 << 18;
@@ -73,7 +83,8 @@ for (const mode of MODES) {
   });
 
   test(`${mode}: POPF turns checks on and off between two instructions`, () => {
-    const [pushf, popf, sp] = mode === "long" ? ["pushfq", "popfq", "qword ptr [rsp]"] : ["pushfd", "popfd", "dword ptr [esp]"];
+    const [pushf, popf, sp] =
+      mode === "long" ? ["pushfq", "popfq", "qword ptr [rsp]"] : ["pushfd", "popfd", "dword ptr [esp]"];
     const lines = [
       `mov eax,[${SCRATCH + 1}]`,
       `${pushf}\n or ${sp},${AC}\n ${popf}\n mov eax,[${SCRATCH + 1}]`,

@@ -1,7 +1,17 @@
 /** Debug exceptions: single steps, breakpoints on instructions, data and ports. @spec SDM 3B chapter 18 */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { attempt, changeControl, type Kernel, type KernelOptions, type Mode, run, SCRATCH, SELECTOR, show } from "./kernel.ts";
+import {
+  attempt,
+  changeControl,
+  type Kernel,
+  type KernelOptions,
+  type Mode,
+  run,
+  SCRATCH,
+  SELECTOR,
+  show,
+} from "./kernel.ts";
 
 const MODES: readonly Mode[] = ["protected", "long"];
 const TF = 0x100;
@@ -67,7 +77,10 @@ for (const mode of MODES) {
     assert.deepEqual(traps.slice(0, 3), ["a: 4000", "b: 4000", "d: 4000"]);
     assert.equal(traps.at(-1), "z: 4000");
     assert.equal(traps.length, 6);
-    assert.ok(kernel.exceptions.slice(0, -1).every(({ flags }) => flags & TF), "TF is in the saved flags");
+    assert.ok(
+      kernel.exceptions.slice(0, -1).every(({ flags }) => flags & TF),
+      "TF is in the saved flags",
+    );
   });
 
   test(`${mode}: a repeated string instruction traps after each element`, () => {
@@ -188,7 +201,11 @@ for (const mode of MODES) {
     const cases: [string, number, number, boolean][] = [];
     const bytesOf = mode === "long" ? [1, 2, 4, 8] : [1, 2, 4];
     for (const bytes of bytesOf) {
-      for (const [word, size] of [["byte", 1], ["word", 2], ["dword", 4]] as const) {
+      for (const [word, size] of [
+        ["byte", 1],
+        ["word", 2],
+        ["dword", 4],
+      ] as const) {
         for (const offset of [-4, -3, -2, -1, 0, 1, 2, 3, 4, 7, 8]) {
           const overlaps = offset < bytes && offset + size > 0;
           cases.push([`mov ${word} ptr [${at + offset}],0`, bytes, offset, overlaps]);

@@ -55,7 +55,9 @@ for (const mode of MODES) {
     service:
       mov ebx,1
       hlt`;
-    const kernel = run(mode, program, { gates: { 64: { label: "service", dpl: 3 }, 65: { label: "service", dpl: 2 } } });
+    const kernel = run(mode, program, {
+      gates: { 64: { label: "service", dpl: 3 }, 65: { label: "service", dpl: 2 } },
+    });
     assert.deepEqual(show(kernel.exceptions), ["#13(6a)", "#13(20a)", "#13(1a)"]);
     assert.equal(kernel.gpr(3), 1n);
   });
@@ -218,9 +220,18 @@ test("a TSS that is too short, or whose stack is none, is #TS", () => {
     outcome(() => {}, { [SELECTOR.tss]: descriptor({ base: TSS, limit: 5, type: 9, system: true }) }),
     ["#10(40)"],
   );
-  assert.deepEqual(outcome(({ ram }) => ram.setUint16(TSS + 8, 0, true)), ["#10(0)"]);
-  assert.deepEqual(outcome(({ ram }) => ram.setUint16(TSS + 8, SELECTOR.code32, true)), ["#10(8)"]);
-  assert.deepEqual(outcome(({ ram }) => ram.setUint16(TSS + 8, SELECTOR.userData, true)), ["#10(28)"]);
+  assert.deepEqual(
+    outcome(({ ram }) => ram.setUint16(TSS + 8, 0, true)),
+    ["#10(0)"],
+  );
+  assert.deepEqual(
+    outcome(({ ram }) => ram.setUint16(TSS + 8, SELECTOR.code32, true)),
+    ["#10(8)"],
+  );
+  assert.deepEqual(
+    outcome(({ ram }) => ram.setUint16(TSS + 8, SELECTOR.userData, true)),
+    ["#10(28)"],
+  );
 });
 
 // SDM 3A 6.14.
@@ -264,7 +275,11 @@ test("trap gates leave IF, interrupt gates clear it", () => {
     interrupt:
       ${mode === "long" ? "pushfq\n pop rcx\n iretq" : "pushfd\n pop ecx\n iretd"}`;
     const kernel = run(mode, program, { gates: { 64: { label: "trap", type: 15 }, 65: { label: "interrupt" } } });
-    assert.deepEqual([3, 1].map((index) => kernel.gpr(index) & 0x200n), [0x200n, 0n], mode);
+    assert.deepEqual(
+      [3, 1].map((index) => kernel.gpr(index) & 0x200n),
+      [0x200n, 0n],
+      mode,
+    );
   }
 });
 

@@ -57,7 +57,9 @@ test("a call to ring 0 changes the stack and copies the gate's count of paramete
     mov ebp,[esp+16]
     mov eax,ss
     retf 8`;
-  const kernel = run("protected", program, { setup: gateTo({ label: "service", selector: SELECTOR.code32, count: 2 }) });
+  const kernel = run("protected", program, {
+    setup: gateTo({ label: "service", selector: SELECTOR.code32, count: 2 }),
+  });
   assert.deepEqual(show(kernel.exceptions), ["#13(0)"]);
   assert.equal(kernel.gpr(3), BigInt(INTERRUPT_STACK - 6 * 4), "SS, ESP, two parameters, CS, EIP");
   assert.equal(kernel.gpr(6), 0x3333n);
@@ -101,7 +103,10 @@ test("a gate's DPL, its presence and its target are checked", () => {
   assert.equal(outcome({ selector: 0 }), "#13(0)");
   assert.equal(outcome({ selector: SELECTOR.data }), "#13(10)");
   assert.equal(outcome({ selector: 0xff8 }), "#13(ff8)");
-  assert.equal(outcome({ selector: target }, { [target]: descriptor({ ...flat, type: 0xa, present: false }) }), "#11(90)");
+  assert.equal(
+    outcome({ selector: target }, { [target]: descriptor({ ...flat, type: 0xa, present: false }) }),
+    "#11(90)",
+  );
 });
 
 test("a jump through a gate does not change the privilege level", () => {
@@ -140,7 +145,10 @@ test("RETF to ring 3 drops data segments that ring 3 may not have", () => {
     mov esi,esp
     hlt`;
   const kernel = run("protected", program);
-  assert.deepEqual([3, 1, 2, 6].map((index) => kernel.gpr(index)), [0n, 0n, BigInt(SELECTOR.userData), BigInt(USER_STACK)]);
+  assert.deepEqual(
+    [3, 1, 2, 6].map((index) => kernel.gpr(index)),
+    [0n, 0n, BigInt(SELECTOR.userData), BigInt(USER_STACK)],
+  );
 });
 
 test("RETF does not go to an inner level", () => {
@@ -177,7 +185,9 @@ test("a 64-bit gate has 16 bytes, loads a null SS and pushes quadwords", () => {
 test("in IA-32e mode gates lead to 64-bit code only, and gates of other kinds are not there", () => {
   const program = `${attempt("call far [pointer]")} hlt\n service: hlt\n pointer:\n dd 0\n dw ${GATE}`;
   const outcome = (fields: Partial<GateFields>) =>
-    show(run("long", program, { setup: gateTo({ label: "service", selector: SELECTOR.code64, ...fields }) }).exceptions);
+    show(
+      run("long", program, { setup: gateTo({ label: "service", selector: SELECTOR.code64, ...fields }) }).exceptions,
+    );
   assert.deepEqual(outcome({ selector: SELECTOR.code32 }), ["#13(8)"]);
   assert.deepEqual(outcome({ type: CALL_16 }), ["#13(80)"]);
   assert.deepEqual(outcome({ type: 5 }), ["#13(80)"]);
@@ -204,5 +214,8 @@ test("compatibility code calls 64-bit code through a gate and comes back", () =>
     shr rbx,32
     o64 retf`;
   const kernel = run(mode, program, { setup: gateTo({ label: "service", selector: SELECTOR.code64 }) });
-  assert.deepEqual([3, 1, 2].map((index) => kernel.gpr(index)), [1n, 1n, BigInt(USER_STACK)]);
+  assert.deepEqual(
+    [3, 1, 2].map((index) => kernel.gpr(index)),
+    [1n, 1n, BigInt(USER_STACK)],
+  );
 });

@@ -42,16 +42,16 @@ export const SELECTOR = {
 
 const flat = { limit: 0xf_ffff, pages: true };
 const DESCRIPTORS: Record<number, bigint> = {
-  0x08: descriptor({ ...flat, type: 0xa, big: true }),
-  0x10: descriptor({ ...flat, type: 2, big: true }),
-  0x18: descriptor({ ...flat, type: 0xa, long: true }),
-  0x20: descriptor({ ...flat, type: 2, big: true }),
-  0x28: descriptor({ ...flat, type: 2, big: true, dpl: 3 }),
-  0x30: descriptor({ ...flat, type: 0xa, long: true, dpl: 3 }),
-  0x38: descriptor({ ...flat, type: 0xa, big: true, dpl: 3 }),
-  0x40: descriptor({ base: TSS, limit: 0xfff, type: 9, system: true }),
-  0x50: descriptor({ limit: 0xffff, type: 0xa }),
-  0x58: descriptor({ limit: 0xffff, type: 2 }),
+  8: descriptor({ ...flat, type: 0xa, big: true }),
+  16: descriptor({ ...flat, type: 2, big: true }),
+  24: descriptor({ ...flat, type: 0xa, long: true }),
+  32: descriptor({ ...flat, type: 2, big: true }),
+  40: descriptor({ ...flat, type: 2, big: true, dpl: 3 }),
+  48: descriptor({ ...flat, type: 0xa, long: true, dpl: 3 }),
+  56: descriptor({ ...flat, type: 0xa, big: true, dpl: 3 }),
+  64: descriptor({ base: TSS, limit: 0xfff, type: 9, system: true }),
+  80: descriptor({ limit: 0xffff, type: 0xa }),
+  88: descriptor({ limit: 0xffff, type: 2 }),
 };
 
 /** Page table bits. @spec SDM 3A 4.3–4.5 */
@@ -126,20 +126,26 @@ export function toUser(mode: Mode, label: string, flags = 2): string {
 const LOGGED = [...Array(32).keys()];
 
 function stubs(): string {
-  return LOGGED.map((vector) => `
+  return LOGGED.map(
+    (vector) => `
   exception${vector}:
     ${ERROR_CODES.has(vector) ? "" : "push 0"}
     push ${vector}
-    jmp logged`).join("");
+    jmp logged`,
+  ).join("");
 }
 
 const LOG_32 = `
   logged:
     pushad
     ss mov edi,[${LOG_NEXT}]
-    ${[32, 36, 40, 44, 48].map((offset, i) => `
+    ${[32, 36, 40, 44, 48]
+      .map(
+        (offset, i) => `
     mov eax,[esp+${offset}]
-    ss mov [edi+${i * 8}],eax`).join("")}
+    ss mov [edi+${i * 8}],eax`,
+      )
+      .join("")}
     mov eax,cr2
     ss mov [edi+40],eax
     mov eax,dr6
@@ -171,9 +177,13 @@ const LOG_64 = `
     push rax
     push rdi
     mov rdi,[${LOG_NEXT}]
-    ${[16, 24, 32, 40, 48].map((offset, i) => `
+    ${[16, 24, 32, 40, 48]
+      .map(
+        (offset, i) => `
     mov rax,[rsp+${offset}]
-    mov [rdi+${i * 8}],rax`).join("")}
+    mov [rdi+${i * 8}],rax`,
+      )
+      .join("")}
     mov rax,cr2
     mov [rdi+40],rax
     mov rax,dr6
@@ -398,7 +408,9 @@ export function run(mode: Mode, program: string, options?: KernelOptions): Kerne
   const end = kernel.run();
   if (end !== "halted") {
     const { registers } = kernel.machine.processor;
-    throw new Error(`the guest is ${end} at ${registers.get64("ip").toString(16)}: ${show(kernel.exceptions.slice(0, 20))}`);
+    throw new Error(
+      `the guest is ${end} at ${registers.get64("ip").toString(16)}: ${show(kernel.exceptions.slice(0, 20))}`,
+    );
   }
   return kernel;
 }

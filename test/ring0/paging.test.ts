@@ -41,7 +41,8 @@ for (const mode of PAGED) {
     const each = (access: (page: (typeof pages)[number]) => string) => pages.map(access).join("");
     for (const { upper, lower, linear } of pages) allow((upper & lower & PTE.RW) !== 0, ERROR.W, linear);
     for (const { upper, lower, linear } of pages) allow((upper & lower & PTE.US) !== 0, ERROR.U, linear);
-    for (const { upper, lower, linear } of pages) allow((upper & lower) === (PTE.RW | PTE.US), ERROR.U | ERROR.W, linear);
+    for (const { upper, lower, linear } of pages)
+      allow((upper & lower) === (PTE.RW | PTE.US), ERROR.U | ERROR.W, linear);
     const program = `
       ${each(read)} ${each(write)}
       ${changeControl(mode, "cr0", WRITE_PROTECT)}
@@ -107,9 +108,13 @@ for (const mode of PAGED) {
   });
 
   test(`${mode}: a write that faults leaves the page clean`, () => {
-    const kernel = run(mode, `${changeControl(mode, "cr0", WRITE_PROTECT)} ${attempt(`mov dword ptr [${FAR}],1`)} hlt`, {
-      setup: (kernel) => kernel.map(FAR, SCRATCH | PTE.P),
-    });
+    const kernel = run(
+      mode,
+      `${changeControl(mode, "cr0", WRITE_PROTECT)} ${attempt(`mov dword ptr [${FAR}],1`)} hlt`,
+      {
+        setup: (kernel) => kernel.map(FAR, SCRATCH | PTE.P),
+      },
+    );
     assert.deepEqual(show(kernel.exceptions), [fault(ERROR.P | ERROR.W, FAR)]);
     assert.equal(Number(kernel.page(FAR)) & PTE.D, 0);
     assert.equal(kernel.ram.getUint32(SCRATCH, true), 0);
@@ -165,14 +170,18 @@ function reserved(
     rdmsr
     and eax,0xfffff7ff
     wrmsr`;
-  return exceptionsOf(mode, `${options.noNx ? clearNxe : ""} ${attempt(`mov ${mode === "long" ? "r" : "e"}si,${linear}\n mov eax,[${mode === "long" ? "r" : "e"}si]`)} hlt`, {
-    setup: (kernel) => {
-      kernel.map(linear, SCRATCH | OPEN);
-      const at = kernel.entries(linear).at(-1 - level) as number;
-      if (options.large) kernel.setEntry(at, OPEN | PTE.PS);
-      kernel.setEntry(at, kernel.entry(at) | bit);
+  return exceptionsOf(
+    mode,
+    `${options.noNx ? clearNxe : ""} ${attempt(`mov ${mode === "long" ? "r" : "e"}si,${linear}\n mov eax,[${mode === "long" ? "r" : "e"}si]`)} hlt`,
+    {
+      setup: (kernel) => {
+        kernel.map(linear, SCRATCH | OPEN);
+        const at = kernel.entries(linear).at(-1 - level) as number;
+        if (options.large) kernel.setEntry(at, OPEN | PTE.PS);
+        kernel.setEntry(at, kernel.entry(at) | bit);
+      },
     },
-  });
+  );
 }
 
 // SDM 3A 4.3–4.5, tables of reserved bits; the processor has 40 physical address bits.

@@ -29,7 +29,14 @@ test("an access must end at the segment's limit", () => {
   ];
   const before = `${load("fs", FREE)}\n mov eax,cr4\n or eax,0x600\n mov cr4,eax`;
   const expected = accesses.filter(([, allowed]) => !allowed).map(() => "#13(0)");
-  assert.deepEqual(tried(accesses.map(([line]) => line), descriptors, before), expected);
+  assert.deepEqual(
+    tried(
+      accesses.map(([line]) => line),
+      descriptors,
+      before,
+    ),
+    expected,
+  );
 });
 
 test("with granularity the limit counts pages", () => {
@@ -42,7 +49,13 @@ test("an expand-down segment has what is above its limit, to 64 KiB or 4 GiB by 
     [FREE]: descriptor({ base: 0, limit: 0xfff, type: 6 }),
     [FREE + 8]: descriptor({ base: 0, limit: 0xfff, type: 6, big: true }),
   };
-  const lines = ["mov al,[fs:0xfff]", "mov al,[fs:0x1000]", "mov al,[fs:0xffff]", "mov ax,[fs:0xffff]", "mov al,[fs:0x10000]"];
+  const lines = [
+    "mov al,[fs:0xfff]",
+    "mov al,[fs:0x1000]",
+    "mov al,[fs:0xffff]",
+    "mov ax,[fs:0xffff]",
+    "mov al,[fs:0x10000]",
+  ];
   assert.deepEqual(tried(lines, descriptors, load("fs", FREE)), ["#13(0)", "#13(0)", "#13(0)"]);
   assert.deepEqual(tried(lines, descriptors, load("fs", FREE + 8)), ["#13(0)"]);
 });
@@ -110,7 +123,10 @@ test("loading a segment register checks presence, type, privilege and the table'
 });
 
 test("a load that faults leaves the segment register as it was", () => {
-  const kernel = run("protected", `${load("fs", SELECTOR.userData)} ${attempt(load("fs", SELECTOR.tss))} mov ebx,fs\n hlt`);
+  const kernel = run(
+    "protected",
+    `${load("fs", SELECTOR.userData)} ${attempt(load("fs", SELECTOR.tss))} mov ebx,fs\n hlt`,
+  );
   assert.equal(kernel.gpr(3), BigInt(SELECTOR.userData));
 });
 
@@ -169,7 +185,13 @@ test("code must lie within its segment", () => {
   );
   // The handler returns with the code segment of the fault: the second try ends there.
   assert.deepEqual(show(kernel.exceptions).slice(0, 2), ["#13(0)", "#13(0)"]);
-  assert.deepEqual(kernel.exceptions.slice(0, 2).map(({ ip, cs }) => [ip, cs]).at(1), [limit + 1, FREE]);
+  assert.deepEqual(
+    kernel.exceptions
+      .slice(0, 2)
+      .map(({ ip, cs }) => [ip, cs])
+      .at(1),
+    [limit + 1, FREE],
+  );
 });
 
 test("an instruction that reaches beyond its segment's limit does not run", () => {
@@ -197,7 +219,15 @@ test("far jumps check type, presence and privilege of what they go to", () => {
     const label = `far${selector}`;
     return `jmp ${selector}:${label}\n ${label}:`;
   };
-  const lines = [far(SELECTOR.data), far(FREE), far(FREE + 8), far(0), far(0xff8), far(FREE + 16), far(SELECTOR.code32 + 3)];
+  const lines = [
+    far(SELECTOR.data),
+    far(FREE),
+    far(FREE + 8),
+    far(0),
+    far(0xff8),
+    far(FREE + 16),
+    far(SELECTOR.code32 + 3),
+  ];
   assert.deepEqual(tried(lines, descriptors), ["#13(10)", "#11(80)", "#13(88)", "#13(0)", "#13(ff8)", "#13(8)"]);
 });
 
@@ -233,5 +263,8 @@ test("real-mode operands end at 64 KiB: #GP, and #SS for the stack, without erro
   const kernel = run("real", program);
   assert.equal(kernel.gpr(1) & 0xffffn, 1n);
   assert.equal(kernel.gpr(2) & 2n, 2n, "the third word of the frame is FLAGS");
-  assert.deepEqual([6, 7].map((index) => kernel.gpr(index)), [0x8000n - 6n, 0x8000n - 6n]);
+  assert.deepEqual(
+    [6, 7].map((index) => kernel.gpr(index)),
+    [0x8000n - 6n, 0x8000n - 6n],
+  );
 });

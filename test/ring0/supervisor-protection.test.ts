@@ -2,7 +2,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { descriptor } from "../../src/cpu/system/testing/flat-cpu.ts";
-import { attempt, changeControl, exceptionsOf, type Kernel, type KernelOptions, type Mode, PAGED, PTE, SCRATCH, SELECTOR, toUser } from "./kernel.ts";
+import {
+  attempt,
+  changeControl,
+  exceptionsOf,
+  type Kernel,
+  type KernelOptions,
+  type Mode,
+  PAGED,
+  PTE,
+  SCRATCH,
+  SELECTOR,
+  toUser,
+} from "./kernel.ts";
 
 const UMIP = 1 << 11;
 const SMEP = 1 << 20;

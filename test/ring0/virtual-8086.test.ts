@@ -69,7 +69,10 @@ for (const mode of MODES) {
       mov esi,esp
       hlt`;
     const kernel = virtual(mode, "mov ax,0x77\n mov ds,ax\n ud2", { monitor, gates: { 6: { label: "undefined" } } });
-    assert.deepEqual([0, 3].map((index) => kernel.gpr(index)), [0n, 0n]);
+    assert.deepEqual(
+      [0, 3].map((index) => kernel.gpr(index)),
+      [0n, 0n],
+    );
     assert.equal(kernel.gpr(6), BigInt(INTERRUPT_STACK - 9 * 4));
     const frame = Array.from({ length: 9 }, (_, i) => kernel.ram.getUint32(INTERRUPT_STACK - 36 + i * 4, true));
     assert.deepEqual(frame.slice(0, 2), [5, SEGMENT]);
@@ -93,7 +96,7 @@ for (const mode of MODES) {
   });
 
   test(`${mode}: with IOPL 3, INT goes through the gate, whose privilege counts`, () => {
-    const gates = { 0x40: { label: "service", dpl: 3 }, 0x41: { label: "service" } };
+    const gates = { 64: { label: "service", dpl: 3 }, 65: { label: "service" } };
     const monitor = "service: mov ebx,[esp+8]\n hlt";
     const kernel = virtual(mode, "int 0x40", { flags: IOPL_3, gates, monitor });
     assert.equal(kernel.gpr(3) & BigInt(VM), BigInt(VM));
@@ -140,7 +143,10 @@ for (const mode of MODES) {
       mov dx,cs
       hlt`,
     );
-    assert.deepEqual([1, 2].map((index) => kernel.gpr(index) & 0xffffn), [BigInt(SEGMENT - 1), BigInt(SEGMENT - 2)]);
+    assert.deepEqual(
+      [1, 2].map((index) => kernel.gpr(index) & 0xffffn),
+      [BigInt(SEGMENT - 1), BigInt(SEGMENT - 2)],
+    );
   });
 
   test(`${mode}: the monitor returns to where it was called from, and may change flags on the way`, () => {

@@ -1,9 +1,10 @@
 /**
  * From instruction bytes to a form and its operands. @spec SDM 2A chapter 2, "Instruction Format"
  */
-import type { Feature, Form } from "../../isa/instruction.ts";
+
 import { FORMS } from "../../isa/index.ts";
-import { ES, CS, SS, DS, FS, GS, RSP, RBP, type OperandSize } from "../../isa/semantics.ts";
+import type { Feature, Form } from "../../isa/instruction.ts";
+import { CS, DS, ES, FS, GS, type OperandSize, RBP, RSP, SS } from "../../isa/semantics.ts";
 
 export const MAX_LENGTH = 15;
 
@@ -55,7 +56,10 @@ for (const form of FORMS) {
 }
 // The more specific a form, the earlier it is tried.
 const specificity = (form: Form) =>
-  (form.modrm !== undefined ? 8 : 0) + (form.digit !== undefined ? 4 : 0) + (form.prefix && form.prefix !== "NP" ? 2 : 0) + (form.rm !== "any" ? 1 : 0);
+  (form.modrm !== undefined ? 8 : 0) +
+  (form.digit !== undefined ? 4 : 0) +
+  (form.prefix && form.prefix !== "NP" ? 2 : 0) +
+  (form.rm !== "any" ? 1 : 0);
 for (const map of TABLE) for (const forms of map) forms.sort((a, b) => specificity(b) - specificity(a));
 
 class Bytes {
@@ -175,11 +179,19 @@ function decodeFrom(input: Bytes, mode: DecodeMode, has: (feature: Feature) => b
     } else {
       map = 1;
     }
-    rex = (first & 0x80 ? 0 : 4) | (three && !(first & 0x40) ? 2 : 0) | (three && !(first & 0x20) ? 1 : 0) | (three && second & 0x80 ? 8 : 0);
+    rex =
+      (first & 0x80 ? 0 : 4) |
+      (three && !(first & 0x40) ? 2 : 0) |
+      (three && !(first & 0x20) ? 1 : 0) |
+      (three && second & 0x80 ? 8 : 0);
     if (!mode.long) rex &= 8;
     vvvv = (~second >> 3) & 15;
     if (!mode.long) vvvv &= 7;
-    vex = { l: (second >> 2) & 1, w: three ? second >> 7 : 0, pp: (["NP", "66", "F3", "F2"] as const)[second & 3] as "NP" };
+    vex = {
+      l: (second >> 2) & 1,
+      w: three ? second >> 7 : 0,
+      pp: (["NP", "66", "F3", "F2"] as const)[second & 3] as "NP",
+    };
     opcode = input.u8();
   } else if (opcode === 0x0f) {
     opcode = input.u8();
@@ -252,7 +264,12 @@ function decodeFrom(input: Bytes, mode: DecodeMode, has: (feature: Feature) => b
     switch (operand.place) {
       case "immediate":
       case "relative": {
-        const width = operand.width === "v" ? operandSize : operand.width === "z" ? Math.min(operandSize, 32) : Number(operand.width);
+        const width =
+          operand.width === "v"
+            ? operandSize
+            : operand.width === "z"
+              ? Math.min(operandSize, 32)
+              : Number(operand.width);
         if (seen) {
           second = input.u8();
           break;
@@ -274,7 +291,8 @@ function decodeFrom(input: Bytes, mode: DecodeMode, has: (feature: Feature) => b
         break;
     }
   }
-  if (form.map === 1 && (form.opcode & 0xfc) === 0x20 && !specialRegisterExists(form.opcode, reg, mode)) return "undefined";
+  if (form.map === 1 && (form.opcode & 0xfc) === 0x20 && !specialRegisterExists(form.opcode, reg, mode))
+    return "undefined";
   // LOCK goes with a memory destination only.
   if (lock && !(form.instruction.lock && memory && form.operands[0]?.place === "rm")) return "undefined";
   return {
@@ -319,7 +337,14 @@ function operandSizeOf(form: Form, mode: DecodeMode, size: OperandSize, wide: bo
 }
 
 const BASES_16 = [
-  [3, 6], [3, 7], [RBP, 6], [RBP, 7], [6, -1], [7, -1], [RBP, -1], [3, -1],
+  [3, 6],
+  [3, 7],
+  [RBP, 6],
+  [RBP, 7],
+  [6, -1],
+  [7, -1],
+  [RBP, -1],
+  [3, -1],
 ] as const;
 
 function address16(input: Bytes, modrm: number, override: number): MemoryOperand {

@@ -54,13 +54,19 @@ export class GuestAccess {
   }
 
   #entry(linear: Value): Value {
-    const index = linear.shrU(12 - Math.log2(TLB_ENTRY)).wrap().and((TLB_ENTRIES - 1) * TLB_ENTRY);
+    const index = linear
+      .shrU(12 - Math.log2(TLB_ENTRY))
+      .wrap()
+      .and((TLB_ENTRIES - 1) * TLB_ENTRY);
     return this.#f.load("i32", 0, fieldAddress(this.#vcpu, "tlb")).add(index);
   }
 
   /** i32: whether the whole access lies in the page that `entry` maps for it. */
   #hit(entry: Value, linear: Value, bytes: number, tag: number): Value {
-    return linear.add(bytes - 1).and(-4096n).eq(this.#f.load("i64", entry, tag));
+    return linear
+      .add(bytes - 1)
+      .and(-4096n)
+      .eq(this.#f.load("i64", entry, tag));
   }
 
   #host(entry: Value, linear: Value): Value {

@@ -33,7 +33,7 @@ import {
   SEGMENTS,
   XMM,
 } from "../state.ts";
-import { Flags, type FlagStore } from "./flags.ts";
+import { type FlagStore, Flags } from "./flags.ts";
 import { GuestAccess, type MemoryFunctions, type OnStack } from "./memory.ts";
 
 /** How a segment takes part in an address: not at all, by its base, or by base, limits and rights. */
@@ -298,8 +298,14 @@ export abstract class WasmSemantics implements Semantics {
 
   checkAligned(operand: Operand, bytes: number): void {
     if (!operand.isMemory) return;
-    const linear = this.#linearOf(operand as BoundOperand, 0, false, operand.width);
-    this.raiseIf(linear.wrap().and(bytes - 1), "GP", 0);
+    // Before the segment's limit is looked at, which may be #SS.
+    this.raiseIf(
+      this.linearAddress(operand)
+        .wrap()
+        .and(bytes - 1),
+      "GP",
+      0,
+    );
   }
 
   xmm(index: number): Value {

@@ -4,7 +4,7 @@
  */
 import type { Feature } from "../../isa/instruction.ts";
 import type { OperandSpec } from "../../isa/operand.ts";
-import { type DecodeFailure, type Decoded, decode, MAX_LENGTH } from "../decode/decoder.ts";
+import { type Decoded, type DecodeFailure, decode, MAX_LENGTH } from "../decode/decoder.ts";
 import { bindOperand } from "../emit/semantics.ts";
 import {
   BLOCK,

@@ -25,22 +25,27 @@ export const blockSlot = (physical: number): number => (physical ^ (physical >>>
  * (linear) → first record, or 0 with `exit` set. `decodeBlock` is a host function (physical i64, linear i64)
  * → record, 0 with `exit` set, or a negative record that must not be cached.
  */
-export function findBlockFunction(
-  module: ModuleBuilder,
-  vcpu: number,
-  translate: Callee,
-  decodeBlock: Callee,
-): Callee {
+export function findBlockFunction(module: ModuleBuilder, vcpu: number, translate: Callee, decodeBlock: Callee): Callee {
   return module.function(
     signature(["i64"], ["i32"]),
     (f) => {
       const linear = f.param(0);
       const physical = f.variable("i64");
-      const offset = linear.shrU(12 - Math.log2(TLB_ENTRY)).wrap().and((TLB_ENTRIES - 1) * TLB_ENTRY);
+      const offset = linear
+        .shrU(12 - Math.log2(TLB_ENTRY))
+        .wrap()
+        .and((TLB_ENTRIES - 1) * TLB_ENTRY);
       const entry = f.load("i32", 0, fieldAddress(vcpu, "tlb")).add(offset);
       f.if(
         f.load("i64", entry, TLB.execute).eq(linear.and(-4096n)),
-        () => physical.set(linear.wrap().add(f.load("i32", entry, TLB.addend)).sub(RAM_BASE).extendU()),
+        () =>
+          physical.set(
+            linear
+              .wrap()
+              .add(f.load("i32", entry, TLB.addend))
+              .sub(RAM_BASE)
+              .extendU(),
+          ),
         () => {
           f.store("i32", 0, 0, fieldAddress(vcpu, "pc"));
           physical.set(f.call(translate, linear, ACCESS.execute));
@@ -50,7 +55,10 @@ export function findBlockFunction(
       const record = f.variable("i32");
       const context = f.load("i32", 0, fieldAddress(vcpu, "context"));
       const address = physical.get().wrap();
-      const slot = address.xor(address.shrU(16)).and(BLOCK_ENTRIES - 1).shl(4);
+      const slot = address
+        .xor(address.shrU(16))
+        .and(BLOCK_ENTRIES - 1)
+        .shl(4);
       f.block((found: Label) => {
         const same = f
           .load("i32", slot, BLOCK_TABLE + BLOCK.physical)
@@ -66,7 +74,11 @@ export function findBlockFunction(
       });
       // Decoding may have started a new generation.
       const low = linear.wrap();
-      const jump = low.xor(low.shrU(13)).and(JUMP_ENTRIES - 1).mul(JUMP_ENTRY).add(vcpu + JUMP_CACHE);
+      const jump = low
+        .xor(low.shrU(13))
+        .and(JUMP_ENTRIES - 1)
+        .mul(JUMP_ENTRY)
+        .add(vcpu + JUMP_CACHE);
       f.store("i64", jump, linear, JUMP.linear);
       f.store("i32", jump, record.get(), JUMP.record);
       f.store("i32", jump, f.load("i32", 0, fieldAddress(vcpu, "context")), JUMP.context);

@@ -81,7 +81,6 @@ class Handler extends WasmSemantics {
     });
   }
 
-
   #field(kind: "i32" | "i64", offset: number): Value {
     return this.f.load(kind, this.record(), offset);
   }
@@ -255,7 +254,10 @@ class Handler extends WasmSemantics {
   #enter(linear: Value): void {
     const { f, vcpu } = this;
     const low = linear.wrap();
-    const index = low.xor(low.shrU(13)).and(JUMP_ENTRIES - 1).mul(JUMP_ENTRY);
+    const index = low
+      .xor(low.shrU(13))
+      .and(JUMP_ENTRIES - 1)
+      .mul(JUMP_ENTRY);
     const known = f.load("i64", index, vcpu + JUMP_CACHE + JUMP.linear).eq(linear);
     const context = f.load("i32", 0, fieldAddress(vcpu, "context"));
     const valid = f.load("i32", index, vcpu + JUMP_CACHE + JUMP.context).eq(context);

@@ -13,14 +13,24 @@ import { buildHandler, buildResume, HANDLER, type HandlerShape } from "./handler
 /** Endings of blocks that no instruction stands for. */
 const PSEUDO = {
   fallThrough: instruction("(next block)", { spec: "", forms: ["90"], ends: true, meaning: (o) => o.endBlock() }),
-  undefined: instruction("(undefined)", { spec: "SDM 2, UD", forms: ["90"], ends: true, meaning: (o) => o.raise("UD") }),
+  undefined: instruction("(undefined)", {
+    spec: "SDM 2, UD",
+    forms: ["90"],
+    ends: true,
+    meaning: (o) => o.raise("UD"),
+  }),
   beyondLimit: instruction("(beyond limit)", {
     spec: "SDM 3A 5.3",
     forms: ["90"],
     ends: true,
     meaning: (o) => o.raise("GP", 0),
   }),
-  tooLong: instruction("(too long)", { spec: "SDM 2A 2.3.11", forms: ["90"], ends: true, meaning: (o) => o.raise("GP", 0) }),
+  tooLong: instruction("(too long)", {
+    spec: "SDM 2A 2.3.11",
+    forms: ["90"],
+    ends: true,
+    meaning: (o) => o.raise("GP", 0),
+  }),
 } as const;
 export type Pseudo = keyof typeof PSEUDO;
 const PSEUDO_FORMS = Object.fromEntries(

@@ -33,7 +33,15 @@ export const ACCESS = { write: 1, execute: 2, supervisor: 4, probe: 8, unaligned
 /** Page fault error code. @spec SDM 3A 4.7 */
 const PF = { present: 1, write: 2, user: 4, reserved: 8, fetch: 16 } as const;
 
-const PTE = { present: 1n, writable: 2n, user: 4n, accessed: 32n, dirty: 64n, large: 128n, noExecute: 1n << 63n } as const;
+const PTE = {
+  present: 1n,
+  writable: 2n,
+  user: 4n,
+  accessed: 32n,
+  dirty: 64n,
+  large: 128n,
+  noExecute: 1n << 63n,
+} as const;
 /** Physical addresses have 40 bits (CPUID 80000008h); the bits above must be zero. */
 export const PHYSICAL_BITS = 40;
 const RESERVED_HIGH = ((1n << 52n) - 1n) & ~((1n << BigInt(PHYSICAL_BITS)) - 1n);
@@ -135,8 +143,14 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
     f.if(present.eq(MMU_MODE.checked), () => f.return());
     const implicit = access.and(ACCESS.supervisor).and(f.i32(-1).when(f.load("i32", 0, at("cpl")).eq(3), 0));
     const mode = f.i32(MMU_MODE.supervisor).when(implicit, present);
-    const index = linear.shrU(12 - Math.log2(TLB_ENTRY)).wrap().and((TLB_ENTRIES - 1) * TLB_ENTRY);
-    const entry = mode.mul(TLB_SIZE).add(index).add(vcpu + TLBS);
+    const index = linear
+      .shrU(12 - Math.log2(TLB_ENTRY))
+      .wrap()
+      .and((TLB_ENTRIES - 1) * TLB_ENTRY);
+    const entry = mode
+      .mul(TLB_SIZE)
+      .add(index)
+      .add(vcpu + TLBS);
     const tag = linear.and(-4096n);
     f.store("i64", entry, tag.when(rights.and(1), -1n), TLB.read);
     f.store("i64", entry, tag.when(rights.and(2).and(flags.eqz().shl(1)), -1n), TLB.write);
@@ -203,9 +217,7 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
       f.block((done: Label) => {
         f.loop((next: Label) => {
           const isPdpt = legacyPdpt.and(shift.get().eq(30));
-          const indexMask = f
-            .i64(3)
-            .when(isPdpt, f.i64(1023).when(size.get().eq(4), 511));
+          const indexMask = f.i64(3).when(isPdpt, f.i64(1023).when(size.get().eq(4), 511));
           const index = linear.shrU(shift.get()).and(indexMask);
           address.set(table.get().add(index.mul(size.get().extendU())));
           entry.set(f.call(entryAt, address.get(), size.get()));
@@ -220,7 +232,11 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
           const large = largePossible.and(value.shrU(7).wrap()).and(1);
           // Reserved bits: high physical bits, NX without EFER.NXE, low frame bits of large pages, PS where it has no meaning.
           const nxReserved = value.shrU(63).wrap().and(nxe.eqz());
-          const lowMask = f.i64(1).shl(shift.get()).sub(1).and(FRAME & ~0x1000n);
+          const lowMask = f
+            .i64(1)
+            .shl(shift.get())
+            .sub(1)
+            .and(FRAME & ~0x1000n);
           const lowReserved = large.and(value.and(lowMask).ne(0)).and(wide);
           const psReserved = shift.get().eq(39).and(value.shrU(7).wrap().and(1));
           const highReserved = value.and(RESERVED_HIGH).ne(0);
@@ -262,8 +278,16 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
       });
       const pageMask = f.i64(1).shl(shift.get()).sub(1);
       // A 4 MiB page keeps physical address bits 39:32 in bits 20:13 (PSE-36).
-      const pse36 = value.shrU(13).and(0xff).shl(32).when(size.get().eq(4).and(shift.get().eq(22)), 0);
-      const frame = value.and(FRAME).and(pageMask.not()).and(f.i64(-1n).when(size.get().eq(8), 0xffffffffn)).or(pse36);
+      const pse36 = value
+        .shrU(13)
+        .and(0xff)
+        .shl(32)
+        .when(size.get().eq(4).and(shift.get().eq(22)), 0);
+      const frame = value
+        .and(FRAME)
+        .and(pageMask.not())
+        .and(f.i64(-1n).when(size.get().eq(8), 0xffffffffn))
+        .or(pse36);
       const physical = frame.or(linear.and(pageMask));
       f.if(access.and(ACCESS.probe).eqz(), () => {
         const dirty = marked.shrU(6).wrap().and(1);
@@ -342,7 +366,12 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
     const offset = linear.wrap().and(bytes.sub(1));
     const spared = access.and(ACCESS.supervisor | ACCESS.unaligned).or(bytes.gtU(8));
     f.if(offset.eqz().or(spared), () => f.return(f.i32(0)));
-    const asked = f.load("i64", 0, at("cr0")).wrap().and(f.load("i32", 0, at("eflagsSystem"))).shrU(18).and(1);
+    const asked = f
+      .load("i64", 0, at("cr0"))
+      .wrap()
+      .and(f.load("i32", 0, at("eflagsSystem")))
+      .shrU(18)
+      .and(1);
     f.if(asked.eqz().or(f.load("i32", 0, at("cpl")).ne(3)), () => f.return(f.i32(0)));
     for (const end of [linear, linearPlus(f, linear, bytes.sub(1))]) {
       f.if(f.call(translate, end, access.or(ACCESS.probe)).ltS(0), () => f.return(f.i32(0)));

@@ -65,8 +65,7 @@ export function instructionBreakpoints(registers: Registers, linear: bigint): nu
 
 /** Breakpoints that an access to data meets. */
 export function dataBreakpoints(registers: Registers, linear: bigint, bytes: number, write: boolean): number {
-  const wanted = (condition: number) =>
-    condition === CONDITION.access || (write && condition === CONDITION.write);
+  const wanted = (condition: number) => condition === CONDITION.access || (write && condition === CONDITION.write);
   return breakpointsAt(registers, wanted, BigInt.asUintN(64, linear), bytes);
 }
 

@@ -1,5 +1,7 @@
 /** Loading segment registers. @spec SDM 3A 3.4, 5.2–5.6; SDM 2, MOV, POP, LDS */
 import { CS, DS, ES, SS, VECTOR } from "../../isa/semantics.ts";
+import { SHADOW } from "../state.ts";
+import { dropSingleStep } from "./debug-registers.ts";
 import {
   attributesOf,
   baseOf,
@@ -17,8 +19,6 @@ import {
   selectorError,
   systemTypeOf,
 } from "./descriptors.ts";
-import { SHADOW } from "../state.ts";
-import { dropSingleStep } from "./debug-registers.ts";
 import { GuestFault } from "./guest-fault.ts";
 import type { HostFunctions } from "./host-functions.ts";
 import { ATTRIBUTE, hasRealSegments, is64Bit, isLong, isVirtual8086 } from "./mode.ts";

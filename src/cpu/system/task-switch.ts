@@ -3,6 +3,7 @@
  */
 import { CS, DS, ES, FS, GS, SS, VECTOR } from "../../isa/semantics.ts";
 import { LDTR, NEW_TASK, TR } from "../state.ts";
+import { addDebugTraps, DR6, dropLocalBreakpoints } from "./debug-registers.ts";
 import {
   attributesOf,
   baseOf,
@@ -21,7 +22,6 @@ import {
   setBusy,
   systemTypeOf,
 } from "./descriptors.ts";
-import { addDebugTraps, DR6, dropLocalBreakpoints } from "./debug-registers.ts";
 import { afterFlagsLoaded } from "./eflags.ts";
 import { GuestFault } from "./guest-fault.ts";
 import { CR0, FLAG } from "./mode.ts";

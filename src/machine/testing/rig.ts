@@ -1,6 +1,6 @@
 /** Test doubles for a device's wiring: a clock that moves by hand, memory, lines and seeded randomness. */
 import { type GuestPhysical, type Nanoseconds, nanoseconds } from "../../bits/units.ts";
-import type { AsyncWork, GuestMemory, RandomSource, SignalLine, TimeSource, Timer } from "../device.ts";
+import type { AsyncWork, GuestMemory, RandomSource, SignalLine, Timer, TimeSource } from "../device.ts";
 
 /** Guest time that stands still until `advance` is called; timers fire in deadline order. */
 export class ManualTime implements TimeSource {

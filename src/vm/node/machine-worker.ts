@@ -12,7 +12,8 @@ const port = parentPort;
 if (!port) throw new Error("machine-worker.ts runs in a worker thread");
 const post = (message: FromWorker) => port.postMessage(message);
 
-const load = async (file: string | Uint8Array) => (typeof file === "string" ? new Uint8Array(await readFile(file)) : file);
+const load = async (file: string | Uint8Array) =>
+  typeof file === "string" ? new Uint8Array(await readFile(file)) : file;
 
 async function main(definition: WorkerDefinition): Promise<void> {
   const serial = new SerialBatch((bytes) => post({ kind: "serial", bytes }));

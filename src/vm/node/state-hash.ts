@@ -21,4 +21,14 @@ export function stateHash({ processor, ram }: Machine): string {
   return hash.digest("hex");
 }
 
-const INTERNAL = new Set(["context", "tlb", "budget", "budgetAside", "exit", "pc", "faultVector", "faultCode", "faultAddress"]);
+const INTERNAL = new Set([
+  "context",
+  "tlb",
+  "budget",
+  "budgetAside",
+  "exit",
+  "pc",
+  "faultVector",
+  "faultCode",
+  "faultAddress",
+]);

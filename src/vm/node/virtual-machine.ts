@@ -53,7 +53,11 @@ export interface WorkerDefinition {
   readonly noReboot: boolean;
 }
 
-export type ToWorker = { kind: "start" } | { kind: "serial"; bytes: Uint8Array } | { kind: "stop" } | { kind: "power-button" };
+export type ToWorker =
+  | { kind: "start" }
+  | { kind: "serial"; bytes: Uint8Array }
+  | { kind: "stop" }
+  | { kind: "power-button" };
 export type FromWorker =
   | { kind: "ready" }
   | { kind: "serial"; bytes: Uint8Array }
@@ -78,7 +82,11 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
     kernel: options.kernel,
     ...(options.initrd === undefined ? {} : { initrd: options.initrd }),
     append: options.append ?? "console=ttyS0",
-    disks: (options.disks ?? []).map(({ readOnly = false, snapshot = false, ...disk }) => ({ ...disk, readOnly, snapshot })),
+    disks: (options.disks ?? []).map(({ readOnly = false, snapshot = false, ...disk }) => ({
+      ...disk,
+      readOnly,
+      snapshot,
+    })),
     cpu,
     clock,
     debugExit: options.debugExit ?? false,

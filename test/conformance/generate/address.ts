@@ -1,7 +1,7 @@
 /** Random memory operands: where they point, and how an address is put together that points there. */
 import type { AddressOperand } from "../../../src/isa/encode.ts";
-import { FS, GS, type OperandSize, RSP } from "../../../src/isa/semantics.ts";
-import { type Bits, FS_BASE, GS_BASE, PLACE } from "../record.ts";
+import { FS, GS, type OperandSize, RBP, RBX, RDI, RSI, RSP } from "../../../src/isa/semantics.ts";
+import { type Bits, DATA_16, PLACE, segmentBase } from "../record.ts";
 import type { TestCase } from "./test-case.ts";
 import type { Random } from "./values.ts";
 
@@ -36,6 +36,8 @@ const NOWHERE: Readonly<Record<Bits, readonly bigint[]>> = {
   ],
   // Whether an access may cross 4 GiB is not defined.
   32: [0n, 8n, 0x8000_0000n, 0xffff_f000n],
+  // Before the window, and beyond the segment's limit.
+  16: [0n, 0x6bfen, 0x6bffn, 0x6c00n, 0xffffn].map((offset) => BigInt(DATA_16) + offset),
 };
 
 /** A linear address for an access of `size` bytes; a `safe` one has no fault. */
@@ -45,10 +47,6 @@ export function target(random: Random, bits: Bits, size: number, aligned: boolea
   const base = bits === 64 && !low && random.chance(35) ? PLACE.alias : BigInt(PLACE.window);
   return base + BigInt(windowOffset(random, size, aligned));
 }
-
-/** Base of a segment, or of none. */
-export const segmentBase = (bits: Bits, segment: number | undefined): bigint =>
-  bits === 32 ? 0n : segment === FS ? FS_BASE : segment === GS ? GS_BASE : 0n;
 
 export interface AddressRequest {
   readonly addressSize: OperandSize;
@@ -85,6 +83,18 @@ function displacementOf(random: Random): bigint {
 
 const SCALES = [1, 2, 4, 8] as const;
 
+/** Registers of 16-bit addresses. @spec SDM 2A, table 2-1 */
+const PAIRS = [
+  [RBX, RSI],
+  [RBX, RDI],
+  [RBP, RSI],
+  [RBP, RDI],
+  [RSI, undefined],
+  [RDI, undefined],
+  [RBP, undefined],
+  [RBX, undefined],
+] as const;
+
 /** A random memory operand; registers that it needs are set. */
 export function address(test: TestCase, request: AddressRequest): Address {
   const { random, bits } = test;
@@ -97,7 +107,7 @@ export function address(test: TestCase, request: AddressRequest): Address {
   const overridden = segment === undefined ? {} : { segment };
   const width = BigInt(addressSize);
   for (let attempt = 0; ; attempt++) {
-    const low = addressSize === 32 && segment !== GS;
+    const low = addressSize < 64 && segment !== GS;
     const linear = target(random, bits, request.size, request.aligned, low);
     const difference = linear - segmentBase(bits, segment);
     const offset = BigInt.asUintN(addressSize, difference);
@@ -126,9 +136,15 @@ function withRegisters(test: TestCase, request: AddressRequest, offset: bigint):
   const { addressSize } = request;
   const count = bits === 64 ? 16 : 8;
   const set = (register: number, value: bigint) => {
-    if (bits === 64 && addressSize === 32) test.setGpr(register, (random.word64() << 32n) | BigInt.asUintN(32, value));
+    if (addressSize < test.registerBits) test.setGprLow(register, addressSize, value);
     else test.setGpr(register, value);
   };
+  if (addressSize === 16) {
+    const [base, index] = random.pick(PAIRS);
+    const displacement = BigInt.asIntN(16, displacementOf(random));
+    set(base, offset - displacement - (index === undefined ? 0n : test.gpr(index)));
+    return { base, index, displacement, wide: random.chance(10) };
+  }
   const scale = random.pick(SCALES);
   const wide = random.chance(10);
   const other = () => {

@@ -8,10 +8,10 @@ import {
 } from "../../../src/isa/encode.ts";
 import type { Form } from "../../../src/isa/instruction.ts";
 import { type OperandSpec, resolveWidth } from "../../../src/isa/operand.ts";
-import { GS, type OperandSize, RCX, RDI, RSP } from "../../../src/isa/semantics.ts";
+import { CS, ES, GS, type OperandSize, RBX, RCX, RDI, RSP } from "../../../src/isa/semantics.ts";
 import { kindOf, type Traits, traitsOf } from "../instruction-traits.ts";
-import { type Bits, PLACE } from "../record.ts";
-import { type Address, address, segmentBase, target } from "./address.ts";
+import { type Bits, PLACE, segmentBase } from "../record.ts";
+import { type Address, address, target } from "./address.ts";
 import { seed } from "./seed.ts";
 import { TestCase } from "./test-case.ts";
 import { integer, type Kind, type Random } from "./values.ts";
@@ -23,8 +23,11 @@ export class Generator {
   readonly bits: Bits;
   readonly random: Random;
   readonly #test: TestCase;
+  readonly #prefixes: boolean;
 
-  constructor(bits: Bits, random: Random) {
+  /** With `prefixes`, instructions get some that they do not ask for. */
+  constructor(bits: Bits, random: Random, prefixes = false) {
+    this.#prefixes = prefixes;
     this.bits = bits;
     this.random = random;
     this.#test = new TestCase(bits, random);
@@ -40,10 +43,12 @@ export class Generator {
         : form.operands.some(({ width }) => typeof width === "string");
     const standard = defaultOperandSize(form, bits);
     const all: OperandSize[] = sized ? (bits === 64 ? [16, 32, 64] : [16, 32]) : [standard];
+    // The size that takes an operand size prefix, which mandatory prefixes leave no room for.
+    const prefixed = bits === 16 ? 32 : 16;
     const narrow =
       form.operands.length === 0 || form.operands.some(({ width }) => width === "v" || width === "z" || width === "p");
     return all.filter((size) => {
-      if (size === 16 && (!narrow || form.prefix === "66" || form.prefix === "NP")) return false;
+      if (size === prefixed && (!narrow || form.prefix === "66" || form.prefix === "NP")) return false;
       try {
         this.#encodeOnce(form, size);
         return true;
@@ -57,7 +62,7 @@ export class Generator {
   /** Throws EncodeError where the form cannot be encoded with this operand size. */
   #encodeOnce(form: Form, operandSize: OperandSize): void {
     const operands = form.operands.map((spec): EncodeOperand | undefined => {
-      if (spec.place === "rm" && spec.memory !== "never") return { kind: "memory", base: 0 };
+      if (spec.place === "rm" && spec.memory !== "never") return { kind: "memory", base: RBX };
       if (spec.place === "moffs") return { kind: "memory", displacement: 0n };
       if (spec.place === "immediate" || spec.place === "relative") return { kind: "immediate", value: 0n };
       if (spec.place === "far") return { kind: "far", selector: 0, offset: 0n };
@@ -71,6 +76,7 @@ export class Generator {
     for (let attempt = 0; attempt < 100; attempt++) {
       try {
         new TestMaker(this.#test, form, this.random.pick(sizes)).make(record);
+        if (this.#prefixes && takesPrefixes(form)) this.#test.addPrefixes();
         return;
       } catch (error) {
         if (!(error instanceof EncodeError)) throw error;
@@ -80,6 +86,16 @@ export class Generator {
   }
 }
 
+/**
+ * Whether prefixes can be added: not where they would leave some of an immediate to be run as an instruction, nor to
+ * a jump, which could shift into itself.
+ */
+function takesPrefixes(form: Form): boolean {
+  return form.operands.every(
+    ({ place, width }) => place !== "relative" && (place !== "immediate" || typeof width === "number"),
+  );
+}
+
 /** One test in the making. */
 class TestMaker {
   readonly #test: TestCase;
@@ -87,7 +103,8 @@ class TestMaker {
   readonly #traits: Traits;
   readonly #operandSize: OperandSize;
   readonly #addressSize: OperandSize;
-  readonly #rip: number;
+  /** Linear address of the instruction. */
+  readonly #code: number;
   /** Segment override for addresses that are no operands. */
   readonly #segment: number | undefined;
   #address: Address | undefined;
@@ -98,14 +115,15 @@ class TestMaker {
     this.#form = form;
     this.#traits = traitsOf(form.instruction);
     this.#operandSize = operandSize;
-    // 16-bit addresses do not reach the window: only LEA can use them.
-    const short = bits === 64 ? 32 : form.instruction.name === "lea" ? 16 : 32;
-    this.#addressSize = random.chance(10) ? short : bits;
+    // In 32-bit code 16-bit addresses do not reach the window: only LEA can use them.
+    const other = bits === 32 && form.instruction.name === "lea" ? 16 : 32;
+    this.#addressSize = random.chance(10) ? other : bits;
     const override = this.#traits.addressSized && random.chance(10) ? random.below(6) : undefined;
-    // Addresses of 32 bits do not reach the window from there.
-    this.#segment = override === GS && this.#addressSize < bits ? undefined : override;
+    // Narrow addresses do not reach the window from there.
+    const unreachable = (override === GS && this.#addressSize < bits) || (override === CS && bits === 16);
+    this.#segment = unreachable ? undefined : override;
     const across = random.chance(4);
-    this.#rip = PLACE.code + (across ? 0x1000 - random.below(15) : 0x800 + random.below(64));
+    this.#code = PLACE.code + (across ? 0x1000 - random.below(15) : 0x800 + random.below(64));
   }
 
   make(record: DataView): void {
@@ -119,9 +137,9 @@ class TestMaker {
     const operands = this.#form.operands.map((spec) => this.#operand(spec));
     const options = this.#options(operands);
     const length = encode(this.#form, this.#placeMemory(operands, PLACEHOLDER), options).length;
-    const next = BigInt(this.#rip + length);
+    const next = BigInt(this.#code + length) - segmentBase(test.bits, CS);
     const bytes = encode(this.#form, this.#finish(operands, next), options);
-    test.setInstruction(this.#rip, bytes);
+    test.setInstruction(this.#code, bytes);
     seed(test, {
       form: this.#form,
       traits: this.#traits,
@@ -138,20 +156,22 @@ class TestMaker {
     const test = this.#test;
     const { random, bits } = test;
     const { pointers, addressSized, counted } = this.#traits;
-    const narrow = addressSized && this.#addressSize < bits;
+    // How much of a pointer counts: an address's size or the stack's.
+    const size = addressSized ? this.#addressSize : bits;
+    const narrow = size < test.registerBits;
     // Which of two accesses faults first is not defined: one at most does.
     const wild = random.below(pointers.length || 1);
     for (const [i, register] of pointers.entries()) {
       const linear = target(random, bits, 16, random.chance(50), narrow, i !== wild);
       // String destinations are in ES, whatever the override.
       const destination = register === RDI && !this.#form.instruction.name.startsWith("maskmov");
-      const offset = destination ? linear : linear - segmentBase(bits, this.#segment);
-      if (narrow) test.setGprLow(register, this.#addressSize, offset);
+      const offset = linear - segmentBase(bits, destination ? ES : this.#segment);
+      if (narrow) test.setGprLow(register, size, offset);
       else test.setGpr(register, offset);
     }
     if (counted) {
       const count = random.chance(95) ? BigInt(random.below(12)) : integer(random) >> BigInt(random.below(60));
-      if (this.#addressSize < bits) test.setGprLow(RCX, this.#addressSize, count);
+      if (this.#addressSize < test.registerBits) test.setGprLow(RCX, this.#addressSize, count);
       else test.setGpr(RCX, count);
     }
   }
@@ -219,7 +239,7 @@ class TestMaker {
   #placeMemory(operands: readonly (EncodeOperand | "memory" | undefined)[], memory: EncodeOperand): EncodeOperand[] {
     // moffs takes no registers.
     const placed = this.#absolute ? { kind: "memory" as const, displacement: 0n } : memory;
-    const legacy = this.#test.bits === 32 ? { kind: "memory" as const, displacement: 0n } : placed;
+    const legacy = this.#test.bits !== 64 ? { kind: "memory" as const, displacement: 0n } : placed;
     return operands.map((operand) => (operand === "memory" ? legacy : operand)) as EncodeOperand[];
   }
 
@@ -250,14 +270,17 @@ class TestMaker {
 
   /** A jump's distance: not into itself. */
   #distance(spec: OperandSpec, next: bigint): bigint {
-    const { random } = this.#test;
+    const { random, bits } = this.#test;
     const width = resolveWidth(spec.width, this.#operandSize);
+    const base = segmentBase(bits, CS);
+    const start = BigInt(this.#code) - base;
     for (;;) {
       const place = PLACE.code + random.below(PLACE.codeSize - 16);
-      const far = random.chance(25) ? nowhereToJump(random) : place;
-      const distance = width === 32 ? BigInt(far) - next : BigInt.asIntN(width, BigInt(random.next()));
-      const to = next + distance;
-      if (to < BigInt(this.#rip) || to >= next) return distance;
+      const nowhere = bits === 16 ? PLACE.code + random.below(0x1_1000) : nowhereToJump(random);
+      const far = BigInt(random.chance(25) ? nowhere : place) - base;
+      const distance = width === 32 ? far - next : BigInt.asIntN(width, BigInt(random.next()));
+      const to = BigInt.asUintN(this.#operandSize, next + distance);
+      if (to < start || to >= next) return distance;
     }
   }
 }

@@ -2,9 +2,9 @@
 import type { EncodeOperand } from "../../../src/isa/encode.ts";
 import type { Form } from "../../../src/isa/instruction.ts";
 import { type OperandSpec, resolveWidth } from "../../../src/isa/operand.ts";
-import { type OperandSize, RAX, RBX, RCX, RDX, RSP } from "../../../src/isa/semantics.ts";
+import { CS, type OperandSize, RAX, RBX, RCX, RDX, RSP } from "../../../src/isa/semantics.ts";
 import type { Traits } from "../instruction-traits.ts";
-import { FX, PLACE } from "../record.ts";
+import { FX, PLACE, segmentBase } from "../record.ts";
 import type { Address } from "./address.ts";
 import type { TestCase } from "./test-case.ts";
 import { double, extended, integer, packedDecimal, single } from "./values.ts";
@@ -29,7 +29,7 @@ export function seed(test: TestCase, choice: Choice): void {
   if (traits.divides) seedDividend(test, choice, traits.divides);
   if (traits.jumps) seedTarget(test, choice, traits.jumps);
   if (traits.selector) seedSelector(test, choice);
-  if (traits.popsFlags) test.poke(test.gpr(RSP), 32, BigInt(test.random.next() & ~0x100 & 0x3fffff));
+  if (traits.popsFlags) test.poke(test.stackTop, 32, BigInt(test.random.next() & ~0x100 & 0x3fffff));
 }
 
 /** The operand in memory and what lies around it. */
@@ -176,6 +176,7 @@ function seedDividend(test: TestCase, choice: Choice, divides: "unsigned" | "sig
 /** Somewhere to jump to: code, most of the time. */
 function seedTarget(test: TestCase, choice: Choice, jumps: "operand" | "stack"): void {
   const { random } = test;
+  const base = segmentBase(test.bits, CS);
   const places = [
     BigInt(PLACE.window),
     PLACE.alias,
@@ -185,10 +186,12 @@ function seedTarget(test: TestCase, choice: Choice, jumps: "operand" | "stack"):
     0x8000_0000_0000n,
     0x7fff_0000_0000_0000n,
   ];
-  const code = () => BigInt(PLACE.code + random.pick([0, 0x400, 0x1800]) + random.below(0x300));
-  const target = random.chance(85) ? code() : random.pick(places);
+  const code = () => BigInt(PLACE.code + random.pick([0, 0x400, 0x1800]) + random.below(0x300)) - base;
+  // Offsets of 16 bits, and one beyond.
+  const near = [0x8000n, 0x1_0000n, 0x1_0010n, 0xffffn];
+  const target = random.chance(85) ? code() : random.pick(test.bits === 16 ? near : places);
   if (jumps === "stack") {
-    test.poke(test.gpr(RSP), 64, target);
+    test.poke(test.stackTop, 64, target);
     return;
   }
   if (choice.address) test.poke(choice.address.linear, 64, target);
@@ -201,15 +204,15 @@ function seedTarget(test: TestCase, choice: Choice, jumps: "operand" | "stack"):
 }
 
 /** Selectors of Linux's descriptor table: none, a program's, the kernel's, beyond its end; 78h differs by processor. */
-const SELECTORS = [
-  0, 1, 2, 3, 0x23, 0x28, 0x29, 0x2b, 0x2b, 0x2b, 0x33, 0x10, 0x18, 0x20, 0x22, 0x63, 0x8b, 0xfff8, 4, 7,
-];
+const GLOBAL = [0, 1, 2, 3, 0x23, 0x28, 0x29, 0x2b, 0x2b, 0x2b, 0x33, 0x10, 0x18, 0x20, 0x22, 0x63, 0x8b, 0xfff8];
+/** Selectors of the local one: its segments, with too much privilege asked for, too, and what is beyond. */
+const LOCAL = [0x04, 0x07, 0x0f, 0x0c, 0x17, 0x1f, 0x1e, 0x27];
 
 function seedSelector(test: TestCase, choice: Choice): void {
   const { form, address, operandSize } = choice;
-  const selector = BigInt(test.random.pick(SELECTORS));
+  const selector = BigInt(test.random.pick(test.random.chance(60) ? GLOBAL : LOCAL));
   const addressed = addressRegisters(choice);
-  if (form.instruction.name.startsWith("pop")) test.poke(test.gpr(RSP), 16, selector);
+  if (form.instruction.name.startsWith("pop")) test.poke(test.stackTop, 16, selector);
   if (address) {
     const far = form.operands.some(({ text }) => text === "Mp");
     test.poke(address.linear + (far ? BigInt(operandSize / 8) : 0n), 16, selector);

@@ -1,9 +1,18 @@
 /** A test's record while it is being made up: registers by number, memory by linear address. */
-import { type Bits, FIELD, FX, INPUT_SIZE, PLACE, SELECTORS_BEFORE, SPOTS } from "../record.ts";
+import { CS, RSP, SS } from "../../../src/isa/semantics.ts";
+import { type Bits, FIELD, FX, INPUT_SIZE, PLACE, SELECTORS_BEFORE, SPOTS, segmentBase } from "../record.ts";
 import { extended, integer, type Kind, lanes, type Random } from "./values.ts";
 
 /** Bytes to draw a spot's contents from. */
 const TAPE_BYTES = 0x1_0000;
+
+const LEGACY_PREFIXES = [0x66, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e];
+/** Prefixes that do not change where memory operands are, or not by much. */
+const PREFIXES: Readonly<Record<Bits, readonly number[]>> = {
+  16: LEGACY_PREFIXES,
+  32: LEGACY_PREFIXES,
+  64: [...LEGACY_PREFIXES, 0x40, 0x41, 0x48, 0x4f],
+};
 
 const FLAG = {
   carry: 1,
@@ -45,7 +54,7 @@ export class TestCase {
     const tape = random.below(TAPE_BYTES);
     this.#bytes.set(this.#tape.subarray(tape, tape + INPUT_SIZE - FIELD.memory), FIELD.memory);
     this.#clearEdges();
-    for (let i = 0; i < 16; i++) this.setGpr(i, this.bits === 64 ? integer(random) : integer(random) & 0xffff_ffffn);
+    for (let i = 0; i < 16; i++) this.setGpr(i, integer(random));
     const direction = random.chance(15) ? FLAG.direction : 0;
     const flags = (random.next() & STATUS_FLAGS) | FLAG.fixed | FLAG.interrupt | direction;
     record.setBigUint64(FIELD.rflags, BigInt(flags), true);
@@ -103,11 +112,20 @@ export class TestCase {
     return lanes(random, this.kind);
   }
 
+  /** Bits of general registers that tests have a use for. */
+  get registerBits(): 32 | 64 {
+    return this.bits === 64 ? 64 : 32;
+  }
+  /** Linear address of the top of the stack. */
+  get stackTop(): bigint {
+    return segmentBase(this.bits, SS) + BigInt.asUintN(this.bits, this.gpr(RSP));
+  }
+
   gpr(index: number): bigint {
     return this.#view.getBigUint64(FIELD.gpr + 8 * index, true);
   }
   setGpr(index: number, value: bigint): void {
-    this.#view.setBigUint64(FIELD.gpr + 8 * index, BigInt.asUintN(this.bits, value), true);
+    this.#view.setBigUint64(FIELD.gpr + 8 * index, BigInt.asUintN(this.registerBits, value), true);
   }
   /** Sets the low `width` bits of a register. */
   setGprLow(index: number, width: number, value: bigint): void {
@@ -121,12 +139,28 @@ export class TestCase {
     return this.#bytes.subarray(FIELD.fx + FX.xmm + 16 * index, FIELD.fx + FX.xmm + 16 * index + 16);
   }
 
-  /** Puts the instruction at `rip`. */
-  setInstruction(rip: number, bytes: Uint8Array): void {
-    this.#view.setBigUint64(FIELD.rip, BigInt(rip), true);
+  /** Puts the instruction at linear address `code`. */
+  setInstruction(code: number, bytes: Uint8Array): void {
+    this.#view.setUint32(FIELD.code, code, true);
+    this.#view.setBigUint64(FIELD.rip, BigInt(code) - segmentBase(this.bits, CS), true);
     this.#bytes.fill(0xcc, FIELD.bytes, FIELD.bytes + 16);
     this.#bytes.set(bytes, FIELD.bytes);
     this.#view.setUint8(FIELD.length, bytes.length);
+  }
+
+  /**
+   * Puts prefixes before the instruction that it does not ask for: operand size, repeat, segment, and REX where
+   * it counts for nothing. It may become another instruction, or none. What is relative to the next one shifts.
+   */
+  addPrefixes(): void {
+    const length = this.#view.getUint8(FIELD.length);
+    const count = this.random.between(1, Math.min(3, 15 - length));
+    if (length + count > 15) return;
+    const prefixes = Array.from({ length: count }, () => this.random.pick(PREFIXES[this.bits]));
+    const bytes = this.#bytes.slice(FIELD.bytes, FIELD.bytes + length);
+    this.#bytes.set(prefixes, FIELD.bytes);
+    this.#bytes.set(bytes, FIELD.bytes + count);
+    this.#view.setUint8(FIELD.length, length + count);
   }
 
   /** The record's bytes for `size` bytes at a linear address, where the test determines them all. */
