@@ -166,8 +166,8 @@ function parseForm(text: string, instruction: Instruction): Form {
     words.shift();
   } else if (words[0] === "0F" && words[1] !== undefined && OPCODE.test(words[1])) {
     words.shift();
-    const escape: string | undefined = words[0];
-    map = escape === "38" ? 2 : escape === "3A" ? 3 : 1;
+    const second: string | undefined = words[0];
+    map = second === "38" ? 2 : second === "3A" ? 3 : 1;
     // "0F 38" alone would be an opcode of map 1; none is defined there.
     if (map !== 1) words.shift();
   }
