@@ -25,7 +25,7 @@ export interface InstructionRow {
   readonly untested: string | undefined;
 }
 
-const MODES: readonly Bits[] = [32, 64];
+const MODES: readonly Bits[] = [16, 32, 64];
 const FLAG_NAMES: readonly (readonly [letter: string, name: string])[] = [
   ["o", "OF"],
   ["s", "SF"],
@@ -61,11 +61,17 @@ export function instructionRows(): InstructionRow[] {
   }));
 }
 
+/** "16, 32 and 64". */
+function list(numbers: readonly number[]): string {
+  const last = numbers.at(-1);
+  return numbers.length > 1 ? `${numbers.slice(0, -1).join(", ")} and ${last}` : String(last);
+}
+
 /** The sizes of code in which any form is compared, or why none is. */
 function comparison({ forms, privileged, untested }: InstructionRow): string {
   const modes = MODES.filter((bits) => forms.some(({ compared }) => compared.includes(bits)));
   if (modes.length === 0) return `no: ${untested ?? "no encoding"}`;
-  return `${modes.join(" and ")} bits${privileged ? ", the fault" : ""}`;
+  return `${list(modes)} bits${privileged ? ", the fault" : ""}`;
 }
 
 interface Counts {
@@ -123,7 +129,17 @@ What the processor executes, as \`src/isa/\` defines it. \`npm run isa\` prints 
 - A section is what CPUID announces together; "base" is on every processor. Models are those of \`bunk run --cpu\`.
 `;
 
-const cell = (text: string) => text.replaceAll("|", "\\|");
+type Alignment = "left" | "right";
+
+/** A table in Markdown, its columns as wide as their cells: so the formatter leaves it. */
+function markdownTable(head: readonly string[], alignment: readonly Alignment[], rows: readonly string[][]): string {
+  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] as string).length)));
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  const padded = (cells: readonly string[]) =>
+    line(cells.map((cell, i) => (alignment[i] === "right" ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))));
+  const rule = widths.map((width, i) => (alignment[i] === "right" ? `${"-".repeat(width - 1)}:` : "-".repeat(width)));
+  return `${[padded(head), line(rule), ...rows.map(padded)].join("\n")}\n`;
+}
 
 /** The names of processor models that have the feature. */
 function modelsWith(feature: Feature): string {
@@ -136,20 +152,24 @@ function modelsWith(feature: Feature): string {
 export function markdown(rows: readonly InstructionRow[]): string {
   const byFeature = [...Map.groupBy(rows, ({ feature }) => feature)];
   const overview = byFeature.map(([feature, group]) => {
-    const { instructions, forms, comparedForms } = count(group);
-    return `| [${feature}](#${feature}) | ${instructions} | ${forms} | ${comparedForms} | ${modelsWith(feature) || "none"} |`;
+    const counts = count(group);
+    const numbers = [counts.instructions, counts.forms, counts.comparedForms].map(String);
+    return [`[${feature}](#${feature})`, ...numbers, modelsWith(feature) || "none"];
   });
   const sections = byFeature.map(([feature, group]) => {
-    const lines = group.map((row) => {
-      const forms = row.forms.map(({ text }) => `\`${cell(text)}\``).join("<br>");
-      return `| ${row.name} | ${forms} | ${row.undefinedFlags} | ${cell(comparison(row))} |`;
-    });
-    return `## ${feature}\n\n| instruction | forms | undefined | compared |\n| --- | --- | --- | --- |\n${lines.join("\n")}\n`;
+    const lines = group.flatMap((row) =>
+      row.forms.map(({ text }, i) =>
+        i === 0 ? [row.name, `\`${text}\``, row.undefinedFlags, comparison(row)] : ["", `\`${text}\``, "", ""],
+      ),
+    );
+    const head = ["instruction", "form", "undefined", "compared"];
+    return `## ${feature}\n\n${markdownTable(head, ["left", "left", "left", "left"], lines)}`;
   });
+  const head = ["feature", "instructions", "forms", "forms compared", "models"];
   return [
     INTRODUCTION,
     `${totals(rows)}.\n`,
-    `| feature | instructions | forms | forms compared | models |\n| --- | ---: | ---: | ---: | --- |\n${overview.join("\n")}\n`,
+    markdownTable(head, ["left", "right", "right", "right", "left"], overview),
     ...sections,
   ].join("\n");
 }

@@ -58,6 +58,12 @@ export interface ProcessorOptions {
 /** Exceptions that push an error code. @spec SDM 3A table 6-1 */
 const HAS_ERROR_CODE = new Set([8, 10, 11, 12, 13, 14, 17, 21]);
 
+/**
+ * Instructions that a repeated instruction counts for each time it is started again, some 2,000 elements or 100 port
+ * accesses later: about what they take.
+ */
+const REPEATED_COST = 256;
+
 const ATTRIBUTE_LONG = 0x2000;
 const ATTRIBUTE_BIG = 0x4000;
 const TRAP_FLAG = 0x100;
@@ -269,10 +275,14 @@ export class Processor implements SystemContext {
     const done = this.#single();
     registers.set32("stepping", 0);
     if (done) return undefined;
-    // The breakpoint on a repeated instruction that was interrupted is not met again.
-    const begun = registers.get32("exit") === EXIT.restart && this.#breakpoints;
-    if (begun) registers.set32("eflagsSystem", registers.get32("eflagsSystem") | RESUME_FLAG);
-    else if (registers.get32("exit") === EXIT.fault) registers.set32("debugTraps", 0);
+    if (registers.get32("exit") === EXIT.restart) {
+      this.#settle();
+      registers.set32("budget", registers.get32("budget") - 1);
+      // The breakpoint on a repeated instruction that was interrupted is not met again.
+      if (this.#breakpoints) registers.set32("eflagsSystem", registers.get32("eflagsSystem") | RESUME_FLAG);
+      return undefined;
+    }
+    if (registers.get32("exit") === EXIT.fault) registers.set32("debugTraps", 0);
     return this.#afterRun();
   }
 
@@ -361,6 +371,9 @@ export class Processor implements SystemContext {
         return this.#deliver(HAS_ERROR_CODE.has(vector) ? { ...event, errorCode } : event);
       }
       case EXIT.restart:
+        this.#settle();
+        registers.set32("budget", registers.get32("budget") - REPEATED_COST);
+        return undefined;
       case EXIT.resume:
         this.#settle();
         return undefined;

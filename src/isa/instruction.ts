@@ -14,7 +14,7 @@
  * Operands follow SDM 2D appendix A ("Ev", "Gb", "Iz", "Wdq", ...; operand.ts lists them).
  * Attributes: `i64` invalid in 64-bit mode, `o64` only there, `d64` operand size 64 by default there,
  * `f64` always 64 there, `w0`/`w1` REX.W clear or set, `a16`... none, `o16`/`o32`/`!o16` operand size 16, 32, or not 16,
- * `b0` REX.B clear, `sp+` a memory operand's base RSP is taken after the pop (POP Ev).
+ * `b0` REX.B clear, `!f3` not with an F3 prefix, `sp+` a memory operand's base RSP is taken after the pop (POP Ev).
  */
 import { type OperandSpec, parseOperand } from "./operand.ts";
 import type { Operand, Semantics } from "./semantics.ts";

@@ -16,7 +16,7 @@ const READ_PORT = declareFunction("readPort", { in: "host", params: ["i32", "i32
 const WRITE_PORT = declareFunction("writePort", { in: "host", params: ["i32", "i32", "i32"] });
 
 /** Elements that one start of a repeated INS or OUTS does at most. */
-const REPEAT_LIMIT = 1024;
+const REPEAT_LIMIT = 128;
 const EFLAGS_IOPL = 12;
 const EFLAGS_VM = 1 << 17;
 

@@ -126,7 +126,7 @@ export const BSWAP = instruction("bswap", {
 
 export const MOVBE = instruction("movbe", {
   spec: "SDM 2, MOVBE",
-  forms: ["0F 38 F0 /r Gv,Mv", "0F 38 F1 /r Mv,Gv"],
+  forms: ["0F 38 F0 /r Gv,Mv ; !f3", "0F 38 F1 /r Mv,Gv ; !f3"],
   feature: "movbe",
   meaning(o, dst, src) {
     o.put(dst, swapBytes(o.get(src), dst.width));

@@ -220,6 +220,7 @@ function decodeFrom(input: Bytes, mode: DecodeMode, has: (feature: Feature) => b
     if (attributes.size > 0) {
       if (mode.long ? attributes.has("i64") : attributes.has("o64")) return false;
       if (attributes.has("b0") && rex & 1) return false;
+      if (attributes.has("!f3") && repeat === "repe") return false;
       if ((attributes.has("w0") && wide) || (attributes.has("w1") && !wide)) return false;
       if (attributes.has("o16") && size !== 16) return false;
       if (attributes.has("o32") && size !== 32) return false;

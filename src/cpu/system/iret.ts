@@ -217,7 +217,10 @@ function returnLong(cpu: SystemContext, operandSize: number): bigint {
 export function interruptReturn(cpu: SystemContext, operandSize: number, nextIp: bigint): bigint {
   const before = cpu.registers.get32("eflagsSystem");
   // NMIs come in again even if the return faults.
-  cpu.registers.set32("nmiBlocked", 0);
+  if (cpu.registers.get32("nmiBlocked") !== 0) {
+    cpu.registers.set32("nmiBlocked", 0);
+    cpu.requestEvents();
+  }
   const ip = returnByMode(cpu, operandSize, nextIp);
   afterFlagsLoaded(cpu, before);
   return ip;

@@ -88,9 +88,11 @@ export class Generator {
 
 /**
  * Whether prefixes can be added: not where they would leave some of an immediate to be run as an instruction, nor to
- * a jump, which could shift into itself.
+ * a relative jump, which could shift into itself. AMD processors cut 64-bit jumps to 16 bits; F2 and F3 make MOVNTPS an
+ * instruction that we do not have. String instructions have overrides already.
  */
 function takesPrefixes(form: Form): boolean {
+  if (form.attributes.has("f64") || (form.map === 1 && form.opcode === 0x2b) || form.instruction.repeat) return false;
   return form.operands.every(
     ({ place, width }) => place !== "relative" && (place !== "immediate" || typeof width === "number"),
   );

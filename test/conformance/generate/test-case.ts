@@ -6,13 +6,8 @@ import { extended, integer, type Kind, lanes, type Random } from "./values.ts";
 /** Bytes to draw a spot's contents from. */
 const TAPE_BYTES = 0x1_0000;
 
-const LEGACY_PREFIXES = [0x66, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e];
 /** Prefixes that do not change where memory operands are, or not by much. */
-const PREFIXES: Readonly<Record<Bits, readonly number[]>> = {
-  16: LEGACY_PREFIXES,
-  32: LEGACY_PREFIXES,
-  64: [...LEGACY_PREFIXES, 0x40, 0x41, 0x48, 0x4f],
-};
+const LEGACY_PREFIXES = [0x66, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e];
 
 const FLAG = {
   carry: 1,
@@ -149,14 +144,15 @@ export class TestCase {
   }
 
   /**
-   * Puts prefixes before the instruction that it does not ask for: operand size, repeat, segment, and REX where
-   * it counts for nothing. It may become another instruction, or none. What is relative to the next one shifts.
+   * Puts prefixes before the instruction that it does not ask for: operand size, repeat, segment, and before these
+   * REX, which counts for nothing there. It may become another instruction, or none. What is relative to the next one shifts.
    */
   addPrefixes(): void {
     const length = this.#view.getUint8(FIELD.length);
     const count = this.random.between(1, Math.min(3, 15 - length));
     if (length + count > 15) return;
-    const prefixes = Array.from({ length: count }, () => this.random.pick(PREFIXES[this.bits]));
+    const prefixes = Array.from({ length: count }, () => this.random.pick(LEGACY_PREFIXES));
+    if (count > 1 && this.bits === 64 && this.random.chance(30)) prefixes[0] = this.random.between(0x40, 0x4f);
     const bytes = this.#bytes.slice(FIELD.bytes, FIELD.bytes + length);
     this.#bytes.set(prefixes, FIELD.bytes);
     this.#bytes.set(bytes, FIELD.bytes + count);
