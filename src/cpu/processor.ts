@@ -9,7 +9,7 @@ import { BlockCache } from "./interpret/blocks.ts";
 import { Handlers } from "./interpret/handlers.ts";
 import { ACCESS } from "./mmu/paging.ts";
 import { Registers } from "./registers.ts";
-import { buildRuntime, type RuntimeExports, type RuntimeHost } from "./runtime.ts";
+import { type RuntimeExports, type RuntimeHost, runtimeModule } from "./runtime.ts";
 import {
   BLOCK_COUNT,
   CONTEXT,
@@ -94,8 +94,8 @@ export class Processor implements SystemContext {
     this.system = createSystem(this, model);
     const table = new WebAssembly.Table({ element: "anyfunc", initial: 4096 });
     const host = this.#hostFunctions();
-    const bytes = buildRuntime(vcpu, memoryPages, wasmFunctions());
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory, table }, host });
+    const module = runtimeModule(vcpu, memoryPages, wasmFunctions);
+    const instance = new WebAssembly.Instance(module, { env: { memory, table }, host });
     this.#runtime = instance.exports as unknown as RuntimeExports;
     const runtime = instance.exports as Record<string, WebAssembly.ImportValue>;
     this.#handlers = new Handlers({ memory, memoryPages, table, runtime, host }, vcpu);

@@ -23,7 +23,23 @@ export interface RuntimeExports {
   readonly writeLinear: (linear: bigint, bytes: number, value: bigint, access: number) => void;
 }
 
-export function buildRuntime(vcpu: number, pages: { initial: number; maximum: number }, functions: WasmFunctions) {
+interface MemoryPages {
+  readonly initial: number;
+  readonly maximum: number;
+}
+
+/** Compiled modules by what they are built for: machines of a kind share one. */
+const compiled = new Map<string, WebAssembly.Module>();
+
+/** The module for the vCPU whose state lies at `vcpu`; `functions` builds the functions of instructions. */
+export function runtimeModule(vcpu: number, pages: MemoryPages, functions: () => WasmFunctions): WebAssembly.Module {
+  const key = `${vcpu} ${pages.initial} ${pages.maximum}`;
+  const module = compiled.get(key) ?? new WebAssembly.Module(buildRuntime(vcpu, pages, functions()));
+  compiled.set(key, module);
+  return module;
+}
+
+function buildRuntime(vcpu: number, pages: MemoryPages, functions: WasmFunctions) {
   const module = new ModuleBuilder();
   module.importMemory({ module: "env", name: "memory", ...pages, shared: true });
   module.importTable("env", "table", 1);

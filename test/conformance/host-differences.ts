@@ -71,13 +71,18 @@ export function leniencyFor({ vendor, decoded, address, host }: Situation): Leni
   if (approximation) return { approximate: approximation[2] === "ps" ? "packed" : "scalar" };
   // Less than one unit off, as the manual promises; that the last bit differs, its rounding and C1 follow from that.
   if (/^(f2xm1|fyl2x|fyl2xp1|fptan|fpatan|fsin|fcos|fsincos)$/.test(name)) return { transcendental: true, status: C1 };
-  if (vendor !== "amd") return EXACT;
-  // The x87 state becomes that of MMX also where the instruction faults later.
-  if (decoded.form.instruction.unit === "mmx" && faulted) return { x87: true };
   // The address must be canonical also before the bit number, or the segment's base, is added.
   if (/^(bt[src]?|maskmov.*)$/.test(name) && faulted) return { anyFault: true, x87: true };
-  // Registers that came before the fault are changed.
+  // Registers that came before the fault may be changed.
   if (name.startsWith("popa") && faulted) return { skip: true };
+  return vendor === "amd" ? onAmd(decoded, address, faulted) : elsewhere(decoded);
+}
+
+/** What AMD processors do that ours does not. */
+function onAmd(decoded: Decoded, address: bigint | undefined, faulted: boolean): Leniency {
+  const { name, unit, repeat } = decoded.form.instruction;
+  // The x87 state becomes that of MMX also where the instruction faults later.
+  if (unit === "mmx" && faulted) return { x87: true };
   // C1 is left alone where the SDM clears it.
   if (/^fu?comip?$/.test(name)) return { status: C1 };
   // Operands in memory need no alignment.
@@ -87,8 +92,17 @@ export function leniencyFor({ vendor, decoded, address, host }: Situation): Leni
   // 32 bits are read also where 16 are used.
   if (name === "movsxd" && decoded.operandSize === 16 && faulted) return { skip: true };
   // Flags are those of the last comparison; the SDM has them as before the instruction.
-  if (decoded.form.instruction.repeat === "repe" && decoded.repeat !== "none" && faulted)
-    return { flags: STATUS_FLAGS };
+  if (repeat === "repe" && decoded.repeat !== "none" && faulted) return { flags: STATUS_FLAGS };
+  return EXACT;
+}
+
+/** What ours does as AMD processors do. */
+function elsewhere(decoded: Decoded): Leniency {
+  const { name } = decoded.form.instruction;
+  // All bytes must be writable, also those that are not written.
+  if (name.startsWith("maskmov")) return { skip: true };
+  // The upper bytes of the pushed operand are written, too.
+  if (/^push [c-g]s$/.test(name)) return { partial: true };
   return EXACT;
 }
 

@@ -48,6 +48,13 @@ export class Tester {
     this.#prefixes = options.prefixes ?? false;
   }
 
+  /** What the host lacks to run the form; undefined where it lacks nothing. */
+  inability(form: Form, bits: Bits): string | undefined {
+    if (bits === 16 && !this.native.hasLocalSegments) return "the host lets no program have 16-bit segments";
+    const feature = form.instruction.feature ?? "base";
+    return this.host.has(feature) ? undefined : `the host has no ${feature}`;
+  }
+
   /** `count` tests of `form`; the same `seed` gives the same tests. Undefined where the form has no encoding in `bits`. */
   run(form: Form, bits: Bits, count: number, seed: number): FormResult | undefined {
     const generator = new Generator(bits, new Random(seed), this.#prefixes);

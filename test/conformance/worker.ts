@@ -26,8 +26,7 @@ process.once("message", (order: Order) => {
   for (const [index, { form: id, bits }] of order.jobs.entries()) {
     const form = FORMS[id];
     if (!form) throw new Error(`there is no form ${id}`);
-    const feature = form.instruction.feature ?? "base";
-    const reason = exclusion({ form, bits }) ?? (tester.host.has(feature) ? undefined : `the host has no ${feature}`);
+    const reason = exclusion({ form, bits }) ?? tester.inability(form, bits);
     if (reason !== undefined) {
       answer({ kind: "skipped", index, reason });
       continue;

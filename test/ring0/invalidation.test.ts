@@ -1,7 +1,7 @@
 /** What the processor may remember of page tables, and what makes it forget. @spec SDM 3A 4.10 */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { changeControl, type KernelOptions, PAGED, PTE, run, SCRATCH, show } from "./kernel.ts";
+import { changeControl, entryAddress, type KernelOptions, PAGED, PTE, run, SCRATCH, show } from "./kernel.ts";
 
 const LINEAR = 0x4000_0000;
 const OPEN = PTE.P | PTE.RW | PTE.US;
@@ -15,13 +15,7 @@ const frames: NonNullable<KernelOptions["setup"]> = (kernel) => {
 };
 
 for (const mode of PAGED) {
-  let entry = 0;
-  run(mode, "hlt", {
-    setup(kernel) {
-      kernel.map(LINEAR, 0);
-      entry = kernel.entries(LINEAR).at(-1) as number;
-    },
-  });
+  const entry = entryAddress(mode, LINEAR);
   const setEntry = (value: number) => `mov dword ptr [${entry}],${value}`;
   const reload = mode === "long" ? "mov rax,cr3\n mov cr3,rax" : "mov eax,cr3\n mov cr3,eax";
   const ways: Record<string, string> = {
@@ -83,19 +77,17 @@ for (const mode of PAGED) {
   });
 
   test(`${mode}: INVLPG of one address in a large page forgets all of it`, () => {
-    const directory = (kernel: Parameters<typeof frames>[0]) => kernel.entries(LINEAR).at(-2) as number;
-    let at = 0;
-    run(mode, "hlt", { setup: (kernel) => void (at = directory(kernel)) });
+    const directory = entryAddress(mode, LINEAR, 1);
     const program = `
       mov ebx,[${LINEAR + SCRATCH}]
-      mov dword ptr [${at}],0
+      mov dword ptr [${directory}],0
       invlpg [${LINEAR}]
       mov ecx,[${LINEAR + SCRATCH}]
       hlt`;
     const kernel = run(mode, program, {
       setup(kernel) {
         frames(kernel);
-        kernel.setEntry(directory(kernel), OPEN | PTE.PS);
+        kernel.setEntry(directory, OPEN | PTE.PS);
       },
     });
     assert.equal(kernel.gpr(3), 1n);

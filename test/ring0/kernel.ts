@@ -267,9 +267,22 @@ function source(mode: Mode, program: string): string {
     ${program}`;
 }
 
+/** Kernels share it, one after the other: what it has built for one serves the next. */
+const machine = new GuestMachine();
+
+function resetMachine(): GuestMachine {
+  machine.waiting = -1;
+  machine.output.length = 0;
+  new Uint8Array(machine.ram.buffer, machine.ram.byteOffset, machine.ram.byteLength).fill(0);
+  machine.processor.physicalWritten(0, machine.ram.byteLength - 1);
+  machine.processor.reset();
+  return machine;
+}
+
+/** A guest, until the next one is made. */
 export class Kernel {
   readonly mode: Mode;
-  readonly machine = new GuestMachine();
+  readonly machine = resetMachine();
   readonly ram: DataView;
   readonly symbols: ReadonlyMap<string, bigint>;
   readonly #budget: number;
@@ -400,6 +413,11 @@ export class Kernel {
   gpr(index: number): bigint {
     return this.machine.processor.registers.gpr(index);
   }
+}
+
+/** Where the paging-structure entry for `linear` will lie in a new kernel, `level` up from the page table. */
+export function entryAddress(mode: Mode, linear: number, level = 0): number {
+  return new Kernel(mode, "hlt").entries(linear).at(-1 - level) as number;
 }
 
 /** Runs a program to its HLT. */

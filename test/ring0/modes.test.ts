@@ -43,7 +43,8 @@ test("a segment with a large limit stays large in real mode", () => {
   real:
     mov ax,0x1000
     mov fs,ax
-    mov dword ptr [fs:0xf0000],0x5a5a
+    mov ebx,0xf0000
+    mov dword ptr [fs:ebx],0x5a5a
     hlt`,
   );
   assert.equal(kernel.ram.getUint32(0x10_0000, true), 0x5a5a);

@@ -1,7 +1,7 @@
 /** Faults in the middle of an instruction leave nothing done, so that it can be started again. @spec SDM 3A 6.6 */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Kernel, type Mode, PAGED, PTE, run, SCRATCH } from "./kernel.ts";
+import { entryAddress, type Kernel, type Mode, PAGED, PTE, run, SCRATCH } from "./kernel.ts";
 
 /** Two linear pages of which the second appears with the first page fault. */
 const FIRST = 0x4000_0000;
@@ -29,15 +29,7 @@ function restarted(mode: Mode, { code, memory, missing = SECOND }: Case, faults:
     ? ["rax", "rcx", "rdx", "rbx", "rbp", "rsi", "rdi"]
     : ["eax", "ecx", "edx", "ebx", "ebp", "esi", "edi"];
   const size = long ? 8 : 4;
-  const entry = (kernel: Kernel) => kernel.entries(missing).at(-1) as number;
-  // Where the entry will be, for the handler.
-  const layout = new Kernel(mode, "hlt", {
-    setup(kernel) {
-      kernel.map(FIRST, 0);
-      kernel.map(SECOND, 0);
-    },
-  });
-  const at = entry(layout);
+  const at = entryAddress(mode, missing);
   const frame = missing === FIRST ? FRAMES[0] : FRAMES[1];
   // Handlers run on a stack of their own: the instruction's may be the one that faults.
   const user = `
@@ -74,7 +66,7 @@ function restarted(mode: Mode, { code, memory, missing = SECOND }: Case, faults:
       setup(kernel) {
         kernel.map(FIRST, FRAMES[0] | OPEN);
         kernel.map(SECOND, FRAMES[1] | OPEN);
-        if (faults) kernel.setEntry(entry(kernel), 0);
+        if (faults) kernel.setEntry(at, 0);
         memory?.(kernel.ram);
       },
     },

@@ -59,7 +59,7 @@ test("SYSCALL saves RIP and RFLAGS, masks flags and loads flat segments; SYSRET 
 test("SYSRET to an address that is not canonical faults in ring 0", () => {
   const kernel = run(
     "long",
-    `${SETUP} mov rcx,0x800000000000\n mov r11,2\n ${attempt("o64 sysret")} mov ebx,cs\n hlt\n entry:`,
+    `${SETUP}\n mov rcx,0x800000000000\n mov r11,2\n ${attempt("o64 sysret")} mov ebx,cs\n hlt\n entry:`,
   );
   assert.deepEqual(show(kernel.exceptions), ["#13(0)"]);
   assert.equal(kernel.gpr(3), 0x18n);

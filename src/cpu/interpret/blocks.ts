@@ -82,7 +82,7 @@ export class BlockCache {
     this.#straddling.clear();
     for (const page of this.#pages.keys()) this.#forgetPage(page);
     this.#pages.clear();
-    for (let i = 0; i < BLOCK_ENTRIES; i++) this.#i32[(BLOCK_TABLE + i * 16 + BLOCK.context) >> 2] = -1;
+    this.#i32.fill(-1, BLOCK_TABLE >> 2, (BLOCK_TABLE + BLOCK_ENTRIES * 16) >> 2);
     this.#wiring.newGeneration();
   }
 

@@ -55,6 +55,8 @@ export class NativeProcessor {
   /** The page at HARNESS.variables. */
   readonly #variables: DataView;
   readonly #run: bigint;
+  /** Whether there are 16-bit segments. */
+  readonly hasLocalSegments: boolean;
   /** The tests to run, MAX_BATCH at most. */
   readonly input: Uint8Array;
   readonly output: Uint8Array;
@@ -68,7 +70,7 @@ export class NativeProcessor {
     this.#map(HARNESS.signalStack, HARNESS.signalStackSize, writable);
     this.#map(PLACE.code, PLACE.codeSize, all).fill(0xcc);
     this.#mapWindow();
-    this.#setLocalSegments();
+    this.hasLocalSegments = this.#setLocalSegments();
     this.input = this.#map(BATCH_INPUT, MAX_BATCH * INPUT_SIZE, writable);
     this.output = this.#map(BATCH_OUTPUT, MAX_BATCH * OUTPUT_SIZE, writable);
     this.#run = BigInt(harness.run);
@@ -79,17 +81,16 @@ export class NativeProcessor {
     this.#set(STRUCTURE.signalStack + 16, BigInt(HARNESS.signalStackSize));
   }
 
-  /** Sets up the local descriptor table. @spec modify_ldt(2) */
-  #setLocalSegments(): void {
-    LOCAL_SEGMENTS.forEach(({ base, limit, type }, i) => {
+  /** Sets up the local descriptor table; whether the host lets a program do so. @spec modify_ldt(2) */
+  #setLocalSegments(): boolean {
+    return LOCAL_SEGMENTS.every(({ base, limit, type }, i) => {
       // struct user_desc: number, base, limit, flags.
       const contents = (type >> 2) << 1;
       const readOnly = type & 2 ? 0 : 8;
       const at = STRUCTURE.segment;
       this.#set(at, (BigInt(base) << 32n) | BigInt(i));
       this.#set(at + 8, (BigInt(contents | readOnly) << 32n) | BigInt(limit));
-      const result = this.#c.syscall(MODIFY_LDT.number, MODIFY_LDT.write, BigInt(at), MODIFY_LDT.size);
-      if (result !== 0n) throw new Error("the host does not let a program have segments of its own (modify_ldt)");
+      return this.#c.syscall(MODIFY_LDT.number, MODIFY_LDT.write, BigInt(at), MODIFY_LDT.size) === 0n;
     });
   }
 
