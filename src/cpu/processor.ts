@@ -9,6 +9,7 @@ import { BlockCache } from "./interpret/blocks.ts";
 import { Handlers } from "./interpret/handlers.ts";
 import { ACCESS } from "./mmu/paging.ts";
 import { Registers } from "./registers.ts";
+import { HEAT, Translator } from "./translate/translator.ts";
 import { type RuntimeExports, type RuntimeHost, runtimeModule } from "./runtime.ts";
 import {
   BLOCK_COUNT,
@@ -53,6 +54,8 @@ export interface ProcessorOptions {
   readonly memoryPages: { readonly initial: number; readonly maximum: number };
   readonly bus: ProcessorBus;
   readonly model: string;
+  /** Whether hot code is translated; all is interpreted otherwise. */
+  readonly translate?: boolean;
 }
 
 /** Exceptions that push an error code. @spec SDM 3A table 6-1 */
@@ -80,13 +83,14 @@ export class Processor implements SystemContext {
   readonly #runtime: RuntimeExports;
   readonly #handlers: Handlers;
   readonly #blocks: BlockCache;
+  readonly #translator: Translator;
   readonly #wide = new Uint32Array(2);
   #nmi = false;
   #returnRequested = false;
   /** Whether a breakpoint is enabled: instructions then run one at a time. */
   #breakpoints = false;
 
-  constructor({ memory, memoryPages, bus, model }: ProcessorOptions) {
+  constructor({ memory, memoryPages, bus, model, translate = true }: ProcessorOptions) {
     const vcpu = VCPU_BASE;
     this.#bus = bus;
     this.registers = new Registers(memory, vcpu);
@@ -98,14 +102,26 @@ export class Processor implements SystemContext {
     const instance = new WebAssembly.Instance(module, { env: { memory, table }, host });
     this.#runtime = instance.exports as unknown as RuntimeExports;
     const runtime = instance.exports as Record<string, WebAssembly.ImportValue>;
-    this.#handlers = new Handlers({ memory, memoryPages, table, runtime, host }, vcpu);
+    const environment = { memory, memoryPages, table, runtime, host };
+    this.#handlers = new Handlers(environment, vcpu);
+    const has = (feature: Feature) => this.system.has(feature);
     this.#blocks = new BlockCache({
       buffer: memory.buffer,
       vcpu,
       handlers: this.#handlers,
-      has: (feature: Feature) => this.system.has(feature),
+      has,
       translateCode: (linear) => this.#translateCode(linear),
       newGeneration: () => this.#newGeneration(),
+      heat: translate ? HEAT : 0,
+      regionDropped: (handler) => this.#handlers.release(handler),
+    });
+    this.#translator = new Translator({
+      environment,
+      vcpu,
+      handlers: this.#handlers,
+      blocks: this.#blocks,
+      has,
+      translate: (linear) => this.#codeAt(linear),
     });
     this.reset();
   }
@@ -131,8 +147,9 @@ export class Processor implements SystemContext {
   }
 
   /** Counts of what was built and decoded, for reports. */
-  get statistics(): { handlers: number; recordBytes: number } {
-    return { handlers: this.#handlers.count, recordBytes: this.#blocks.used };
+  get statistics(): { handlers: number; recordBytes: number; translated: Translator["statistics"] } {
+    const translated = this.#translator.statistics;
+    return { handlers: this.#handlers.count, recordBytes: this.#blocks.used, translated };
   }
 
   /** Instructions executed since power-on, as of the block that runs. */
@@ -546,6 +563,12 @@ export class Processor implements SystemContext {
     return physical;
   }
 
+  /** Physical address of code at a linear address, as the translator reads it: no fault, and no page marked. */
+  #codeAt(linear: bigint): number | undefined {
+    const physical = Number(this.#runtime.translate(linear, ACCESS.execute | ACCESS.probe));
+    return physical >= 0 && this.#isRam(physical) ? physical : undefined;
+  }
+
   #hostFunctions(): Record<string, WebAssembly.ImportValue> {
     const functions: Record<string, WebAssembly.ImportValue> = {};
     for (const [name, implementation] of Object.entries(this.system.functions)) {
@@ -592,6 +615,7 @@ export class Processor implements SystemContext {
         }
         return this.#blocks.decode(Number(physical), linear, this.registers.get32("context"), this.#codeRoom(linear));
       },
+      hot: (record) => this.#translator.translate(record, this.#linearIp()),
     };
     return { ...functions, ...(host as unknown as Record<string, WebAssembly.ImportValue>) };
   }

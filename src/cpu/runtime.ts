@@ -2,8 +2,9 @@
 import { functionSpec } from "../isa/functions.ts";
 import type { Callee } from "../wasm/function.ts";
 import { ModuleBuilder, signature } from "../wasm/module.ts";
-import { findBlockFunction } from "./interpret/find-block.ts";
+import { findBlockFunctions } from "./interpret/find-block.ts";
 import { mmuFunctions } from "./mmu/paging.ts";
+import { storeFlagsFunction } from "./translate/store-flags.ts";
 import type { WasmFunctions } from "./wasm-functions.ts";
 
 export interface RuntimeHost {
@@ -12,6 +13,8 @@ export interface RuntimeHost {
   readonly codeWritten: (page: number) => void;
   readonly watched: (linear: bigint, bytes: number, write: number) => void;
   readonly decodeBlock: (physical: bigint, linear: bigint) => number;
+  /** A block has run often enough to be translated. */
+  readonly hot: (record: number) => void;
 }
 
 /** What TypeScript calls of the runtime module. */
@@ -54,7 +57,8 @@ function buildRuntime(vcpu: number, pages: MemoryPages, functions: WasmFunctions
     codeWritten: host("codeWritten", ["i32"]),
     watched: host("watched", ["i64", "i32", "i32"]),
   });
-  findBlockFunction(module, vcpu, mmu.translate, host("decodeBlock", ["i64", "i64"], ["i32"]));
+  findBlockFunctions(module, vcpu, mmu.translate, host("decodeBlock", ["i64", "i64"], ["i32"]));
+  storeFlagsFunction(module, vcpu);
   module.function(
     signature(["i32"]),
     (f) => f.returnCallIndirect(signature(["i32"]), f.load("i32", f.param(0)), f.param(0)),

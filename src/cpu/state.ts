@@ -256,10 +256,25 @@ export const RECORD = {
   second: 44,
 } as const;
 export const RECORD_SIZE = 48;
-/** In front of a block's first record: how many instructions it has, and where its records end. */
-export const BLOCK_HEADER = 16;
-export const BLOCK_COUNT = -16;
-export const BLOCK_END = -12;
+/** In front of a block's first record, at these offsets from it. */
+export const BLOCK_HEADER = 32;
+/** How many instructions it has, and where its records end. */
+export const BLOCK_COUNT = -32;
+export const BLOCK_END = -28;
+/** How often it is still to run before it is worth translating, and its first instruction's handler meanwhile. */
+export const BLOCK_HEAT = -24;
+export const BLOCK_FIRST = -20;
+/** Record of the translated region that begins with it, or 0. */
+export const BLOCK_REGION = -16;
+export const BLOCK_PHYSICAL = -12;
+export const BLOCK_MODE = -8;
+
+/**
+ * A translated region as the jump cache finds it, in place of the block that it begins with: its function, and the
+ * physical pages that it expects, by their distance in pages from the page it begins in.
+ */
+export const REGION = { handler: 0, pages: 4, list: 8 } as const;
+export const REGION_PAGE = { distance: 0, page: 4 } as const;
 
 /** Offsets within a vCPU's state of the code segment's base and limit. */
 export const CS_BASE = SEGMENTS + SEGMENT_SIZE + SEGMENT.base;

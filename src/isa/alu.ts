@@ -49,12 +49,16 @@ const sub = (_o: Semantics, a: Value, b: Value) => a.sub(b);
 const carryIn = (o: Semantics, like: Value) => (like.type === "i64" ? o.flag("c").extendU() : o.flag("c"));
 const addFlags = (o: Semantics, a: Value, b: Value, r: Value, width: number) => o.flagsAdd(a, b, r, width);
 const subFlags = (o: Semantics, a: Value, b: Value, r: Value, width: number) => o.flagsSub(a, b, r, width);
+const addCarryFlags = (o: Semantics, a: Value, b: Value, r: Value, width: number) =>
+  o.flagsAdd(a, b, r, width, { withCarry: true });
+const subCarryFlags = (o: Semantics, a: Value, b: Value, r: Value, width: number) =>
+  o.flagsSub(a, b, r, width, { withCarry: true });
 const logicFlags = (o: Semantics, _a: Value, _b: Value, r: Value, width: number) => o.flagsLogic(r, width);
 
 export const ADD = combine("add", 0, add, addFlags);
 export const OR = combine("or", 1, (_o, a, b) => a.or(b), logicFlags, "a");
-export const ADC = combine("adc", 2, (o, a, b) => a.add(b).add(carryIn(o, a)), addFlags);
-export const SBB = combine("sbb", 3, (o, a, b) => a.sub(b).sub(carryIn(o, a)), subFlags);
+export const ADC = combine("adc", 2, (o, a, b) => a.add(b).add(carryIn(o, a)), addCarryFlags);
+export const SBB = combine("sbb", 3, (o, a, b) => a.sub(b).sub(carryIn(o, a)), subCarryFlags);
 export const AND = combine("and", 4, (_o, a, b) => a.and(b), logicFlags, "a");
 export const SUB = combine("sub", 5, sub, subFlags);
 export const XOR = combine("xor", 6, (_o, a, b) => a.xor(b), logicFlags, "a");

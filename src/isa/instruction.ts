@@ -112,6 +112,8 @@ export interface InstructionSpec {
   readonly privileged?: true;
   /** The last instruction of a block: jumps, and what changes how code is decoded or run. */
   readonly ends?: true;
+  /** Pushes the address of the next instruction before it jumps, or jumps to what it pops. */
+  readonly flow?: "call" | "return";
   /**
    * Checks CR0.EM/TS first: "x87" and "mmx" also pending exceptions, "sse" also CR4.OSFXSR; "wait" is FWAIT. An "mmx"
    * instruction leaves TOP 0 and all x87 registers marked as used, "emms" all marked empty.

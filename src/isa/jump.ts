@@ -44,6 +44,7 @@ export const CALL = instruction("call", {
   spec: "SDM 2, CALL (near)",
   forms: ["E8 Jz ; f64"],
   ends: true,
+  flow: "call",
   meaning(o, target) {
     call(o, o.target(target));
   },
@@ -53,6 +54,7 @@ export const CALL_INDIRECT = instruction("call", {
   spec: "SDM 2, CALL (near)",
   forms: ["FF /2 Ev ; f64"],
   ends: true,
+  flow: "call",
   meaning(o, target) {
     call(o, o.get(target).extendU());
   },
@@ -62,6 +64,7 @@ export const RET = instruction("ret", {
   spec: "SDM 2, RET (near)",
   forms: ["C3 ; f64"],
   ends: true,
+  flow: "return",
   meaning(o) {
     const { value, commit } = o.pop(o.operandSize);
     const ip = value.extendU();
@@ -75,6 +78,7 @@ export const RET_IMMEDIATE = instruction("ret", {
   spec: "SDM 2, RET (near)",
   forms: ["C2 Iw ; f64"],
   ends: true,
+  flow: "return",
   meaning(o, parameters) {
     const { value, commit } = o.pop(o.operandSize);
     const ip = value.extendU();

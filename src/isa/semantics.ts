@@ -101,6 +101,13 @@ export type StateField =
   | "efer"
   | "stepping";
 
+export interface ArithmeticFlags {
+  /** CF stays as it is. */
+  readonly keepCarry?: boolean;
+  /** The result has the carry or borrow in it. */
+  readonly withCarry?: boolean;
+}
+
 export interface Semantics {
   /** Operand size of the instruction, from mode and prefixes. */
   readonly operandSize: OperandSize;
@@ -179,10 +186,10 @@ export interface Semantics {
   flag(flag: Flag): Value;
   /** Condition `code` (0–15, as in Jcc) as i32, 0 or not. */
   condition(code: number): Value;
-  /** Flags of `result = a + b (+ carry)`. `keepCarry` for INC. */
-  flagsAdd(a: Value, b: Value, result: Value, width: number, options?: { keepCarry?: boolean }): void;
-  /** Flags of `result = a - b (- borrow)`. `keepCarry` for DEC. */
-  flagsSub(a: Value, b: Value, result: Value, width: number, options?: { keepCarry?: boolean }): void;
+  /** Flags of `result = a + b`, or with a carry. `keepCarry` for INC. */
+  flagsAdd(a: Value, b: Value, result: Value, width: number, options?: ArithmeticFlags): void;
+  /** Flags of `result = a - b`, or with a borrow. `keepCarry` for DEC. */
+  flagsSub(a: Value, b: Value, result: Value, width: number, options?: ArithmeticFlags): void;
   /** Flags of AND, OR, XOR, TEST: from the result, carry and overflow clear. */
   flagsLogic(result: Value, width: number): void;
   /** S, Z, P from `result`; C and O as given (i32, 0 or 1); A clear unless given. */

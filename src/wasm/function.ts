@@ -3,16 +3,8 @@
  * value, drops the dead ones and emits the rest as a stack machine wants them.
  */
 import { ByteWriter } from "./bytes.ts";
-import {
-  LOADS,
-  type LoadKind,
-  type MemoryOpcode,
-  type Opcode,
-  STORES,
-  type StoreKind,
-  TYPE_CODE,
-  type ValueType,
-} from "./opcodes.ts";
+import { type EncodedFunction, encodeFunction } from "./emitter.ts";
+import { LOADS, type LoadKind, type MemoryOpcode, type Opcode, STORES, type StoreKind, type ValueType } from "./opcodes.ts";
 import { type Operand, type Recorder, Value } from "./value.ts";
 
 export interface Signature {
@@ -39,7 +31,8 @@ export interface Label {
   readonly statement: Nested;
 }
 
-interface Body {
+/** A sequence of values and statements. */
+export interface Body {
   readonly entries: (Value | Statement)[];
 }
 interface Simple {
@@ -58,13 +51,18 @@ interface Switch {
   readonly args: readonly Value[];
   readonly targets: readonly Nested[];
 }
-interface Nested {
+export interface Nested {
   readonly kind: "if" | "block" | "loop";
   readonly args: readonly Value[];
   readonly body: Body;
   readonly otherwise?: Body | undefined;
+  /** Whether the first body of an `if` is expected to run: what is needed only where it is not costs nothing before. */
+  readonly hint?: Hint | undefined;
 }
-type Statement = Simple | Branch | Switch | Nested;
+export type Statement = Simple | Branch | Switch | Nested;
+
+/** Which way a condition goes nearly always. @spec WebAssembly branch hinting proposal */
+export type Hint = "likely" | "unlikely";
 
 const LOCAL_GET: Opcode = { name: "local.get", code: [0x20], result: "i32" };
 const CALL: Opcode = { name: "call", code: [0x10], result: "i32" };
@@ -232,35 +230,56 @@ export class FunctionBuilder implements Recorder {
     const outer = this.#body;
     const body: Body = { entries: [] };
     this.#body = body;
-    build();
-    this.#body = outer;
+    try {
+      build();
+    } finally {
+      this.#body = outer;
+    }
     return body;
   }
 
-  if(condition: Value, then: () => void, otherwise?: () => void): void {
+  /** Builds a body apart from the rest; `place` puts it where it belongs, once. */
+  detached(build: () => void): Body {
+    return this.#nested(build);
+  }
+
+  /** Puts the entries of a detached body here. */
+  place(body: Body): void {
+    for (const entry of body.entries) this.#body.entries.push(entry);
+  }
+
+  if(condition: Value, then: () => void, otherwise?: () => void, hint?: Hint): void {
     const body = this.#nested(then);
     const other = otherwise && this.#nested(otherwise);
-    this.#body.entries.push({ kind: "if", args: [condition], body, otherwise: other });
+    this.#body.entries.push({ kind: "if", args: [condition], body, otherwise: other, hint });
+  }
+
+  /** Runs `then` where `condition` is not zero, which is rare. */
+  ifRare(condition: Value, then: () => void): void {
+    this.if(condition, then, undefined, "unlikely");
+  }
+
+  /** A label that is not placed yet, for branches out of bodies that are built first. */
+  label(kind: "block" | "loop"): Label {
+    return { statement: { kind, args: [], body: { entries: [] } } };
   }
 
   /** A block that `branch` leaves at its end. */
-  block(build: (label: Label) => void): void {
-    this.#labelled("block", build);
+  block(build: (label: Label) => void, label = this.label("block")): void {
+    this.#labelled(label, build);
   }
 
   /** A loop that `branch` starts again; it ends when control reaches its end. */
-  loop(build: (label: Label) => void): void {
-    this.#labelled("loop", build);
+  loop(build: (label: Label) => void, label = this.label("loop")): void {
+    this.#labelled(label, build);
   }
 
-  #labelled(kind: "block" | "loop", build: (label: Label) => void): void {
-    const body: Body = { entries: [] };
-    const statement: Nested = { kind, args: [], body };
+  #labelled(label: Label, build: (label: Label) => void): void {
     const outer = this.#body;
-    this.#body = body;
-    build({ statement });
+    this.#body = label.statement.body;
+    build(label);
     this.#body = outer;
-    outer.entries.push(statement);
+    outer.entries.push(label.statement);
   }
 
   branch(label: Label): void {
@@ -278,212 +297,7 @@ export class FunctionBuilder implements Recorder {
   }
 
   /** The encoded function body, locals included. */
-  finish(): Uint8Array {
-    countUses(this.#root);
-    const emitter = new Emitter(this.signature.params.length, this.#locals);
-    decideInlining(this.#root);
-    emitter.body(this.#root);
-    emitter.code.byte(0x0b);
-    const writer = new ByteWriter(emitter.code.length + 32);
-    const groups: [number, ValueType][] = [];
-    for (const type of emitter.locals) {
-      const group = groups.at(-1);
-      if (group && group[1] === type) group[0]++;
-      else groups.push([1, type]);
-    }
-    writer.unsigned(groups.length);
-    for (const [count, type] of groups) {
-      writer.unsigned(count);
-      writer.byte(TYPE_CODE[type]);
-    }
-    writer.bytes(emitter.code.view());
-    return writer.view();
-  }
-}
-
-const isValue = (entry: Value | Statement): entry is Value => entry instanceof Value;
-
-/** Counts, from the end to the start, how often every live value is used. */
-function countUses(body: Body): void {
-  for (let i = body.entries.length - 1; i >= 0; i--) {
-    const entry = body.entries[i] as Value | Statement;
-    if (isValue(entry)) {
-      if (entry.uses === 0 && entry.mobility !== "effect") continue;
-    } else if ("body" in entry) {
-      if (entry.otherwise) countUses(entry.otherwise);
-      countUses(entry.body);
-    }
-    for (const arg of entry.args) {
-      arg.uses++;
-      arg.user = entry;
-    }
-  }
-}
-
-/**
- * A value used once is emitted inside its user: pure ones unless that would move them into a loop, reads
- * only within their own body and with no effect in between.
- */
-function decideInlining(body: Body): void {
-  const { entries } = body;
-  const position = new Map<object, number>();
-  entries.forEach((entry, i) => {
-    position.set(entry, i);
-    if (!isValue(entry) && "body" in entry) {
-      decideInlining(entry.body);
-      if (entry.otherwise) decideInlining(entry.otherwise);
-    }
-  });
-  // effects[i]: effects among entries 0 to i - 1.
-  const effects = new Int32Array(entries.length + 1);
-  entries.forEach((entry, i) => {
-    effects[i + 1] = (effects[i] as number) + (isValue(entry) && entry.mobility !== "effect" ? 0 : 1);
-  });
-  // emittedAt[i]: where entry i is emitted, its own place or that of the entry it is inlined into.
-  const emittedAt = new Int32Array(entries.length);
-  for (let i = entries.length - 1; i >= 0; i--) {
-    emittedAt[i] = i;
-    const entry = entries[i] as Value | Statement;
-    if (!isValue(entry) || entry.uses !== 1 || entry.user === undefined) continue;
-    const user = position.get(entry.user);
-    if (entry.mobility === "effect") continue;
-    if (user === undefined) continue;
-    const at = emittedAt[user] as number;
-    if (entry.mobility === "read" && effects[at] !== effects[i]) continue;
-    entry.inlined = true;
-    emittedAt[i] = at;
-  }
-}
-
-class Emitter {
-  readonly code = new ByteWriter();
-  readonly locals: ValueType[];
-  readonly #params: number;
-  readonly #labels: (Nested | undefined)[] = [];
-  #lastSet = -1;
-  #lastSetEnd = -1;
-  #lastSetStart = -1;
-
-  constructor(params: number, locals: readonly ValueType[]) {
-    this.#params = params;
-    this.locals = [...locals];
-  }
-
-  body(body: Body): void {
-    for (const entry of body.entries) {
-      if (isValue(entry)) this.#define(entry);
-      else this.#statement(entry);
-    }
-  }
-
-  #define(value: Value): void {
-    if (value.mobility !== "effect" && (value.uses === 0 || value.inlined)) return;
-    this.#compute(value);
-    if (value.uses === 0) {
-      this.code.byte(0x1a);
-      return;
-    }
-    value.local = this.#params + this.locals.length;
-    this.locals.push(value.type);
-    this.#lastSet = value.local;
-    this.#lastSetStart = this.code.length;
-    this.code.byte(0x21);
-    this.code.unsigned(value.local);
-    this.#lastSetEnd = this.code.length;
-  }
-
-  /** Puts a value on the stack: its local, or the instructions that compute it. */
-  #push(value: Value): void {
-    if (value.local < 0) {
-      this.#compute(value);
-    } else if (value.local === this.#lastSet && this.code.length === this.#lastSetEnd) {
-      this.code.patch(this.#lastSetStart, 0x22); // local.set x; local.get x is local.tee x
-      this.#lastSetEnd = -1;
-    } else {
-      this.code.byte(0x20);
-      this.code.unsigned(value.local);
-    }
-  }
-
-  #compute(value: Value): void {
-    if (value.constant !== undefined) {
-      this.#constant(value.type, value.constant);
-      return;
-    }
-    for (const arg of value.args) this.#push(arg);
-    this.code.bytes((value.opcode as Opcode).code);
-    if (value.immediate) this.code.bytes(value.immediate);
-    if (value.callee) this.code.unsigned(value.callee.index);
-  }
-
-  #constant(type: ValueType, value: number | bigint): void {
-    switch (type) {
-      case "i32":
-        this.code.byte(0x41);
-        this.code.signed(Number(value) | 0);
-        break;
-      case "i64":
-        this.code.byte(0x42);
-        if (typeof value === "number" && (value | 0) === value) this.code.signed(value);
-        else this.code.signed64(BigInt(value));
-        break;
-      case "f32":
-        this.code.byte(0x43);
-        this.code.float32(Number(value));
-        break;
-      case "f64":
-        this.code.byte(0x44);
-        this.code.float64(Number(value));
-        break;
-      case "v128":
-        throw new TypeError("a v128 constant is made with v128()");
-    }
-  }
-
-  #depth(target: Nested): number {
-    const index = this.#labels.lastIndexOf(target);
-    if (index < 0) throw new Error("branch to a block that does not enclose it");
-    return this.#labels.length - 1 - index;
-  }
-
-  #statement(statement: Statement): void {
-    for (const arg of statement.args) this.#push(arg);
-    const { code } = this;
-    switch (statement.kind) {
-      case "if":
-        code.byte(0x04);
-        code.byte(0x40);
-        this.#labels.push(statement);
-        this.body(statement.body);
-        if (statement.otherwise) {
-          code.byte(0x05);
-          this.#lastSetEnd = -1;
-          this.body(statement.otherwise);
-        }
-        this.#labels.pop();
-        code.byte(0x0b);
-        break;
-      case "block":
-      case "loop":
-        code.byte(statement.kind === "block" ? 0x02 : 0x03);
-        code.byte(0x40);
-        this.#labels.push(statement);
-        this.body(statement.body);
-        this.#labels.pop();
-        code.byte(0x0b);
-        break;
-      case "branch":
-        code.byte(statement.args.length > 0 ? 0x0d : 0x0c);
-        code.unsigned(this.#depth(statement.target));
-        break;
-      case "switch":
-        code.byte(0x0e);
-        code.unsigned(statement.targets.length - 1);
-        for (const target of statement.targets) code.unsigned(this.#depth(target));
-        break;
-      default:
-        code.bytes(statement.code);
-        if (statement.callee) code.unsigned(statement.callee.index);
-    }
+  finish(): EncodedFunction {
+    return encodeFunction(this.#root, this.signature.params.length, this.#locals);
   }
 }

@@ -1,5 +1,6 @@
 /** Building a WebAssembly module. @spec WebAssembly Core 3.0, "Binary Format: Modules" */
 import { ByteWriter } from "./bytes.ts";
+import type { EncodedFunction } from "./emitter.ts";
 import { type Callee, FunctionBuilder, type Signature } from "./function.ts";
 import { TYPE_CODE, type ValueType } from "./opcodes.ts";
 
@@ -162,14 +163,36 @@ export class ModuleBuilder {
         for (const callee of functions) writer.unsigned(callee.index);
       }
     });
+    this.#branchHints(out, bodies);
     section(10, bodies.length, (writer) => {
-      for (const body of bodies) {
-        writer.unsigned(body.length);
-        writer.bytes(body);
+      for (const { bytes } of bodies) {
+        writer.unsigned(bytes.length);
+        writer.bytes(bytes);
       }
     });
     this.#names(out);
     return out.view();
+  }
+
+  /** The custom section of conditions that nearly always go one way. @spec WebAssembly branch hinting proposal */
+  #branchHints(out: ByteWriter, bodies: readonly EncodedFunction[]): void {
+    const hinted = bodies.flatMap(({ hints }, i) => (hints.length > 0 ? [{ hints, i }] : []));
+    if (hinted.length === 0) return;
+    const section = new ByteWriter(256);
+    section.name("metadata.code.branch_hint");
+    section.unsigned(hinted.length);
+    for (const { hints, i } of hinted) {
+      section.unsigned(this.#imported.size + i);
+      section.unsigned(hints.length);
+      for (const { at, likely } of hints) {
+        section.unsigned(at);
+        section.unsigned(1);
+        section.byte(likely ? 1 : 0);
+      }
+    }
+    out.byte(0);
+    out.unsigned(section.length);
+    out.bytes(section.view());
   }
 
   /** The custom section that profilers and stack traces take function names from. */

@@ -41,8 +41,13 @@ export class Value {
   readonly #owner: Recorder;
   // Filled in when the function is finished.
   uses = 0;
+  /** Of these, how many stand where control rarely comes. */
+  rareUses = 0;
   local = -1;
   inlined = false;
+  /** Computed at each of its uses, which are all rare. */
+  sunk = false;
+  cost = 1;
   user: object | undefined;
 
   constructor(owner: Recorder, fields: NodeFields) {

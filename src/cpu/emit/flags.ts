@@ -9,7 +9,7 @@
  * The idea of keeping the carry vector is Darek Mihocka's and Stanislav Shwartsman's ("Virtualization
  * Without Direct Execution", 2008).
  */
-import type { Flag } from "../../isa/semantics.ts";
+import type { ArithmeticFlags, Flag } from "../../isa/semantics.ts";
 import type { FunctionBuilder } from "../../wasm/function.ts";
 import type { Value } from "../../wasm/value.ts";
 
@@ -25,7 +25,23 @@ export interface FlagStore {
   clearCarryAux(): void;
 }
 
-export class Flags {
+/** The status flags as an instruction's code reads and sets them. */
+export interface FlagUnit {
+  add(a: Value, b: Value, result: Value, width: number, options?: ArithmeticFlags): void;
+  sub(a: Value, b: Value, result: Value, width: number, options?: ArithmeticFlags): void;
+  logic(result: Value, width: number): void;
+  result(result: Value, width: number, carry: Value, overflow: Value, auxiliary?: Value): void;
+  /** SF, ZF, CF, ... as i32, 0 or 1. */
+  flag(flag: Flag): Value;
+  /** Condition 0–15 as i32, not zero where it holds. @spec SDM 1, appendix B */
+  condition(code: number): Value;
+  /** Sets the given flags (i32, 0 or 1 each) and leaves the others. */
+  set(flags: Partial<Record<Flag, Value>>): void;
+  /** CF, bit 1, PF, AF, ZF, SF and OF in their places in RFLAGS. */
+  packed(): Value;
+}
+
+export class Flags implements FlagUnit {
   readonly #f: FunctionBuilder;
   readonly #store: FlagStore;
 
@@ -63,13 +79,13 @@ export class Flags {
     return carry.shl(31).or(carry.xor(overflow).shl(30));
   }
 
-  add(a: Value, b: Value, result: Value, width: number, keepCarry?: boolean): void {
-    this.#setCarries(a.and(b).or(a.or(b).and(result.not())), width, keepCarry);
+  add(a: Value, b: Value, result: Value, width: number, options?: ArithmeticFlags): void {
+    this.#setCarries(a.and(b).or(a.or(b).and(result.not())), width, options?.keepCarry);
     this.#setResult(result, width);
   }
 
-  sub(a: Value, b: Value, result: Value, width: number, keepCarry?: boolean): void {
-    this.#setCarries(a.not().and(b).or(a.not().or(b).and(result)), width, keepCarry);
+  sub(a: Value, b: Value, result: Value, width: number, options?: ArithmeticFlags): void {
+    this.#setCarries(a.not().and(b).or(a.not().or(b).and(result)), width, options?.keepCarry);
     this.#setResult(result, width);
   }
 
@@ -110,7 +126,6 @@ export class Flags {
     }
   }
 
-  /** Condition 0–15 as i32, not zero where it holds. @spec SDM 1, appendix B */
   condition(code: number): Value {
     const positive = (): Value => {
       switch (code >> 1) {
@@ -167,7 +182,6 @@ export class Flags {
     this.setAll(all);
   }
 
-  /** CF, bit 1, PF, AF, ZF, SF and OF in their places in RFLAGS. */
   packed(): Value {
     return this.flag("c")
       .or(2)

@@ -27,10 +27,44 @@ export interface MemoryFunctions {
 /** Whether an access is to the stack segment (i32), as far as it makes a difference: built in cold code only. */
 export type OnStack = (() => Operand) | undefined;
 
-const LOAD: Record<number, LoadKind> = { 8: "i32.8u", 16: "i32.16u", 32: "i32", 64: "i64", 128: "v128" };
-const STORE: Record<number, StoreKind> = { 8: "i32.8", 16: "i32.16", 32: "i32", 64: "i64", 128: "v128" };
+export const LOAD: Record<number, LoadKind> = { 8: "i32.8u", 16: "i32.16u", 32: "i32", 64: "i64", 128: "v128" };
+export const STORE: Record<number, StoreKind> = { 8: "i32.8", 16: "i32.16", 32: "i32", 64: "i64", 128: "v128" };
 
-export class GuestAccess {
+/** Guest memory as an instruction's code reads and writes it. */
+export interface MemoryUnit {
+  /** Reads `width` bits: up to 32 as i32, zero-extended. */
+  load(linear: Value, width: number, onStack?: OnStack): Value;
+  store(linear: Value, width: number, value: Value, onStack?: OnStack): void;
+  /** Reads, changes and writes in one go; faults as a write before `change` runs. */
+  update(linear: Value, width: number, change: (old: Value) => Value, onStack?: OnStack): void;
+}
+
+const TLB_INDEX_SHIFT = 12 - Math.log2(TLB_ENTRY);
+
+/** Address of the entry of the TLB at `tlb` (i32) that `linear` (i64) belongs in. */
+export function tlbEntry(tlb: Value, linear: Value): Value {
+  return tlb.add(
+    linear
+      .shrU(TLB_INDEX_SHIFT)
+      .wrap()
+      .and((TLB_ENTRIES - 1) * TLB_ENTRY),
+  );
+}
+
+/** i32: whether the whole access lies in the page that `entry` maps for it, by the tag at `tag` (TLB.read, ...). */
+export function tlbHit(f: FunctionBuilder, entry: Value, linear: Value, bytes: number, tag: number): Value {
+  return linear
+    .add(bytes - 1)
+    .and(-4096n)
+    .eq(f.load("i64", entry, tag));
+}
+
+/** Where in the shared memory the byte at `linear` is that `entry` maps. */
+export function tlbAddress(f: FunctionBuilder, entry: Value, linear: Value): Value {
+  return linear.wrap().add(f.load("i32", entry, TLB.addend));
+}
+
+export class GuestAccess implements MemoryUnit {
   readonly #f: FunctionBuilder;
   readonly #vcpu: number;
   readonly #functions: MemoryFunctions;
@@ -54,26 +88,9 @@ export class GuestAccess {
   }
 
   #entry(linear: Value): Value {
-    const index = linear
-      .shrU(12 - Math.log2(TLB_ENTRY))
-      .wrap()
-      .and((TLB_ENTRIES - 1) * TLB_ENTRY);
-    return this.#f.load("i32", 0, fieldAddress(this.#vcpu, "tlb")).add(index);
+    return tlbEntry(this.#f.load("i32", 0, fieldAddress(this.#vcpu, "tlb")), linear);
   }
 
-  /** i32: whether the whole access lies in the page that `entry` maps for it. */
-  #hit(entry: Value, linear: Value, bytes: number, tag: number): Value {
-    return linear
-      .add(bytes - 1)
-      .and(-4096n)
-      .eq(this.#f.load("i64", entry, tag));
-  }
-
-  #host(entry: Value, linear: Value): Value {
-    return linear.wrap().add(this.#f.load("i32", entry, TLB.addend));
-  }
-
-  /** Reads `width` bits: up to 32 as i32, zero-extended. */
   load(linear: Value, width: number, onStack?: OnStack): Value {
     const f = this.#f;
     const bytes = width / 8;
@@ -81,8 +98,8 @@ export class GuestAccess {
     const result = f.variable(type);
     const entry = this.#entry(linear);
     f.if(
-      this.#hit(entry, linear, bytes, TLB.read),
-      () => result.set(f.load(LOAD[width] as LoadKind, this.#host(entry, linear))),
+      tlbHit(f, entry, linear, bytes, TLB.read),
+      () => result.set(f.load(LOAD[width] as LoadKind, tlbAddress(f, entry, linear))),
       () => {
         if (width === 128) {
           f.call(this.#functions.slowLoad128, this.#record(), linear);
@@ -117,8 +134,8 @@ export class GuestAccess {
     const bytes = width / 8;
     const entry = this.#entry(linear);
     f.if(
-      this.#hit(entry, linear, bytes, TLB.write),
-      () => f.store(STORE[width] as StoreKind, this.#host(entry, linear), value),
+      tlbHit(f, entry, linear, bytes, TLB.write),
+      () => f.store(STORE[width] as StoreKind, tlbAddress(f, entry, linear), value),
       () => {
         if (width === 128) {
           f.store("v128", 0, value, this.#vcpu + SCRATCH);
@@ -131,7 +148,6 @@ export class GuestAccess {
     );
   }
 
-  /** Reads, changes and writes in one go; faults as a write before `change` runs. */
   update(linear: Value, width: number, change: (old: Value) => Value, onStack?: OnStack): void {
     const f = this.#f;
     const bytes = width / 8;
@@ -139,8 +155,8 @@ export class GuestAccess {
     const address = f.variable("i32");
     const entry = this.#entry(linear);
     f.if(
-      this.#hit(entry, linear, bytes, TLB.write),
-      () => address.set(this.#host(entry, linear)),
+      tlbHit(f, entry, linear, bytes, TLB.write),
+      () => address.set(tlbAddress(f, entry, linear)),
       () => {
         address.set(f.call(this.#functions.beginUpdate, this.#record(), linear, bytes));
         this.#afterSlow(onStack);

@@ -2,9 +2,10 @@
  * Instruction meanings built as WebAssembly: all of `Semantics` that does not depend on where registers
  * and operands are found. The interpreter's handlers and the translator's regions fill in the rest.
  */
-import { functionSpec } from "../../isa/functions.ts";
+import type { Form, Instruction } from "../../isa/instruction.ts";
 import { type OperandSpec, resolveWidth } from "../../isa/operand.ts";
 import {
+  type ArithmeticFlags,
   type Exception,
   type Flag,
   FS,
@@ -23,7 +24,6 @@ import type { LoadKind, StoreKind, ValueType } from "../../wasm/opcodes.ts";
 import type { Value } from "../../wasm/value.ts";
 import {
   CS_LIMIT,
-  EXIT,
   FPU,
   fieldAddress,
   fieldType,
@@ -33,8 +33,8 @@ import {
   SEGMENTS,
   XMM,
 } from "../state.ts";
-import { type FlagStore, Flags } from "./flags.ts";
-import { GuestAccess, type MemoryFunctions, type OnStack } from "./memory.ts";
+import type { FlagUnit } from "./flags.ts";
+import type { MemoryFunctions, MemoryUnit, OnStack } from "./memory.ts";
 
 /** How a segment takes part in an address: not at all, by its base, or by base, limits and rights. */
 export type SegmentUse = "flat" | "based" | "checked";
@@ -84,12 +84,24 @@ export interface Linkage {
   callee(name: string): Callee;
 }
 
+/** Values of `fpuTag`. */
+const NONE_EMPTY = 0;
+const ALL_EMPTY = 0xff;
+
+/** Which trap word an execution unit looks at, and what `unitTrap` is told. */
+const UNIT_TRAPS = {
+  x87: { field: "x87Trap", code: 0 },
+  "x87-nowait": { field: "mmxTrap", code: 1 },
+  mmx: { field: "x87Trap", code: 2 },
+  emms: { field: "x87Trap", code: 2 },
+  sse: { field: "sseTrap", code: 3 },
+  wait: { field: "waitTrap", code: 4 },
+} as const;
+
 export abstract class WasmSemantics implements Semantics {
   protected readonly f: FunctionBuilder;
   protected readonly vcpu: number;
   protected readonly shape: Shape;
-  protected readonly flags: Flags;
-  protected readonly memory: GuestAccess;
   protected readonly linkage: Linkage;
 
   constructor(options: { f: FunctionBuilder; vcpu: number; shape: Shape; linkage: Linkage }) {
@@ -97,27 +109,18 @@ export abstract class WasmSemantics implements Semantics {
     this.vcpu = options.vcpu;
     this.shape = options.shape;
     this.linkage = options.linkage;
-    this.flags = new Flags(options.f, this.flagStore());
-    this.memory = new GuestAccess({
-      f: options.f,
-      vcpu: options.vcpu,
-      functions: options.linkage.memory,
-      record: () => this.record(),
-      returnIfFaulted: () => this.returnIfFaulted(),
-    });
   }
 
   // Where things are: the part that the two tiers do differently.
-  protected abstract flagStore(): FlagStore;
-  /** Identifies the instruction to the slow paths (i32). */
-  protected abstract record(): Value;
+  protected abstract readonly flags: FlagUnit;
+  protected abstract readonly memory: MemoryUnit;
   protected abstract readRegister(operand: BoundOperand): Value;
   protected abstract writeRegister(operand: BoundOperand, value: Value): void;
   /** Pointer to an operand's register in state memory, brought up to date. */
   protected abstract registerPointer(operand: BoundOperand): Value;
   protected abstract immediate(operand: BoundOperand): Value;
-  /** Effective address (i64) before it is cut to the address size. */
-  protected abstract effectiveAddress(operand: BoundOperand): Value;
+  /** Effective address plus `displacement`, cut to the address size (i64). */
+  protected abstract offsetOf(operand: BoundOperand, displacement: Value | number): Value;
   /** Address of the fields of the memory operand's segment register. */
   protected abstract operandSegment(): Value;
   abstract register(index: number, width: number): Value;
@@ -130,9 +133,6 @@ export abstract class WasmSemantics implements Semantics {
   abstract endBlock(): void;
   abstract restart(): void;
   abstract farPointer(operand: Operand): { offset: Value; selector: Value };
-  /** Leaves the code with `exit` set; what is kept outside of state memory is written back. */
-  protected abstract leave(): void;
-
   get operandSize(): OperandSize {
     return this.shape.operandSize;
   }
@@ -206,7 +206,7 @@ export abstract class WasmSemantics implements Semantics {
   }
 
   address(operand: Operand): Value {
-    return this.#cutAddress(this.effectiveAddress(operand as BoundOperand));
+    return this.offsetOf(operand as BoundOperand, 0);
   }
 
   linearAddress(operand: Operand): Value {
@@ -215,10 +215,6 @@ export abstract class WasmSemantics implements Semantics {
     if (segmentUse === "flat") return offset;
     const linear = offset.add(this.f.load("i64", this.operandSegment(), SEGMENT.base));
     return segmentUse === "checked" ? linear.and(0xffffffffn) : linear;
-  }
-
-  #cutAddress(offset: Value): Value {
-    return this.addressSize === 64 ? offset : offset.zeroExtend(this.addressSize);
   }
 
   loadAt(operand: Operand, displacement: isa.Argument, width: number): Value {
@@ -247,8 +243,7 @@ export abstract class WasmSemantics implements Semantics {
 
   /** Linear address (i64) of a memory operand plus `displacement`. */
   #linearOf(operand: BoundOperand, displacement: Value | number, write: boolean, width: number): Value {
-    const address = this.effectiveAddress(operand);
-    const offset = this.#cutAddress(displacement === 0 ? address : address.add(displacement));
+    const offset = this.offsetOf(operand, displacement);
     return this.#linear(this.shape.segmentUse, () => this.operandSegment(), offset, write, width);
   }
 
@@ -274,8 +269,8 @@ export abstract class WasmSemantics implements Semantics {
       const max = f.load("i64.32u", segment, write ? SEGMENT.writeMax : SEGMENT.readMax);
       const last = offset.add(Math.max(width / 8 - 1, 0));
       const stack = segment.eq(this.vcpu + SEGMENTS + SS * SEGMENT_SIZE);
-      f.if(offset.ltU(min).or(last.gtU(max)), () => {
-        this.#raise(f.i32(VECTOR.SS).when(stack, VECTOR.GP), 0);
+      f.ifRare(offset.ltU(min).or(last.gtU(max)), () => {
+        this.raiseVector(f.i32(VECTOR.SS).when(stack, VECTOR.GP), 0);
       });
     }
     const linear = offset.add(f.load("i64", segment, SEGMENT.base));
@@ -380,11 +375,11 @@ export abstract class WasmSemantics implements Semantics {
   condition(code: number): Value {
     return this.flags.condition(code);
   }
-  flagsAdd(a: Value, b: Value, result: Value, width: number, options?: { keepCarry?: boolean }): void {
-    this.flags.add(a, b, result, width, options?.keepCarry);
+  flagsAdd(a: Value, b: Value, result: Value, width: number, options?: ArithmeticFlags): void {
+    this.flags.add(a, b, result, width, options);
   }
-  flagsSub(a: Value, b: Value, result: Value, width: number, options?: { keepCarry?: boolean }): void {
-    this.flags.sub(a, b, result, width, options?.keepCarry);
+  flagsSub(a: Value, b: Value, result: Value, width: number, options?: ArithmeticFlags): void {
+    this.flags.sub(a, b, result, width, options);
   }
   flagsLogic(result: Value, width: number): void {
     this.flags.logic(result, width);
@@ -415,35 +410,47 @@ export abstract class WasmSemantics implements Semantics {
   protected setExit(reason: number): void {
     this.f.store("i32", 0, reason, fieldAddress(this.vcpu, "exit"));
   }
-  protected returnIfFaulted(): void {
-    this.f.if(this.f.load("i32", 0, fieldAddress(this.vcpu, "exit")), () => this.leave());
-  }
-  #raise(vector: Value, errorCode: isa.Argument): void {
-    const { f, vcpu } = this;
-    f.store("i32", 0, vector, fieldAddress(vcpu, "faultVector"));
-    f.store("i32", 0, errorCode as Value | number, fieldAddress(vcpu, "faultCode"));
-    f.store("i32", 0, this.record(), fieldAddress(vcpu, "pc"));
-    this.setExit(EXIT.fault);
-    this.leave();
-  }
+  /** Ends the instruction with an exception. */
+  protected abstract raiseVector(vector: Value, errorCode: isa.Argument): void;
   raise(exception: Exception, errorCode: isa.Argument = 0): void {
-    this.#raise(this.f.i32(VECTOR[exception]), errorCode);
+    this.raiseVector(this.f.i32(VECTOR[exception]), errorCode);
   }
   raiseIf(condition: Value, exception: Exception, errorCode: isa.Argument = 0): void {
-    this.f.if(condition, () => this.raise(exception, errorCode));
+    this.f.ifRare(condition, () => this.raise(exception, errorCode));
   }
   requireCpl0(): void {
     this.raiseIf(this.state("cpl"), "GP", 0);
   }
 
-  call(name: string, ...args: isa.Argument[]): Value {
-    const spec = functionSpec(name);
-    const { f } = this;
-    if (spec.in === "host") f.store("i32", 0, this.record(), fieldAddress(this.vcpu, "pc"));
-    const result = f.call(this.linkage.callee(name), ...(args as (Value | number | bigint)[]));
-    if (spec.faults) this.returnIfFaulted();
-    return result;
+  abstract call(name: string, ...args: isa.Argument[]): Value;
+
+  /** Builds the instruction: what its unit and privilege ask for, then its meaning. */
+  protected buildInstruction({ instruction, operands }: Form): void {
+    if (instruction.privileged) this.requireCpl0();
+    if (instruction.unit) this.#checkUnit(instruction.unit);
+    const bound = operands.map((spec, i) => this.bind(spec, i));
+    instruction.meaning(this, ...bound);
+    if (instruction.unit === "mmx") this.#leaveMmx(NONE_EMPTY);
+    else if (instruction.unit === "emms") this.#leaveMmx(ALL_EMPTY);
   }
+
+  protected bind(spec: OperandSpec, position: number): BoundOperand {
+    void position;
+    return bindOperand(spec, this.shape.memory, this.shape.operandSize);
+  }
+
+  /** What every MMX instruction does to the x87 state. @spec SDM 1, 9.6.2 */
+  #leaveMmx(tags: number): void {
+    this.setState("fpuTop", 0);
+    this.setState("fpuTag", tags);
+  }
+
+  #checkUnit(unit: NonNullable<Instruction["unit"]>): void {
+    const { field, code } = UNIT_TRAPS[unit];
+    this.f.ifRare(this.f.load("i32", 0, fieldAddress(this.vcpu, field)), () => this.unitTrap(code));
+  }
+  /** The unit with this number (isa/control.ts, UNIT_TRAP) must be looked at by hand. */
+  protected abstract unitTrap(code: number): void;
 
   checkTarget(ip: Value): void {
     const { long, flat } = this.shape.context;

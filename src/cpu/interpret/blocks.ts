@@ -12,7 +12,12 @@ import {
   BLOCK_COUNT,
   BLOCK_END,
   BLOCK_ENTRIES,
+  BLOCK_FIRST,
   BLOCK_HEADER,
+  BLOCK_HEAT,
+  BLOCK_MODE,
+  BLOCK_PHYSICAL,
+  BLOCK_REGION,
   BLOCK_TABLE,
   CODE_BITS,
   CONTEXT,
@@ -27,6 +32,8 @@ import {
   RECORD_SIZE,
   RECORDS,
   RECORDS_SIZE,
+  REGION,
+  REGION_PAGE,
   SEGMENT_SIZE,
   SEGMENTS,
   TLB,
@@ -37,12 +44,26 @@ import {
   ZERO,
 } from "../state.ts";
 import { blockSlot } from "./find-block.ts";
-import { type Handlers, type Pseudo, RESUME } from "./handlers.ts";
+import { COUNT, type Handlers, type Pseudo, RESUME } from "./handlers.ts";
 
 const PAGE_BYTES = 4096;
 const MAX_INSTRUCTIONS = 48;
 
 const straddlingKey = (physical: number, context: number): number => physical * (1 << CONTEXT_BITS) + context;
+
+/** A translated region to be found in place of the block that it begins with. */
+export interface RegionEntry {
+  /** First record of that block. */
+  readonly block: number;
+  /** Table entry of its function. */
+  readonly handler: number;
+  /** The physical pages that its code was read from, by their distance in pages from the first one's. */
+  readonly pages: readonly { readonly distance: number; readonly page: number }[];
+}
+
+interface InstalledRegion extends RegionEntry {
+  readonly record: number;
+}
 
 export interface BlockWiring {
   readonly buffer: ArrayBufferLike;
@@ -53,6 +74,10 @@ export interface BlockWiring {
   translateCode(linear: bigint): number;
   /** Makes the jump cache forget everything. */
   newGeneration(): void;
+  /** How often a block runs before it is translated; 0 for never. */
+  readonly heat: number;
+  /** The function of a region is not called any more. */
+  regionDropped(handler: number): void;
 }
 
 export class BlockCache {
@@ -65,6 +90,8 @@ export class BlockCache {
   readonly #pages = new Map<number, { record: number; physical: number; context: number }[]>();
   /** Blocks of one instruction that spans two pages, by its first byte and context. */
   readonly #straddling = new Map<number, { record: number; second: number }>();
+  /** Regions with code from each physical page. */
+  readonly #regions = new Map<number, Set<InstalledRegion>>();
   #next = RECORDS;
 
   constructor(wiring: BlockWiring) {
@@ -80,6 +107,7 @@ export class BlockCache {
   clear(): void {
     this.#next = RECORDS;
     this.#straddling.clear();
+    for (const page of this.#regions.keys()) this.#dropRegions(page);
     for (const page of this.#pages.keys()) this.#forgetPage(page);
     this.#pages.clear();
     this.#i32.fill(-1, BLOCK_TABLE >> 2, (BLOCK_TABLE + BLOCK_ENTRIES * 16) >> 2);
@@ -152,6 +180,8 @@ export class BlockCache {
       }
     }
     const record = this.#write(instructions, ending, context);
+    this.#i32[(record + BLOCK_PHYSICAL) >> 2] = physical;
+    this.#i32[(record + BLOCK_MODE) >> 2] = context;
     const last = instructions.reduce((sum, { length }) => sum + length, 0) || MAX_LENGTH;
     this.#markCode(physical, Math.min(physical + last, pageEnd) - 1);
     if (secondPage >= 0) this.#markCode(secondPage, secondPage + MAX_LENGTH);
@@ -161,6 +191,7 @@ export class BlockCache {
       return -record;
     }
     this.#remember(record, physical, context, secondPage);
+    if (secondPage < 0 && limit > 1 && this.#wiring.heat > 0) this.#count(record);
     return secondPage < 0 ? record : -record;
   }
 
@@ -200,9 +231,67 @@ export class BlockCache {
     }
     handlers.flush();
     this.#i32[(record + BLOCK_COUNT) >> 2] = total;
+    this.#i32[(record + BLOCK_FIRST) >> 2] = this.#i32[record >> 2] as number;
+    this.#i32[(record + BLOCK_REGION) >> 2] = 0;
     this.#i32[(record + BLOCK_END) >> 2] = at;
     this.#next = at;
     return record;
+  }
+
+  /** Counts how often the block runs, until it is hot. */
+  #count(record: number): void {
+    this.#i32[(record + BLOCK_HEAT) >> 2] = this.#wiring.heat;
+    this.#i32[record >> 2] = COUNT;
+  }
+
+  /** A block that was counted: where its code is and in which mode it runs; it is not counted any more. */
+  hot(record: number): { physical: number; context: number } {
+    this.#i32[record >> 2] = this.#i32[(record + BLOCK_FIRST) >> 2] as number;
+    return {
+      physical: (this.#i32[(record + BLOCK_PHYSICAL) >> 2] as number) >>> 0,
+      context: this.#i32[(record + BLOCK_MODE) >> 2] as number,
+    };
+  }
+
+  /** Whether the code at `physical` has run in this mode, and was not written since. */
+  isKnown(physical: number, context: number): boolean {
+    const at = (BLOCK_TABLE + blockSlot(physical) * 16) >> 2;
+    return this.#i32[at + BLOCK.physical / 4] === (physical | 0) && this.#i32[at + BLOCK.context / 4] === context;
+  }
+
+  /** Makes a region found in place of its first block, unless that was dropped meanwhile. */
+  addRegion(entry: RegionEntry): void {
+    const record = this.#next + BLOCK_HEADER;
+    this.#i32[(record + BLOCK_COUNT) >> 2] = 1;
+    this.#i32[(record + REGION.handler) >> 2] = entry.handler;
+    this.#i32[(record + REGION.pages) >> 2] = entry.pages.length;
+    entry.pages.forEach(({ distance, page }, i) => {
+      this.#i32[(record + REGION.list + i * 8 + REGION_PAGE.distance) >> 2] = distance;
+      this.#i32[(record + REGION.list + i * 8 + REGION_PAGE.page) >> 2] = page;
+    });
+    this.#next = (record + REGION.list + entry.pages.length * 8 + 15) & ~15;
+    this.#i32[(entry.block + BLOCK_REGION) >> 2] = record;
+    const region = { ...entry, record };
+    for (const { page } of entry.pages) {
+      const regions = this.#regions.get(page) ?? new Set();
+      regions.add(region);
+      this.#regions.set(page, regions);
+    }
+    this.#wiring.newGeneration();
+  }
+
+  #dropRegions(page: number): void {
+    for (const region of this.#regions.get(page) ?? []) {
+      this.#i32[(region.block + BLOCK_REGION) >> 2] = 0;
+      for (const other of region.pages) this.#regions.get(other.page)?.delete(region);
+      this.#wiring.regionDropped(region.handler);
+    }
+    this.#regions.delete(page);
+  }
+
+  /** Notes that code was read from these bytes, so that writes to them are seen. */
+  markCode(first: number, last: number): void {
+    this.#markCode(first, last);
   }
 
   #writeRecord(at: number, decoded: Decoded, delta: number, context: number, left: number): void {
@@ -327,6 +416,7 @@ export class BlockCache {
   /** The guest is about to write to code on `page`: its blocks go, and one that runs stops after its instruction. */
   pageWritten(page: number): void {
     const blocks = this.#pages.get(page);
+    this.#dropRegions(page);
     this.#forgetPage(page);
     if (blocks === undefined) return;
     this.#pages.delete(page);

@@ -1,89 +1,133 @@
-/** From a linear address to the decoded block there, as WebAssembly. */
-import type { Callee, Label } from "../../wasm/function.ts";
+/** From a linear address to the code to run there, as WebAssembly: a decoded block, or a region translated from it. */
+import type { Callee, FunctionBuilder, Label } from "../../wasm/function.ts";
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
+import type { Value } from "../../wasm/value.ts";
+import { jumpEntry, runBlock } from "../emit/enter-block.ts";
+import { tlbAddress, tlbEntry } from "../emit/memory.ts";
 import { ACCESS } from "../mmu/paging.ts";
 import {
   BLOCK,
   BLOCK_CONTEXT,
   BLOCK_ENTRIES,
+  BLOCK_REGION,
   BLOCK_TABLE,
+  CONTEXT,
   fieldAddress,
   JUMP,
   JUMP_CACHE,
-  JUMP_ENTRIES,
-  JUMP_ENTRY,
   RAM_BASE,
+  REGION,
+  REGION_PAGE,
   TLB,
-  TLB_ENTRIES,
-  TLB_ENTRY,
 } from "../state.ts";
 
 /** Index of a block's entry in the block table. */
 export const blockSlot = (physical: number): number => (physical ^ (physical >>> 16)) & (BLOCK_ENTRIES - 1);
 
+/** Regions jump so far at the most: all of it must lie on one side of the addresses that are not canonical. */
+const REGION_REACH = 2n ** 32n;
+
 /**
- * (linear) → first record, or 0 with `exit` set. `decodeBlock` is a host function (physical i64, linear i64)
- * → record, 0 with `exit` set, or a negative record that must not be cached.
+ * (linear) → record of the block there: 0 with `exit` set, or its negative where it must not be cached. `decodeBlock`
+ * is a host function (physical i64, linear i64) with the same results.
  */
-export function findBlockFunction(module: ModuleBuilder, vcpu: number, translate: Callee, decodeBlock: Callee): Callee {
-  return module.function(
+function blockAt(module: ModuleBuilder, vcpu: number, translate: Callee, decodeBlock: Callee): Callee {
+  return module.function(signature(["i64"], ["i32"]), (f) => {
+    const linear = f.param(0);
+    const physical = f.variable("i64");
+    const entry = tlbEntry(f.load("i32", 0, fieldAddress(vcpu, "tlb")), linear);
+    f.if(
+      f.load("i64", entry, TLB.execute).eq(linear.and(-4096n)),
+      () => physical.set(tlbAddress(f, entry, linear).sub(RAM_BASE).extendU()),
+      () => {
+        f.store("i32", 0, 0, fieldAddress(vcpu, "pc"));
+        physical.set(f.call(translate, linear, ACCESS.execute));
+        f.if(physical.get().ltS(0), () => f.return(f.i32(0)));
+      },
+    );
+    const context = f.load("i32", 0, fieldAddress(vcpu, "context"));
+    const address = physical.get().wrap();
+    const slot = address
+      .xor(address.shrU(16))
+      .and(BLOCK_ENTRIES - 1)
+      .shl(4);
+    const same = f
+      .load("i32", slot, BLOCK_TABLE + BLOCK.physical)
+      .eq(address)
+      .and(f.load("i32", slot, BLOCK_TABLE + BLOCK.context).eq(context.and(BLOCK_CONTEXT)));
+    f.if(same, () => f.return(f.load("i32", slot, BLOCK_TABLE + BLOCK.record)));
+    f.store("i32", 0, 0, fieldAddress(vcpu, "pc"));
+    f.return(f.call(decodeBlock, physical.get(), linear));
+  });
+}
+
+/** (region, linear) → whether the region's code is what is mapped from `linear` on. */
+function regionFits(module: ModuleBuilder, vcpu: number, translate: Callee): Callee {
+  return module.function(signature(["i32", "i64"], ["i32"]), (f) => {
+    const [region, linear] = [f.param(0), f.param(1)];
+    const canonical = (address: Value) => address.shl(16).shrS(16).eq(address);
+    f.if(f.load("i32", 0, fieldAddress(vcpu, "context")).and(CONTEXT.long), () => {
+      const whole = canonical(linear.add(REGION_REACH)).and(canonical(linear.sub(REGION_REACH)));
+      f.if(whole.eqz(), () => f.return(f.i32(0)));
+    });
+    const i = f.variable("i32");
+    const count = f.load("i32", region, REGION.pages);
+    f.block((done: Label) => {
+      f.loop((next: Label) => {
+        f.branchIf(done, i.get().geU(count));
+        const item = region.add(i.get().shl(3)).add(REGION.list);
+        const distance = f.load("i64.32s", item, REGION_PAGE.distance);
+        f.if(distance.ne(0), () => {
+          const page = linear.and(-4096n).add(distance.shl(12));
+          const physical = f.call(translate, page, ACCESS.execute | ACCESS.probe);
+          const expected = f.load("i64.32u", item, REGION_PAGE.page).shl(12);
+          f.if(physical.ne(expected), () => f.return(f.i32(0)));
+          // Marks the page as accessed.
+          f.call(translate, page, ACCESS.execute);
+        });
+        i.set(i.get().add(1));
+        f.branch(next);
+      });
+    });
+    f.return(f.i32(1));
+  });
+}
+
+/** Puts what was found into the jump cache: of the generation that decoding it may have started. */
+function remember(f: FunctionBuilder, vcpu: number, linear: Value, record: Value): void {
+  const entry = jumpEntry(linear).add(vcpu + JUMP_CACHE);
+  f.store("i64", entry, linear, JUMP.linear);
+  f.store("i32", entry, record, JUMP.record);
+  f.store("i32", entry, f.load("i32", 0, fieldAddress(vcpu, "context")), JUMP.context);
+}
+
+/**
+ * Exports `findBlock`, (linear) → record of the region or block to run there, or 0 with `exit` set, and `interpretAt`,
+ * (linear), which runs the block there in the interpreter: what translated code leaves to it.
+ */
+export function findBlockFunctions(module: ModuleBuilder, vcpu: number, translate: Callee, decodeBlock: Callee): void {
+  const block = blockAt(module, vcpu, translate, decodeBlock);
+  const fits = regionFits(module, vcpu, translate);
+  module.function(
     signature(["i64"], ["i32"]),
     (f) => {
       const linear = f.param(0);
-      const physical = f.variable("i64");
-      const offset = linear
-        .shrU(12 - Math.log2(TLB_ENTRY))
-        .wrap()
-        .and((TLB_ENTRIES - 1) * TLB_ENTRY);
-      const entry = f.load("i32", 0, fieldAddress(vcpu, "tlb")).add(offset);
-      f.if(
-        f.load("i64", entry, TLB.execute).eq(linear.and(-4096n)),
-        () =>
-          physical.set(
-            linear
-              .wrap()
-              .add(f.load("i32", entry, TLB.addend))
-              .sub(RAM_BASE)
-              .extendU(),
-          ),
-        () => {
-          f.store("i32", 0, 0, fieldAddress(vcpu, "pc"));
-          physical.set(f.call(translate, linear, ACCESS.execute));
-          f.if(physical.get().ltS(0), () => f.return(f.i32(0)));
-        },
-      );
-      const record = f.variable("i32");
-      const context = f.load("i32", 0, fieldAddress(vcpu, "context"));
-      const address = physical.get().wrap();
-      const slot = address
-        .xor(address.shrU(16))
-        .and(BLOCK_ENTRIES - 1)
-        .shl(4);
-      f.block((found: Label) => {
-        const same = f
-          .load("i32", slot, BLOCK_TABLE + BLOCK.physical)
-          .eq(address)
-          .and(f.load("i32", slot, BLOCK_TABLE + BLOCK.context).eq(context.and(BLOCK_CONTEXT)));
-        f.if(same, () => {
-          record.set(f.load("i32", slot, BLOCK_TABLE + BLOCK.record));
-          f.branch(found);
-        });
-        f.store("i32", 0, 0, fieldAddress(vcpu, "pc"));
-        record.set(f.call(decodeBlock, physical.get(), linear));
-        f.if(record.get().leS(0), () => f.return(f.i32(0).sub(record.get())));
-      });
-      // Decoding may have started a new generation.
-      const low = linear.wrap();
-      const jump = low
-        .xor(low.shrU(13))
-        .and(JUMP_ENTRIES - 1)
-        .mul(JUMP_ENTRY)
-        .add(vcpu + JUMP_CACHE);
-      f.store("i64", jump, linear, JUMP.linear);
-      f.store("i32", jump, record.get(), JUMP.record);
-      f.store("i32", jump, f.load("i32", 0, fieldAddress(vcpu, "context")), JUMP.context);
+      const record = f.variable("i32", f.call(block, linear));
+      f.if(record.get().leS(0), () => f.return(f.i32(0).sub(record.get())));
+      const region = f.load("i32", record.get().add(BLOCK_REGION));
+      f.if(region, () => f.if(f.call(fits, region, linear), () => record.set(region)));
+      remember(f, vcpu, linear, record.get());
       f.return(record.get());
     },
     { export: "findBlock" },
+  );
+  module.function(
+    signature(["i64"]),
+    (f) => {
+      const found = f.call(block, f.param(0));
+      f.if(found.eqz(), () => f.return());
+      runBlock(f, vcpu, found.when(found.gtS(0), f.i32(0).sub(found)));
+    },
+    { export: "interpretAt" },
   );
 }

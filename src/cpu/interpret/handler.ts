@@ -3,36 +3,21 @@
  * address of a record (state.ts, RECORD), finds registers, immediates and address parts in it, and goes on
  * to the next record's handler by a tail call.
  */
-import type { Form, Instruction } from "../../isa/instruction.ts";
+import { functionSpec } from "../../isa/functions.ts";
+import type { Form } from "../../isa/instruction.ts";
+import type { OperandSpec } from "../../isa/operand.ts";
 import type { Operand } from "../../isa/semantics.ts";
-import type { FunctionBuilder, Signature, Variable } from "../../wasm/function.ts";
-import { signature } from "../../wasm/module.ts";
+import type { Argument } from "../../isa/value.ts";
+import type { Callee, FunctionBuilder } from "../../wasm/function.ts";
 import type { Value } from "../../wasm/value.ts";
-import type { FlagStore } from "../emit/flags.ts";
-import { type BoundOperand, bindOperand, type Linkage, type Shape, WasmSemantics } from "../emit/semantics.ts";
-import {
-  BLOCK_COUNT,
-  CONTEXT,
-  CS_BASE,
-  EXIT,
-  fieldAddress,
-  GPR,
-  JUMP,
-  JUMP_CACHE,
-  JUMP_ENTRIES,
-  JUMP_ENTRY,
-  RECORD,
-  RECORD_SIZE,
-} from "../state.ts";
+import { enterBlock, HANDLER } from "../emit/enter-block.ts";
+import { type FlagStore, Flags } from "../emit/flags.ts";
+import { GuestAccess } from "../emit/memory.ts";
+import { type BoundOperand, type Linkage, type Shape, WasmSemantics } from "../emit/semantics.ts";
+import { BLOCK_FIRST, BLOCK_HEAT, CONTEXT, CS_BASE, EXIT, fieldAddress, GPR, RECORD, RECORD_SIZE } from "../state.ts";
 
-/** Values of `fpuTag`. */
-const NONE_EMPTY = 0;
-const ALL_EMPTY = 0xff;
 /** Sign and exponent of an x87 register that was written as an MMX register. */
 const MMX_EXPONENT = 0xffff;
-
-/** Every handler's type: (address of the record). */
-export const HANDLER: Signature = signature(["i32"]);
 
 export interface HandlerShape extends Shape {
   readonly form: Form;
@@ -49,56 +34,41 @@ class Handler extends WasmSemantics {
   readonly #shape: HandlerShape;
   /** The second of two immediates (ENTER). */
   #second: BoundOperand | undefined;
+  #immediates = 0;
   #ended = false;
+
+  protected readonly flags: Flags;
+  protected readonly memory: GuestAccess;
 
   constructor(f: FunctionBuilder, vcpu: number, shape: HandlerShape, linkage: Linkage) {
     super({ f, vcpu, shape, linkage });
     this.#shape = shape;
+    this.flags = new Flags(f, flagMemory(f, vcpu));
+    this.memory = new GuestAccess({
+      f,
+      vcpu,
+      functions: linkage.memory,
+      record: () => this.record(),
+      returnIfFaulted: () => this.#returnIfFaulted(),
+    });
   }
 
   build(): void {
-    const { instruction, operands } = this.#shape.form;
-    if (instruction.privileged) this.requireCpl0();
-    if (instruction.unit) this.#checkUnit(instruction.unit);
-    const bound = operands.map((spec) => bindOperand(spec, this.#shape.memory, this.#shape.operandSize));
-    this.#second = bound.filter(({ spec }) => spec.place === "immediate")[1];
-    instruction.meaning(this, ...bound);
-    if (instruction.unit === "mmx") this.#leaveMmx(NONE_EMPTY);
-    else if (instruction.unit === "emms") this.#leaveMmx(ALL_EMPTY);
+    this.buildInstruction(this.#shape.form);
     if (!this.#ended) this.#next();
   }
 
-  /** What every MMX instruction does to the x87 state. @spec SDM 1, 9.6.2 */
-  #leaveMmx(tags: number): void {
-    this.setState("fpuTop", 0);
-    this.setState("fpuTag", tags);
-  }
-
-  #checkUnit(unit: NonNullable<Instruction["unit"]>): void {
-    const { field, code } = UNIT_TRAPS[unit];
-    this.f.if(this.f.load("i32", 0, fieldAddress(this.vcpu, field)), () => {
-      this.call("unitTrap", code);
-    });
+  protected override bind(spec: OperandSpec, position: number): BoundOperand {
+    const bound = super.bind(spec, position);
+    if (spec.place === "immediate") {
+      if (this.#immediates > 0) this.#second = bound;
+      this.#immediates++;
+    }
+    return bound;
   }
 
   #field(kind: "i32" | "i64", offset: number): Value {
     return this.f.load(kind, this.record(), offset);
-  }
-
-  protected flagStore(): FlagStore {
-    const { f } = this;
-    const result = fieldAddress(this.vcpu, "flagResult");
-    const carry = fieldAddress(this.vcpu, "flagCarry");
-    const aux = fieldAddress(this.vcpu, "flagAux");
-    return {
-      getResult: () => f.load("i64", 0, result),
-      getCarry: () => f.load("i32", 0, carry),
-      getAux: () => f.load("i32", 0, aux),
-      setResult: (value) => f.store("i64", 0, value, result),
-      setCarry: (value) => f.store("i32", 0, value, carry),
-      setAux: (value) => f.store("i32", 0, value, aux),
-      clearCarryAux: () => f.store("i64", 0, 0, aux),
-    };
   }
 
   protected record(): Value {
@@ -201,7 +171,14 @@ class Handler extends WasmSemantics {
     return this.#field(operand.width === 64 ? "i64" : "i32", RECORD.immediate);
   }
 
-  protected effectiveAddress(operand: BoundOperand): Value {
+  protected offsetOf(operand: BoundOperand, displacement: Value | number): Value {
+    const address = this.#effectiveAddress(operand);
+    const offset = displacement === 0 ? address : address.add(displacement);
+    return this.addressSize === 64 ? offset : offset.zeroExtend(this.addressSize);
+  }
+
+  /** Effective address (i64) before it is cut to the address size. */
+  #effectiveAddress(operand: BoundOperand): Value {
     if (operand.spec.place === "moffs") return this.#field("i64", RECORD.immediate);
     const { f } = this;
     const base = f.load("i64", this.#field("i32", RECORD.rm));
@@ -247,38 +224,7 @@ class Handler extends WasmSemantics {
     if (!long && !flat) this.checkTarget(ip);
     f.store("i64", 0, ip, fieldAddress(vcpu, "ip"));
     const linear = long || flat ? ip : ip.add(f.load("i64", 0, vcpu + CS_BASE)).and(0xffffffffn);
-    this.#enter(linear);
-  }
-
-  /** Goes on with the block at linear address `linear`; `ip` is set. */
-  #enter(linear: Value): void {
-    const { f, vcpu } = this;
-    const low = linear.wrap();
-    const index = low
-      .xor(low.shrU(13))
-      .and(JUMP_ENTRIES - 1)
-      .mul(JUMP_ENTRY);
-    const known = f.load("i64", index, vcpu + JUMP_CACHE + JUMP.linear).eq(linear);
-    const context = f.load("i32", 0, fieldAddress(vcpu, "context"));
-    const valid = f.load("i32", index, vcpu + JUMP_CACHE + JUMP.context).eq(context);
-    const record: Variable = f.variable("i32");
-    f.if(
-      known.and(valid),
-      () => record.set(f.load("i32", index, vcpu + JUMP_CACHE + JUMP.record)),
-      () => {
-        record.set(f.call(this.linkage.callee("findBlock"), linear));
-        f.if(record.get().eqz(), () => f.return());
-      },
-    );
-    const block = record.get();
-    const budget = fieldAddress(vcpu, "budget");
-    const left = f.load("i32", 0, budget).sub(f.load("i32", block.add(BLOCK_COUNT)));
-    f.if(left.ltS(0), () => {
-      this.setExit(EXIT.event);
-      f.return();
-    });
-    f.store("i32", 0, left, budget);
-    f.returnCallIndirect(HANDLER, f.load("i32", block), block);
+    enterBlock(f, vcpu, linear, this.linkage);
   }
 
   transfer(ip: Value): void {
@@ -287,7 +233,7 @@ class Handler extends WasmSemantics {
     f.store("i64", 0, ip, fieldAddress(vcpu, "ip"));
     const long = f.load("i32", 0, fieldAddress(vcpu, "context")).and(CONTEXT.long);
     const linear = ip.add(f.load("i64", 0, vcpu + CS_BASE));
-    this.#enter(ip.when(long, linear.and(0xffffffffn)));
+    enterBlock(f, vcpu, ip.when(long, linear.and(0xffffffffn)), this.linkage);
   }
 
   farPointer(): { offset: Value; selector: Value } {
@@ -301,27 +247,66 @@ class Handler extends WasmSemantics {
   restart(): void {
     this.f.store("i32", 0, this.record(), fieldAddress(this.vcpu, "pc"));
     this.setExit(EXIT.restart);
-    this.leave();
+    this.f.return();
   }
 
-  protected leave(): void {
-    this.f.return();
+  protected raiseVector(vector: Value, errorCode: Argument): void {
+    const { f, vcpu } = this;
+    f.store("i32", 0, vector, fieldAddress(vcpu, "faultVector"));
+    f.store("i32", 0, errorCode as Value | number, fieldAddress(vcpu, "faultCode"));
+    f.store("i32", 0, this.record(), fieldAddress(vcpu, "pc"));
+    this.setExit(EXIT.fault);
+    f.return();
+  }
+
+  #returnIfFaulted(): void {
+    this.f.ifRare(this.f.load("i32", 0, fieldAddress(this.vcpu, "exit")), () => this.f.return());
+  }
+
+  protected unitTrap(code: number): void {
+    this.call("unitTrap", code);
+  }
+
+  call(name: string, ...args: Argument[]): Value {
+    const spec = functionSpec(name);
+    const { f } = this;
+    if (spec.in === "host") f.store("i32", 0, this.record(), fieldAddress(this.vcpu, "pc"));
+    const result = f.call(this.linkage.callee(name), ...(args as (Value | number | bigint)[]));
+    if (spec.faults) this.#returnIfFaulted();
+    return result;
   }
 }
 
-/** Which trap word an execution unit looks at, and what `unitTrap` is told. */
-const UNIT_TRAPS = {
-  x87: { field: "x87Trap", code: 0 },
-  "x87-nowait": { field: "mmxTrap", code: 1 },
-  mmx: { field: "x87Trap", code: 2 },
-  emms: { field: "x87Trap", code: 2 },
-  sse: { field: "sseTrap", code: 3 },
-  wait: { field: "waitTrap", code: 4 },
-} as const;
+/** The status flags' words in state memory. */
+export function flagMemory(f: FunctionBuilder, vcpu: number): FlagStore {
+  const result = fieldAddress(vcpu, "flagResult");
+  const carry = fieldAddress(vcpu, "flagCarry");
+  const aux = fieldAddress(vcpu, "flagAux");
+  return {
+    getResult: () => f.load("i64", 0, result),
+    getCarry: () => f.load("i32", 0, carry),
+    getAux: () => f.load("i32", 0, aux),
+    setResult: (value) => f.store("i64", 0, value, result),
+    setCarry: (value) => f.store("i32", 0, value, carry),
+    setAux: (value) => f.store("i32", 0, value, aux),
+    clearCarryAux: () => f.store("i64", 0, 0, aux),
+  };
+}
 
 /** The handler that ends a chain after an instruction whose successors may have changed. */
 export function buildResume(f: FunctionBuilder, vcpu: number): void {
   f.store("i32", 0, f.param(0), fieldAddress(vcpu, "pc"));
   f.store("i32", 0, EXIT.resume, fieldAddress(vcpu, "exit"));
   f.return();
+}
+
+/** The handler in front of a block that counts how often it runs: `hot` (record) is told when that was often enough. */
+export function buildCount(f: FunctionBuilder, hot: Callee): void {
+  const record = f.param(0);
+  const heat = f.load("i32", record.add(BLOCK_HEAT)).sub(1);
+  f.store("i32", record.add(BLOCK_HEAT), heat);
+  f.ifRare(heat.eqz(), () => {
+    f.call(hot, record);
+  });
+  f.returnCallIndirect(HANDLER, f.load("i32", record.add(BLOCK_FIRST)), record);
 }

@@ -4,11 +4,13 @@ import { FORMS } from "../../isa/index.ts";
 import type { Form } from "../../isa/instruction.ts";
 import { instruction } from "../../isa/instruction.ts";
 import { CS } from "../../isa/semantics.ts";
+import type { ValueType } from "../../wasm/opcodes.ts";
 import { ModuleBuilder, signature } from "../../wasm/module.ts";
 import type { Decoded } from "../decode/decoder.ts";
+import { HANDLER } from "../emit/enter-block.ts";
 import type { CodeContext, Linkage, SegmentUse } from "../emit/semantics.ts";
 import { CONTEXT } from "../state.ts";
-import { buildHandler, buildResume, HANDLER, type HandlerShape } from "./handler.ts";
+import { buildCount, buildHandler, buildResume, type HandlerShape } from "./handler.ts";
 
 /** Endings of blocks that no instruction stands for. */
 const PSEUDO = {
@@ -62,19 +64,26 @@ const SEGMENT_BITS = { flat: 0, based: 1, checked: 2 } as const;
 
 /** Table entry of the handler that ends a chain; records are pointed at it to stop what runs. */
 export const RESUME = 1;
+/** Table entry of the handler that counts how often a block runs. */
+export const COUNT = 2;
 
 export class Handlers {
   readonly #environment: CodeEnvironment;
   readonly #vcpu: number;
   readonly #known = new Map<number, number>();
   #wanted: { index: number; shape: HandlerShape }[] = [];
-  #next = RESUME + 1;
+  #next = COUNT + 1;
+  readonly #free: number[] = [];
 
   constructor(environment: CodeEnvironment, vcpu: number) {
     this.#environment = environment;
     this.#vcpu = vcpu;
     const module = this.#module();
-    module.elements(RESUME, [module.function(HANDLER, (f) => buildResume(f, vcpu))]);
+    const hot = module.importFunction("host", "hot", signature(["i32"]));
+    module.elements(RESUME, [
+      module.function(HANDLER, (f) => buildResume(f, vcpu)),
+      module.function(HANDLER, (f) => buildCount(f, hot)),
+    ]);
     this.#instantiate(module);
   }
 
@@ -139,13 +148,30 @@ export class Handlers {
     return index;
   }
 
+  /** A table entry for a function that is made elsewhere. */
+  allocate(): number {
+    const index = this.#free.pop() ?? this.#next++;
+    this.#growTable();
+    return index;
+  }
+
+  /** Gives a table entry back whose function is not called any more. */
+  release(index: number): void {
+    this.#environment.table.set(index, null);
+    this.#free.push(index);
+  }
+
+  #growTable(): void {
+    const { table } = this.#environment;
+    if (this.#next > table.length) table.grow(Math.max(1024, this.#next - table.length));
+  }
+
   /** Builds the handlers that were asked for since the last call. */
   flush(): void {
     if (this.#wanted.length === 0) return;
     const wanted = this.#wanted;
     this.#wanted = [];
-    const { table } = this.#environment;
-    if (this.#next > table.length) table.grow(Math.max(1024, this.#next - table.length));
+    this.#growTable();
     const module = this.#module();
     const linkage = linkageOf(module);
     for (const { index, shape } of wanted) {
@@ -157,11 +183,7 @@ export class Handlers {
   }
 
   #module(): ModuleBuilder {
-    const module = new ModuleBuilder();
-    const { initial, maximum } = this.#environment.memoryPages;
-    module.importMemory({ module: "env", name: "memory", initial, maximum, shared: true });
-    module.importTable("env", "table", 1);
-    return module;
+    return codeModule(this.#environment.memoryPages);
   }
 
   #instantiate(module: ModuleBuilder): void {
@@ -171,16 +193,32 @@ export class Handlers {
   }
 }
 
-function segmentUse(segment: number, context: CodeContext): SegmentUse {
+/** A module with the imports that all code has. */
+export function codeModule({ initial, maximum }: CodeEnvironment["memoryPages"]): ModuleBuilder {
+  const module = new ModuleBuilder();
+  module.importMemory({ module: "env", name: "memory", initial, maximum, shared: true });
+  module.importTable("env", "table", 1);
+  return module;
+}
+
+export function segmentUse(segment: number, context: CodeContext): SegmentUse {
   const based = segment === 4 || segment === 5;
   if (context.long) return based ? "based" : "flat";
   // Code segments cannot be written to, so that an override with CS is checked even where all are flat.
   return context.flat && !based && segment !== CS ? "flat" : "checked";
 }
 
+/** Functions of the runtime module that code calls beside those that instructions declare. */
+const CODE_FUNCTIONS: Record<string, [params: readonly ValueType[], results: readonly ValueType[]]> = {
+  findBlock: [["i64"], ["i32"]],
+  interpretAt: [["i64"], []],
+  fillTlb: [["i64", "i32", "i32"], ["i32"]],
+  storeFlags: [["i32", "i32", "i32", "i32", "i64", "i64", "i64"], []],
+};
+
 /** Imports into `module`: the memory functions and any declared function, by name, when first called. */
 export function linkageOf(module: ModuleBuilder): Linkage {
-  const runtime = (name: string, params: readonly ("i32" | "i64")[], results: readonly ("i32" | "i64")[] = []) =>
+  const runtime = (name: string, params: readonly ValueType[], results: readonly ValueType[] = []) =>
     module.importFunction("runtime", name, signature(params, results));
   return {
     memory: {
@@ -207,7 +245,8 @@ export function linkageOf(module: ModuleBuilder): Linkage {
       },
     },
     callee(name) {
-      if (name === "findBlock") return runtime("findBlock", ["i64"], ["i32"]);
+      const code = CODE_FUNCTIONS[name];
+      if (code) return runtime(name, ...code);
       const spec = functionSpec(name);
       const type = signature(spec.params, spec.result ? [spec.result] : []);
       return module.importFunction(spec.in === "wasm" ? "runtime" : "host", name, type);

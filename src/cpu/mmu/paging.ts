@@ -8,6 +8,7 @@
 import type { Callee, FunctionBuilder, Label, Variable } from "../../wasm/function.ts";
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import type { Value } from "../../wasm/value.ts";
+import { tlbEntry } from "../emit/memory.ts";
 import {
   CODE_BITS,
   EXIT,
@@ -296,6 +297,27 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
       f.return(physical);
     },
     { export: "translate" },
+  );
+
+  /**
+   * (linear, bytes, access) → whether the TLB now answers for the access. A fault is not recorded: who asks is to
+   * start the instruction again where it is.
+   */
+  module.function(
+    signature(["i64", "i32", "i32"], ["i32"]),
+    (f) => {
+      const [linear, bytes, access] = [f.param(0), f.param(1), f.param(2)];
+      const inPage = f.i32(4096).sub(linear.wrap().and(4095));
+      f.if(inPage.ltU(bytes), () => f.return(f.i32(0)));
+      f.if(f.call(translate, linear, access).ltS(0), () => {
+        f.store("i32", 0, EXIT.none, at("exit"));
+        f.return(f.i32(0));
+      });
+      const entry = tlbEntry(f.load("i32", 0, at("tlb")), linear);
+      const tag = f.load("i64", entry.add(access.and(ACCESS.write).mul(TLB.write)), TLB.read);
+      f.return(linear.and(-4096n).eq(tag));
+    },
+    { export: "fillTlb" },
   );
 
   /** One access within a page at a physical address. */

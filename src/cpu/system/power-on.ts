@@ -1,6 +1,6 @@
 /** The processor's state after RESET. @spec SDM 3A 10.1.1, table 10-1 */
 import { CS } from "../../isa/semantics.ts";
-import { LDTR, TR, XMM } from "../state.ts";
+import { FPU, LDTR, TR, XMM } from "../state.ts";
 import { MISC_ENABLE_RESET, PAT_RESET } from "./msrs.ts";
 import type { SystemContext } from "./system.ts";
 
@@ -76,5 +76,6 @@ export function powerOn({ registers }: SystemContext, signature: number): void {
     pc: 0,
   };
   for (const [name, value] of Object.entries(fields)) registers.set32(name, value);
+  registers.bytes.fill(0, registers.base + FPU, registers.base + FPU + 8 * 16);
   registers.bytes.fill(0, registers.base + XMM, registers.base + XMM + 16 * 32);
 }

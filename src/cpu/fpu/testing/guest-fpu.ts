@@ -6,8 +6,9 @@ import type { Form } from "../../../isa/instruction.ts";
 import { X87 } from "../../../isa/x87.ts";
 import type { Callee } from "../../../wasm/function.ts";
 import { ModuleBuilder, signature } from "../../../wasm/module.ts";
+import { HANDLER } from "../../emit/enter-block.ts";
 import type { Linkage } from "../../emit/semantics.ts";
-import { buildHandler, HANDLER, type HandlerShape } from "../../interpret/handler.ts";
+import { buildHandler, type HandlerShape } from "../../interpret/handler.ts";
 import {
   FPU,
   fieldAddress,

@@ -9,7 +9,8 @@ import type { Form } from "../../../isa/instruction.ts";
 import type { Operand, OperandSize, Semantics } from "../../../isa/semantics.ts";
 import type { Callee } from "../../../wasm/function.ts";
 import { ModuleBuilder, signature } from "../../../wasm/module.ts";
-import { buildHandler, HANDLER } from "../../interpret/handler.ts";
+import { HANDLER } from "../../emit/enter-block.ts";
+import { buildHandler } from "../../interpret/handler.ts";
 import { Registers } from "../../registers.ts";
 import {
   EXIT,

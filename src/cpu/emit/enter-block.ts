@@ -1,0 +1,49 @@
+/** How code goes on with the block at another address: the jump cache looked up in line, and a tail call. */
+import type { FunctionBuilder, Signature, Variable } from "../../wasm/function.ts";
+import { signature } from "../../wasm/module.ts";
+import type { Value } from "../../wasm/value.ts";
+import { BLOCK_COUNT, EXIT, fieldAddress, JUMP, JUMP_CACHE, JUMP_ENTRIES, JUMP_ENTRY } from "../state.ts";
+import type { Linkage } from "./semantics.ts";
+
+/** The type of all code that runs guest instructions: (address of a record). */
+export const HANDLER: Signature = signature(["i32"]);
+
+/** Index of the jump cache's entry for a block at `linear` (i64), in bytes. */
+export function jumpEntry(linear: Value): Value {
+  const low = linear.wrap();
+  return low
+    .xor(low.shrU(13))
+    .and(JUMP_ENTRIES - 1)
+    .mul(JUMP_ENTRY);
+}
+
+/** Goes on with the block at linear address `linear`; `ip` is set. Comes back where the budget does not reach. */
+export function enterBlock(f: FunctionBuilder, vcpu: number, linear: Value, linkage: Linkage): void {
+  const index = jumpEntry(linear);
+  const known = f.load("i64", index, vcpu + JUMP_CACHE + JUMP.linear).eq(linear);
+  const context = f.load("i32", 0, fieldAddress(vcpu, "context"));
+  const valid = f.load("i32", index, vcpu + JUMP_CACHE + JUMP.context).eq(context);
+  const record: Variable = f.variable("i32");
+  f.if(
+    known.and(valid),
+    () => record.set(f.load("i32", index, vcpu + JUMP_CACHE + JUMP.record)),
+    () => {
+      record.set(f.call(linkage.callee("findBlock"), linear));
+      f.if(record.get().eqz(), () => f.return());
+    },
+    "likely",
+  );
+  runBlock(f, vcpu, record.get());
+}
+
+/** Takes a block's instructions out of the budget, and runs it by a tail call. */
+export function runBlock(f: FunctionBuilder, vcpu: number, block: Value): void {
+  const budget = fieldAddress(vcpu, "budget");
+  const left = f.load("i32", 0, budget).sub(f.load("i32", block.add(BLOCK_COUNT)));
+  f.ifRare(left.ltS(0), () => {
+    f.store("i32", 0, EXIT.event, fieldAddress(vcpu, "exit"));
+    f.return();
+  });
+  f.store("i32", 0, left, budget);
+  f.returnCallIndirect(HANDLER, f.load("i32", block), block);
+}

@@ -1,0 +1,95 @@
+/** Guest code around one address, read by distance from it, with the physical pages that it came from. */
+import type { Feature } from "../../isa/instruction.ts";
+import { type Decoded, type DecodeFailure, decode, MAX_LENGTH } from "../decode/decoder.ts";
+import { RAM_BASE } from "../state.ts";
+
+const PAGE = 4096;
+
+export interface CodeSource {
+  /** The shared memory. */
+  readonly memory: Uint8Array;
+  /** Physical address of the byte at a linear address, undefined where none can be fetched. */
+  translate(linear: bigint): number | undefined;
+  has(feature: Feature): boolean;
+}
+
+export class CodeReader {
+  readonly #source: CodeSource;
+  readonly #start: bigint;
+  readonly #mode: { long: boolean; code32: boolean };
+  readonly #pages = new Map<number, number | undefined>();
+  /** Lowest and highest offset read in each page, by its distance. */
+  readonly #read = new Map<number, { first: number; last: number }>();
+
+  /** `start` is the linear address that distances count from. */
+  constructor(source: CodeSource, start: bigint, mode: { long: boolean; code32: boolean }) {
+    this.#source = source;
+    this.#start = start;
+    this.#mode = mode;
+  }
+
+  /** A distance from the start as the distance in pages and the offset within the page. */
+  #locate(delta: number): { distance: number; offset: number } {
+    const inFirst = Number(this.#start & 0xfffn) + delta;
+    const distance = Math.floor(inFirst / PAGE);
+    return { distance, offset: inFirst - distance * PAGE };
+  }
+
+  #page(distance: number): number | undefined {
+    if (this.#pages.has(distance)) return this.#pages.get(distance);
+    const first = this.#start & ~0xfffn;
+    const linear = BigInt.asIntN(64, first + BigInt(distance) * BigInt(PAGE));
+    const page = this.#source.translate(this.#mode.long ? BigInt.asUintN(64, linear) : BigInt.asUintN(32, linear));
+    this.#pages.set(distance, page);
+    return page;
+  }
+
+  /** Physical address of the byte at `delta`. */
+  physical(delta: number): number | undefined {
+    const { distance, offset } = this.#locate(delta);
+    const page = this.#page(distance);
+    return page === undefined ? undefined : page + offset;
+  }
+
+  decode(delta: number): Decoded | DecodeFailure | "not mapped" {
+    const { memory, has } = this.#source;
+    const { distance, offset } = this.#locate(delta);
+    const page = this.#page(distance);
+    if (page === undefined) return "not mapped";
+    const at = RAM_BASE + page;
+    const result = decode(memory, at + offset, at + PAGE, this.#mode, has);
+    if (result !== "truncated") {
+      if (typeof result !== "string") this.#note(distance, offset, result.length);
+      return result;
+    }
+    const second = this.#page(distance + 1);
+    if (second === undefined) return "not mapped";
+    const bytes = new Uint8Array(PAGE - offset + MAX_LENGTH);
+    bytes.set(memory.subarray(at + offset, at + PAGE));
+    bytes.set(memory.subarray(RAM_BASE + second, RAM_BASE + second + MAX_LENGTH), PAGE - offset);
+    const across = decode(bytes, 0, bytes.length, this.#mode, has);
+    if (typeof across !== "string") {
+      this.#note(distance, offset, PAGE - offset);
+      this.#note(distance + 1, 0, across.length - (PAGE - offset));
+    }
+    return across;
+  }
+
+  #note(distance: number, offset: number, length: number): void {
+    const known = this.#read.get(distance);
+    const [first, last] = [offset, offset + length - 1];
+    if (known === undefined) this.#read.set(distance, { first, last });
+    else {
+      known.first = Math.min(known.first, first);
+      known.last = Math.max(known.last, last);
+    }
+  }
+
+  /** The pages that instructions were read from: first and last byte by physical address. */
+  get pages(): { distance: number; first: number; last: number }[] {
+    return [...this.#read].map(([distance, { first, last }]) => {
+      const page = this.#pages.get(distance) as number;
+      return { distance, first: page + first, last: page + last };
+    });
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * What all instructions of a region share while its function is built: local variables for the guest's registers,
+ * the way in, and the two ways out.
+ */
+import type { FunctionBuilder, Label, Variable } from "../../wasm/function.ts";
+import type { Value } from "../../wasm/value.ts";
+import { enterBlock } from "../emit/enter-block.ts";
+import type { CodeContext, Linkage } from "../emit/semantics.ts";
+import { flagMemory } from "../interpret/handler.ts";
+import { CS_BASE, CS_LIMIT, fieldAddress, GPR, XMM } from "../state.ts";
+import { type FlagState, type FlagVariables, flagVariables, LazyFlags } from "./lazy-flags.ts";
+
+interface Cached {
+  readonly variable: Variable;
+  written: boolean;
+}
+
+export class RegionFrame {
+  readonly f: FunctionBuilder;
+  readonly vcpu: number;
+  readonly context: CodeContext;
+  readonly linkage: Linkage;
+  readonly flags: LazyFlags;
+  /** Offset in the code segment that the region was entered at (i64). */
+  readonly start: Value;
+  /** Address of the TLB of the present mode. */
+  readonly tlb: Variable;
+  readonly #gprs: (Cached | undefined)[] = [];
+  readonly #xmms: (Cached | undefined)[] = [];
+  readonly #flagVariables: FlagVariables;
+  readonly #budget: Variable;
+  readonly #exitIp: Variable;
+  /** Instructions of the node that did run, where the interpreter is to go on in its middle. */
+  readonly #executed: Variable;
+  readonly #leave: Label;
+  readonly #interpret: Label;
+
+  constructor(options: { f: FunctionBuilder; vcpu: number; context: CodeContext; linkage: Linkage }) {
+    const { f, vcpu, context, linkage } = options;
+    this.f = f;
+    this.vcpu = vcpu;
+    this.context = context;
+    this.linkage = linkage;
+    this.start = f.load("i64", 0, fieldAddress(vcpu, "ip"));
+    this.tlb = f.variable("i32");
+    this.#flagVariables = flagVariables(f);
+    this.flags = new LazyFlags(f, this.#flagVariables, flagMemory(f, vcpu));
+    this.#budget = f.variable("i32");
+    this.#exitIp = f.variable("i64");
+    this.#executed = f.variable("i32");
+    this.#leave = f.label("block");
+    this.#interpret = f.label("block");
+  }
+
+  /** Where general registers are kept: all 64 bits in 64-bit mode, else 32, as the upper halves are out of reach. */
+  get registerType(): "i32" | "i64" {
+    return this.context.long ? "i64" : "i32";
+  }
+
+  gpr(index: number): Value {
+    return this.#cached(this.#gprs, index, this.registerType).variable.get();
+  }
+  setGpr(index: number, value: Value): void {
+    const cached = this.#cached(this.#gprs, index, this.registerType);
+    cached.written = true;
+    cached.variable.set(value);
+  }
+  xmm(index: number): Value {
+    return this.#cached(this.#xmms, index, "v128").variable.get();
+  }
+  setXmm(index: number, value: Value): void {
+    const cached = this.#cached(this.#xmms, index, "v128");
+    cached.written = true;
+    cached.variable.set(value);
+  }
+  #cached(file: (Cached | undefined)[], index: number, type: "i32" | "i64" | "v128"): Cached {
+    file[index] ??= { variable: this.f.variable(type), written: false };
+    return file[index];
+  }
+
+  /** Offset in the code segment at `delta` bytes from the region's start (i64). */
+  ip(delta: number): Value {
+    const ip = this.start.add(delta);
+    return this.context.long ? ip : ip.and(0xffffffffn);
+  }
+
+  /** Takes instructions that have run out of the budget. */
+  spend(instructions: number): void {
+    this.#budget.set(this.#budget.get().sub(instructions));
+  }
+
+  /** i32: whether the budget is used up. */
+  exhausted(): Value {
+    return this.#budget.get().leS(0);
+  }
+
+  /** Leaves the region; control goes on at `ip` with whatever code is there. */
+  leave(ip: Value): void {
+    this.#exitIp.set(ip);
+    this.f.branch(this.#leave);
+  }
+
+  /** Leaves the region so that the interpreter goes on at `delta`, after `executed` instructions of the node. */
+  interpret(delta: number, executed: number): void {
+    this.flags.keep();
+    this.#exitIp.set(this.ip(delta));
+    this.#executed.set(executed);
+    this.f.branch(this.#interpret);
+  }
+
+  /** Has flags of an unknown kind stored as the interpreter keeps them. */
+  storeFlags(): FlagState {
+    const { code, narrow, wide } = this.#flagVariables;
+    const args = [code, narrow.a, narrow.b, narrow.r, wide.a, wide.b, wide.r].map((variable) => variable.get());
+    this.f.call(this.linkage.callee("storeFlags"), ...args);
+    code.set(0);
+    return { kind: "memory" };
+  }
+
+  /**
+   * Builds the function around its body, which is placed by `build`; all code that uses registers has been built by
+   * then. `first` and `last` are the lowest and highest offset of its code from the start.
+   */
+  finish(first: number, last: number, build: () => void): void {
+    const { f, vcpu, linkage } = this;
+    this.#checkLimits(first, last);
+    // One instruction was taken from the budget on the way in.
+    this.#budget.set(f.load("i32", 0, fieldAddress(vcpu, "budget")).add(1));
+    this.tlb.set(f.load("i32", 0, fieldAddress(vcpu, "tlb")));
+    this.#eachRegister(({ variable }, address) => variable.set(f.load(variable.type as "i32", 0, address)));
+    f.block(() => {
+      f.block(build, this.#leave);
+      this.#writeBack();
+      f.store("i32", 0, this.#budget.get(), fieldAddress(vcpu, "budget"));
+      enterBlock(f, vcpu, this.#linear(), linkage);
+    }, this.#interpret);
+    this.#writeBack();
+    f.store("i32", 0, this.#budget.get().sub(this.#executed.get()), fieldAddress(vcpu, "budget"));
+    f.returnCall(linkage.callee("interpretAt"), this.#linear());
+  }
+
+  /** Leaves code to the interpreter that does not lie in the code segment as a whole. @spec SDM 3A 5.3 */
+  #checkLimits(first: number, last: number): void {
+    const { f, vcpu, context } = this;
+    if (context.long) return;
+    const segmentLimit = context.flat ? f.i64(0xffff_ffffn) : f.load("i64.32u", 0, vcpu + CS_LIMIT);
+    // Offsets of 16-bit code wrap around.
+    const limit = context.code32 ? segmentLimit : segmentLimit.when(segmentLimit.ltU(0xffff), 0xffff);
+    const outside = this.start.add(first).ltS(0).or(this.start.add(last).gtS(limit));
+    f.ifRare(outside, () => {
+      const base = f.load("i64", 0, vcpu + CS_BASE);
+      const budget = f.load("i32", 0, fieldAddress(vcpu, "budget"));
+      f.store("i32", 0, budget.add(1), fieldAddress(vcpu, "budget"));
+      f.returnCall(this.linkage.callee("interpretAt"), this.start.add(base).and(0xffff_ffffn));
+    });
+  }
+
+  #eachRegister(visit: (cached: Cached, address: number) => void): void {
+    this.#gprs.forEach((cached, index) => cached && visit(cached, this.vcpu + GPR + index * 8));
+    this.#xmms.forEach((cached, index) => cached && visit(cached, this.vcpu + XMM + index * 32));
+  }
+
+  #writeBack(): void {
+    const { f, vcpu } = this;
+    this.#eachRegister(({ variable, written }, address) => {
+      if (!written) return;
+      const value = variable.get();
+      if (variable.type === "v128") f.store("v128", 0, value, address);
+      else f.store("i64", 0, value.extendU(), address);
+    });
+    f.store("i64", 0, this.#exitIp.get(), fieldAddress(vcpu, "ip"));
+    f.if(this.#flagVariables.code.get(), () => this.storeFlags());
+  }
+
+  #linear(): Value {
+    const ip = this.#exitIp.get();
+    const { long, flat } = this.context;
+    if (long || flat) return ip;
+    return ip.add(this.f.load("i64", 0, this.vcpu + CS_BASE)).and(0xffff_ffffn);
+  }
+}

@@ -1,0 +1,333 @@
+/**
+ * One region: the nodes (basic blocks) that control reaches from a hot block, built as one WebAssembly function.
+ *
+ * Nodes are found by building them: a node's last instruction says where control goes on. Code of a subroutine is a
+ * part of each region that calls it: a node is told by its address and by the calls that led to it, so that a return
+ * finds its way back without a look at any table, after a comparison of the address that it pops.
+ */
+import type { Body, FunctionBuilder, Label } from "../../wasm/function.ts";
+import type { Value } from "../../wasm/value.ts";
+import type { Decoded } from "../decode/decoder.ts";
+import type { CodeContext, Linkage } from "../emit/semantics.ts";
+import type { CodeReader } from "./code-reader.ts";
+import { FlowGraph, type GraphNode } from "./flow-graph.ts";
+import { FlagKindUnknown, flagCode } from "./lazy-flags.ts";
+import { RegionFrame } from "./region-frame.ts";
+import { type Flow, NotTranslatable, RegionInstruction } from "./region-instruction.ts";
+
+/** Limits of a region. */
+export const LIMITS = {
+  instructions: 512,
+  nodes: 96,
+  /** Calls within calls. */
+  depth: 4,
+  /** Instructions of one node. */
+  node: 64,
+  /** Distance of its code from the start, in bytes. */
+  reach: 0x4000_0000,
+} as const;
+
+export interface RegionInput {
+  readonly f: FunctionBuilder;
+  readonly vcpu: number;
+  readonly context: CodeContext;
+  readonly linkage: Linkage;
+  readonly code: CodeReader;
+  /** Whether the block at this distance has run. */
+  isKnown(delta: number): boolean;
+}
+
+/** Where control goes on. */
+interface Target {
+  readonly delta: number;
+  readonly calls: readonly number[];
+  /** Code of what flags follow from there (lazy-flags.ts); undefined where only the variables tell. */
+  readonly flags: number | undefined;
+}
+
+type Exit =
+  /** The interpreter has taken over. */
+  | { readonly kind: "none" }
+  | { readonly kind: "jump"; readonly to: Target }
+  | { readonly kind: "branch"; readonly condition: Value; readonly taken: Target; readonly next: Target }
+  | { readonly kind: "return"; readonly ip: Value; readonly expected: Target | undefined };
+
+interface Node extends GraphNode {
+  readonly delta: number;
+  readonly body: Body;
+  readonly exit: Exit;
+  readonly successors: Node[];
+}
+
+/** Builds the function's body. Returns how many guest instructions are in it: none where it is not worth having. */
+export function buildRegion(input: RegionInput): number {
+  const nodes = new NodeBuilder(input);
+  const entry = nodes.build();
+  if (entry === undefined) return 0;
+  const graph = new FlowGraph<Node>(entry);
+  nodes.frame.finish(nodes.first, nodes.last, () => new RegionWriter(nodes, graph).write(entry));
+  return nodes.instructions;
+}
+
+const placeOf = ({ delta, calls }: Target): string => `${delta} ${calls.join()}`;
+
+/** How a node finds flags when control comes to it. */
+type Variant = "any" | "unknown" | number;
+
+/** Finds and builds a region's nodes. */
+class NodeBuilder {
+  readonly frame: RegionFrame;
+  instructions = 0;
+  /** Lowest and highest distance that its code has or goes to. */
+  first = 0;
+  last = 0;
+  readonly #input: RegionInput;
+  readonly #nodes = new Map<string, Node>();
+  /** Places where flags are read of which it matters what they follow from: each kind gets a node of its own there. */
+  readonly #flagReaders = new Set<string>();
+  readonly #queue: Target[] = [];
+  readonly #queued = new Set<string>();
+
+  constructor(input: RegionInput) {
+    this.#input = input;
+    this.frame = new RegionFrame(input);
+  }
+
+  build(): Node | undefined {
+    const entry: Target = { delta: 0, calls: [], flags: 0 };
+    this.#request(entry);
+    for (let target = this.#queue.shift(); target; target = this.#queue.shift()) {
+      if (target === entry || this.#hasRoom(target)) this.#buildNode(target);
+    }
+    for (const node of this.#nodes.values()) {
+      for (const to of targetsOf(node.exit)) {
+        const successor = this.find(to);
+        if (successor && !node.successors.includes(successor)) node.successors.push(successor);
+      }
+    }
+    return this.instructions > 0 ? this.find(entry) : undefined;
+  }
+
+  #variant(target: Target): Variant {
+    return this.#flagReaders.has(placeOf(target)) ? (target.flags ?? "unknown") : "any";
+  }
+
+  /** The node for a target, if the region has one. */
+  find(target: Target): Node | undefined {
+    return this.#nodes.get(`${placeOf(target)} ${this.#variant(target)}`);
+  }
+
+  #request(target: Target): Target {
+    const key = `${placeOf(target)} ${target.flags}`;
+    if (!this.#queued.has(key)) {
+      this.#queued.add(key);
+      this.#queue.push(target);
+    }
+    this.first = Math.min(this.first, target.delta);
+    this.last = Math.max(this.last, target.delta);
+    return target;
+  }
+
+  #hasRoom({ delta, calls }: Target): boolean {
+    if (this.instructions >= LIMITS.instructions || this.#nodes.size >= LIMITS.nodes) return false;
+    if (calls.length > LIMITS.depth || Math.abs(delta) >= LIMITS.reach) return false;
+    return this.#input.isKnown(delta);
+  }
+
+  #buildNode(target: Target): void {
+    if (this.find(target)) return;
+    const variant = this.#variant(target);
+    try {
+      const node = this.#nodeOf(target, variant);
+      this.#nodes.set(`${placeOf(target)} ${variant}`, node);
+      for (const to of targetsOf(node.exit)) this.#request(to);
+    } catch (error) {
+      if (!(error instanceof FlagKindUnknown) || variant !== "any") throw error;
+      this.#flagReaders.add(placeOf(target));
+      this.#buildNode(target);
+    }
+  }
+
+  #nodeOf(target: Target, variant: Variant): Node {
+    const { f } = this.#input;
+    const { flags } = this.frame;
+    let exit: Exit = { kind: "none" };
+    const body = f.detached(() => {
+      if (typeof variant === "number") flags.state = flags.fromVariables(variant);
+      else if (variant === "any") flags.state = { kind: "variables" };
+      else flags.state = this.frame.storeFlags();
+      exit = this.#fill(target);
+    });
+    return { delta: target.delta, body, exit, successors: [] };
+  }
+
+  /** Builds a node's instructions where the function under construction stands. */
+  #fill(target: Target): Exit {
+    const { code } = this.#input;
+    const { frame } = this;
+    let { delta } = target;
+    let executed = 0;
+    let flow: Flow = { kind: "next" };
+    let decoded: ReturnType<CodeReader["decode"]>;
+    do {
+      decoded = code.decode(delta);
+      const built = typeof decoded === "string" ? undefined : this.#instruction(decoded, delta, executed);
+      if (built === undefined || typeof decoded === "string") {
+        frame.interpret(delta, executed);
+        return { kind: "none" };
+      }
+      flow = built;
+      executed++;
+      delta += decoded.length;
+      this.last = Math.max(this.last, delta);
+      if (executed === LIMITS.node && flow.kind === "next") flow = { kind: "jump", to: delta };
+    } while (flow.kind === "next");
+    const known = flagCode(frame.flags.state);
+    frame.flags.keep();
+    frame.spend(executed);
+    this.instructions += executed;
+    return exitOf(flow, decoded, delta, target, known);
+  }
+
+  /** Builds one instruction; undefined where it is left to the interpreter. */
+  #instruction(decoded: Decoded, delta: number, executed: number): Flow | undefined {
+    const { f } = this.#input;
+    const { flags } = this.frame;
+    const before = flags.state;
+    let flow: Flow = { kind: "next" };
+    try {
+      const body = f.detached(() => {
+        flow = new RegionInstruction(this.frame, decoded, delta, executed).build();
+      });
+      f.place(body);
+      return flow;
+    } catch (error) {
+      if (!(error instanceof NotTranslatable)) throw error;
+      flags.state = before;
+      return undefined;
+    }
+  }
+}
+
+/** Where a node's last instruction leads; `next` is the distance of the one after it. */
+function exitOf(flow: Flow, { form }: Decoded, next: number, from: Target, flags: number | undefined): Exit {
+  const to = (delta: number, calls: readonly number[] = from.calls): Target => ({ delta, calls, flags });
+  switch (flow.kind) {
+    case "next":
+    case "jump": {
+      const delta = flow.kind === "jump" ? flow.to : next;
+      const isCall = form.instruction.flow === "call";
+      return { kind: "jump", to: to(delta, isCall ? [next, ...from.calls] : from.calls) };
+    }
+    case "branch":
+      return { kind: "branch", condition: flow.condition, taken: to(flow.taken), next: to(flow.next) };
+    case "indirect": {
+      const [expected, ...rest] = from.calls;
+      const returns = form.instruction.flow === "return" && expected !== undefined;
+      return { kind: "return", ip: flow.ip, expected: returns ? to(expected, rest) : undefined };
+    }
+  }
+}
+
+function targetsOf(exit: Exit): Target[] {
+  switch (exit.kind) {
+    case "none":
+      return [];
+    case "jump":
+      return [exit.to];
+    case "branch":
+      return [exit.next, exit.taken];
+    case "return":
+      return exit.expected ? [exit.expected] : [];
+  }
+}
+
+/** Writes nodes out as nested blocks and loops. */
+class RegionWriter {
+  readonly #f: FunctionBuilder;
+  readonly #frame: RegionFrame;
+  readonly #nodes: NodeBuilder;
+  readonly #graph: FlowGraph<Node>;
+  readonly #loops = new Map<Node, Label>();
+  readonly #joins = new Map<Node, Label>();
+
+  constructor(nodes: NodeBuilder, graph: FlowGraph<Node>) {
+    this.#f = nodes.frame.f;
+    this.#frame = nodes.frame;
+    this.#nodes = nodes;
+    this.#graph = graph;
+  }
+
+  /** Writes `node` and all that it dominates. */
+  write(node: Node): void {
+    const joins = this.#graph.joinsOf(node);
+    for (const join of joins) this.#joins.set(join, this.#f.label("block"));
+    if (!this.#graph.isLoop(node)) {
+      this.#writeBefore(node, joins);
+      return;
+    }
+    const label = this.#f.label("loop");
+    this.#loops.set(node, label);
+    this.#f.loop(() => this.#writeBefore(node, joins), label);
+  }
+
+  /** Writes `node` within one block for each of `joins`, each of which follows its block. */
+  #writeBefore(node: Node, joins: readonly Node[]): void {
+    const [last, ...others] = joins;
+    if (last === undefined) {
+      this.#f.place(node.body);
+      this.#leaveNode(node);
+      return;
+    }
+    this.#f.block(() => this.#writeBefore(node, others), this.#joins.get(last));
+    this.write(last);
+  }
+
+  #leaveNode(node: Node): void {
+    const f = this.#f;
+    const { exit } = node;
+    switch (exit.kind) {
+      case "none":
+        return;
+      case "jump":
+        this.#follow(node, exit.to);
+        return;
+      case "branch":
+        f.if(
+          exit.condition,
+          () => this.#follow(node, exit.taken),
+          () => this.#follow(node, exit.next),
+        );
+        return;
+      case "return": {
+        const { ip, expected } = exit;
+        if (expected) f.if(ip.eq(this.#frame.ip(expected.delta)), () => this.#follow(node, expected), undefined, "likely");
+        this.#frame.leave(ip);
+      }
+    }
+  }
+
+  #follow(from: Node, target: Target): void {
+    const f = this.#f;
+    const to = this.#nodes.find(target);
+    const leave = () => this.#frame.leave(this.#frame.ip(target.delta));
+    if (to === undefined) {
+      leave();
+      return;
+    }
+    switch (this.#graph.edge(from, to).kind) {
+      case "again":
+        f.ifRare(this.#frame.exhausted(), leave);
+        f.branch(this.#loops.get(to) as Label);
+        return;
+      case "join":
+        f.branch(this.#joins.get(to) as Label);
+        return;
+      case "inline":
+        this.write(to);
+        return;
+      case "irreducible":
+        leave();
+    }
+  }
+}
