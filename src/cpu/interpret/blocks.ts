@@ -253,10 +253,13 @@ export class BlockCache {
     };
   }
 
-  /** Whether the code at `physical` has run in this mode, and was not written since. */
-  isKnown(physical: number, context: number): boolean {
+  /** How often the block at `physical` has run in this mode, up to `heat`: 0 where there is none. */
+  runs(physical: number, context: number): number {
     const at = (BLOCK_TABLE + blockSlot(physical) * 16) >> 2;
-    return this.#i32[at + BLOCK.physical / 4] === (physical | 0) && this.#i32[at + BLOCK.context / 4] === context;
+    if (this.#i32[at + BLOCK.physical / 4] !== (physical | 0) || this.#i32[at + BLOCK.context / 4] !== context) return 0;
+    const record = this.#i32[at + BLOCK.record / 4] as number;
+    const { heat } = this.#wiring;
+    return this.#i32[record >> 2] === COUNT ? heat - (this.#i32[(record + BLOCK_HEAT) >> 2] as number) : heat;
   }
 
   /** Makes a region found in place of its first block, unless that was dropped meanwhile. */

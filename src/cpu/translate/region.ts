@@ -33,8 +33,8 @@ export interface RegionInput {
   readonly context: CodeContext;
   readonly linkage: Linkage;
   readonly code: CodeReader;
-  /** Whether the block at this distance has run. */
-  isKnown(delta: number): boolean;
+  /** Whether the block at this distance runs often enough to be part of the region. */
+  isWarm(delta: number): boolean;
 }
 
 /** Where control goes on. */
@@ -131,7 +131,7 @@ class NodeBuilder {
   #hasRoom({ delta, calls }: Target): boolean {
     if (this.instructions >= LIMITS.instructions || this.#nodes.size >= LIMITS.nodes) return false;
     if (calls.length > LIMITS.depth || Math.abs(delta) >= LIMITS.reach) return false;
-    return this.#input.isKnown(delta);
+    return this.#input.isWarm(delta);
   }
 
   #buildNode(target: Target): void {

@@ -7,7 +7,9 @@ import { CodeReader } from "./code-reader.ts";
 import { buildRegion } from "./region.ts";
 
 /** How often a block runs in the interpreter before it is translated. */
-export const HEAT = 60;
+export const HEAT = 1000;
+/** How often a block must have run to become part of the region of another. */
+const WARM = 100;
 
 export interface TranslatorWiring {
   readonly environment: CodeEnvironment;
@@ -44,15 +46,15 @@ export class Translator {
     const code = new CodeReader({ memory: this.#memory, has, translate }, linear, context);
     const module = codeModule(environment.memoryPages);
     const linkage = linkageOf(module);
-    const isKnown = (delta: number) => {
+    const isWarm = (delta: number) => {
       const at = code.physical(delta);
-      return at !== undefined && blocks.isKnown(at, bits);
+      return at !== undefined && blocks.runs(at, bits) >= WARM;
     };
     let instructions = 0;
     const region = module.function(
       HANDLER,
       (f) => {
-        instructions = buildRegion({ f, vcpu, context, linkage, code, isKnown });
+        instructions = buildRegion({ f, vcpu, context, linkage, code, isWarm });
       },
       { name: `region ${linear.toString(16)}` },
     );
