@@ -7,9 +7,9 @@ import { CS, DS, ES, SS } from "../isa/semantics.ts";
 import type { FaultReport, ProcessorBus, RunResult } from "./bus.ts";
 import { BlockCache } from "./interpret/blocks.ts";
 import { Handlers } from "./interpret/handlers.ts";
+import type { PagingMode } from "./mmu/code-walk.ts";
 import { ACCESS } from "./mmu/paging.ts";
 import { Registers } from "./registers.ts";
-import { HEAT, Translator } from "./translate/translator.ts";
 import { type RuntimeExports, type RuntimeHost, runtimeModule } from "./runtime.ts";
 import {
   BLOCK_COUNT,
@@ -48,14 +48,25 @@ import {
 import { createSystem, type System, wasmFunctions } from "./system/functions.ts";
 import { GuestFault } from "./system/guest-fault.ts";
 import type { LinearMemory, SystemContext } from "./system/system.ts";
+import { HEAT } from "./translate/region-compiler.ts";
+import { type RegionMaker, Translator } from "./translate/translator.ts";
 
 export interface ProcessorOptions {
   readonly memory: WebAssembly.Memory;
   readonly memoryPages: { readonly initial: number; readonly maximum: number };
   readonly bus: ProcessorBus;
   readonly model: string;
-  /** Whether hot code is translated; all is interpreted otherwise. */
-  readonly translate?: boolean;
+  /** Makes the translator's regions; without it all is interpreted. */
+  readonly regions?: (options: RegionSettings) => RegionMaker;
+}
+
+/** What a maker of regions needs to know of a processor. */
+export interface RegionSettings {
+  readonly memory: WebAssembly.Memory;
+  readonly memoryPages: { readonly initial: number; readonly maximum: number };
+  readonly vcpu: number;
+  /** Name of the processor model. */
+  readonly model: string;
 }
 
 /** Exceptions that push an error code. @spec SDM 3A table 6-1 */
@@ -83,14 +94,14 @@ export class Processor implements SystemContext {
   readonly #runtime: RuntimeExports;
   readonly #handlers: Handlers;
   readonly #blocks: BlockCache;
-  readonly #translator: Translator;
+  readonly #translator: Translator | undefined;
   readonly #wide = new Uint32Array(2);
   #nmi = false;
   #returnRequested = false;
   /** Whether a breakpoint is enabled: instructions then run one at a time. */
   #breakpoints = false;
 
-  constructor({ memory, memoryPages, bus, model, translate = true }: ProcessorOptions) {
+  constructor({ memory, memoryPages, bus, model, regions }: ProcessorOptions) {
     const vcpu = VCPU_BASE;
     this.#bus = bus;
     this.registers = new Registers(memory, vcpu);
@@ -112,17 +123,18 @@ export class Processor implements SystemContext {
       has,
       translateCode: (linear) => this.#translateCode(linear),
       newGeneration: () => this.#newGeneration(),
-      heat: translate ? HEAT : 0,
+      heat: regions ? HEAT : 0,
       regionDropped: (handler) => this.#handlers.release(handler),
     });
-    this.#translator = new Translator({
-      environment,
-      vcpu,
-      handlers: this.#handlers,
-      blocks: this.#blocks,
-      has,
-      translate: (linear) => this.#codeAt(linear),
-    });
+    this.#translator =
+      regions &&
+      new Translator({
+        environment,
+        handlers: this.#handlers,
+        blocks: this.#blocks,
+        maker: regions({ memory, memoryPages, vcpu, model }),
+        paging: () => this.#paging(),
+      });
     this.reset();
   }
 
@@ -146,9 +158,14 @@ export class Processor implements SystemContext {
     this.requestEvents();
   }
 
+  /** The machine has ended: nothing is translated any more. */
+  close(): void {
+    this.#translator?.close();
+  }
+
   /** Counts of what was built and decoded, for reports. */
   get statistics(): { handlers: number; recordBytes: number; translated: Translator["statistics"] } {
-    const translated = this.#translator.statistics;
+    const translated = this.#translator?.statistics ?? { regions: 0, instructions: 0, bytes: 0 };
     return { handlers: this.#handlers.count, recordBytes: this.#blocks.used, translated };
   }
 
@@ -563,10 +580,9 @@ export class Processor implements SystemContext {
     return physical;
   }
 
-  /** Physical address of code at a linear address, as the translator reads it: no fault, and no page marked. */
-  #codeAt(linear: bigint): number | undefined {
-    const physical = Number(this.#runtime.translate(linear, ACCESS.execute | ACCESS.probe));
-    return physical >= 0 && this.#isRam(physical) ? physical : undefined;
+  #paging(): PagingMode {
+    const [cr0, cr3, cr4, efer] = (["cr0", "cr3", "cr4", "efer"] as const).map((name) => this.registers.get64(name));
+    return { cr0, cr3, cr4, efer } as PagingMode;
   }
 
   #hostFunctions(): Record<string, WebAssembly.ImportValue> {
@@ -615,7 +631,7 @@ export class Processor implements SystemContext {
         }
         return this.#blocks.decode(Number(physical), linear, this.registers.get32("context"), this.#codeRoom(linear));
       },
-      hot: (record) => this.#translator.translate(record, this.#linearIp()),
+      hot: (record) => this.#translator?.translate(record, this.#linearIp()),
     };
     return { ...functions, ...(host as unknown as Record<string, WebAssembly.ImportValue>) };
   }

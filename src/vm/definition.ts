@@ -1,4 +1,6 @@
 /** What a virtual machine is made from, and what comes out of a run: the vocabulary of the library and the command line. */
+import type { RegionSettings } from "../cpu/processor.ts";
+import type { RegionMaker } from "../cpu/translate/translator.ts";
 import type { BlockDevice } from "../disk/block-device.ts";
 import type { ByteSink } from "../machine/device.ts";
 
@@ -59,4 +61,6 @@ export interface Host {
   yield(): Promise<void>;
   /** Resolves after about `ns` nanoseconds, or when `wake` is called. */
   sleep(ns: number): { readonly done: Promise<void>; wake(): void };
+  /** Makes the processor's regions on another thread; without it they are made in place. */
+  regions?(settings: RegionSettings): RegionMaker;
 }

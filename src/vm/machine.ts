@@ -6,6 +6,7 @@ import { guestPhysical } from "../bits/units.ts";
 import type { ProcessorBus } from "../cpu/bus.ts";
 import { PHYSICAL_BITS } from "../cpu/mmu/paging.ts";
 import { Processor } from "../cpu/processor.ts";
+import { InPlace } from "../cpu/translate/in-place.ts";
 import { i440fxBoard } from "../firmware/acpi/board.ts";
 import { boardSetup } from "../firmware/board-setup.ts";
 import { loadKernel } from "../firmware/direct-boot.ts";
@@ -73,6 +74,8 @@ export class Machine {
       memoryPages: this.ram.memoryPages,
       bus: this.#bus(),
       model: definition.cpu,
+      // What runs when must depend on the inputs alone where time is a count of instructions.
+      regions: (settings) => (icount ? undefined : host.regions?.(settings)) ?? new InPlace(settings),
     });
     this.ram.onCodeWritten = (first, last) => this.processor.physicalWritten(first, last);
     this.board = new Board(
@@ -229,6 +232,14 @@ export class Machine {
 
   /** Runs until the machine ends. */
   async run(): Promise<MachineEnd> {
+    try {
+      return await this.#run();
+    } finally {
+      this.processor.close();
+    }
+  }
+
+  async #run(): Promise<MachineEnd> {
     const icount = this.#definition.clock === "icount";
     let yieldedAt = this.#host.monotonic();
     while (this.#end === undefined) {

@@ -43,7 +43,7 @@ import {
   XMM,
   ZERO,
 } from "../state.ts";
-import { blockSlot } from "./find-block.ts";
+import { blockSlot, findRecord } from "./block-table.ts";
 import { COUNT, type Handlers, type Pseudo, RESUME } from "./handlers.ts";
 
 const PAGE_BYTES = 4096;
@@ -57,9 +57,20 @@ export interface RegionEntry {
   readonly block: number;
   /** Table entry of its function. */
   readonly handler: number;
-  /** The physical pages that its code was read from, by their distance in pages from the first one's. */
-  readonly pages: readonly { readonly distance: number; readonly page: number }[];
+  /** Where its code was read from. */
+  readonly pages: readonly CodePage[];
 }
+
+/** Bytes of one physical page that code was read from. */
+export interface CodePage {
+  /** Distance of the linear page from the one that the code starts in, in pages. */
+  readonly distance: number;
+  /** Physical addresses of the first byte and the last. */
+  readonly first: number;
+  readonly last: number;
+}
+
+const pageOf = ({ first }: CodePage): number => Math.floor(first / PAGE_BYTES);
 
 interface InstalledRegion extends RegionEntry {
   readonly record: number;
@@ -253,29 +264,26 @@ export class BlockCache {
     };
   }
 
-  /** How often the block at `physical` has run in this mode, up to `heat`: 0 where there is none. */
-  runs(physical: number, context: number): number {
-    const at = (BLOCK_TABLE + blockSlot(physical) * 16) >> 2;
-    if (this.#i32[at + BLOCK.physical / 4] !== (physical | 0) || this.#i32[at + BLOCK.context / 4] !== context) return 0;
-    const record = this.#i32[at + BLOCK.record / 4] as number;
-    const { heat } = this.#wiring;
-    return this.#i32[record >> 2] === COUNT ? heat - (this.#i32[(record + BLOCK_HEAT) >> 2] as number) : heat;
+  /** First record of the block at `physical` in this mode; undefined where there is none. */
+  find(physical: number, context: number): number | undefined {
+    return findRecord(this.#i32, physical, context);
   }
 
   /** Makes a region found in place of its first block, unless that was dropped meanwhile. */
   addRegion(entry: RegionEntry): void {
+    for (const { first, last } of entry.pages) this.#markCode(first, last);
     const record = this.#next + BLOCK_HEADER;
     this.#i32[(record + BLOCK_COUNT) >> 2] = 1;
     this.#i32[(record + REGION.handler) >> 2] = entry.handler;
     this.#i32[(record + REGION.pages) >> 2] = entry.pages.length;
-    entry.pages.forEach(({ distance, page }, i) => {
-      this.#i32[(record + REGION.list + i * 8 + REGION_PAGE.distance) >> 2] = distance;
-      this.#i32[(record + REGION.list + i * 8 + REGION_PAGE.page) >> 2] = page;
+    entry.pages.forEach((code, i) => {
+      this.#i32[(record + REGION.list + i * 8 + REGION_PAGE.distance) >> 2] = code.distance;
+      this.#i32[(record + REGION.list + i * 8 + REGION_PAGE.page) >> 2] = pageOf(code);
     });
     this.#next = (record + REGION.list + entry.pages.length * 8 + 15) & ~15;
     this.#i32[(entry.block + BLOCK_REGION) >> 2] = record;
     const region = { ...entry, record };
-    for (const { page } of entry.pages) {
+    for (const page of entry.pages.map(pageOf)) {
       const regions = this.#regions.get(page) ?? new Set();
       regions.add(region);
       this.#regions.set(page, regions);
@@ -286,15 +294,10 @@ export class BlockCache {
   #dropRegions(page: number): void {
     for (const region of this.#regions.get(page) ?? []) {
       this.#i32[(region.block + BLOCK_REGION) >> 2] = 0;
-      for (const other of region.pages) this.#regions.get(other.page)?.delete(region);
+      for (const other of region.pages) this.#regions.get(pageOf(other))?.delete(region);
       this.#wiring.regionDropped(region.handler);
     }
     this.#regions.delete(page);
-  }
-
-  /** Notes that code was read from these bytes, so that writes to them are seen. */
-  markCode(first: number, last: number): void {
-    this.#markCode(first, last);
   }
 
   #writeRecord(at: number, decoded: Decoded, delta: number, context: number, left: number): void {

@@ -21,9 +21,6 @@ import {
   TLB,
 } from "../state.ts";
 
-/** Index of a block's entry in the block table. */
-export const blockSlot = (physical: number): number => (physical ^ (physical >>> 16)) & (BLOCK_ENTRIES - 1);
-
 /** Regions jump so far at the most: all of it must lie on one side of the addresses that are not canonical. */
 const REGION_REACH = 2n ** 32n;
 

@@ -1,24 +1,28 @@
-/** Makes regions of hot blocks: builds their functions, and has them found in place of the blocks. */
-import type { Feature } from "../../isa/instruction.ts";
-import { HANDLER } from "../emit/enter-block.ts";
+/** Has regions made of hot blocks, and has them found in place of the blocks. */
 import type { BlockCache } from "../interpret/blocks.ts";
-import { type CodeEnvironment, codeContext, codeModule, type Handlers, linkageOf } from "../interpret/handlers.ts";
-import { CodeReader } from "./code-reader.ts";
-import { buildRegion } from "./region.ts";
+import type { CodeEnvironment, Handlers } from "../interpret/handlers.ts";
+import type { PagingMode } from "../mmu/code-walk.ts";
+import { RAM_BASE } from "../state.ts";
+import type { CompiledRegion, CompiledRegions, ReadCode, RegionJob } from "./region-compiler.ts";
 
-/** How often a block runs in the interpreter before it is translated. */
-export const HEAT = 1000;
-/** How often a block must have run to become part of the region of another. */
-const WARM = 100;
+/**
+ * Who makes regions of jobs: in place, with the result at once, or on another thread, which lets the guest run on
+ * meanwhile. `done` is called where no guest code runs, or from within `request`.
+ */
+export interface RegionMaker {
+  request(job: RegionJob): void;
+  /** Set by the translator. */
+  done: (compiled: CompiledRegions) => void;
+  /** Ends what runs elsewhere. */
+  close(): void;
+}
 
 export interface TranslatorWiring {
   readonly environment: CodeEnvironment;
-  readonly vcpu: number;
   readonly handlers: Handlers;
   readonly blocks: BlockCache;
-  has(feature: Feature): boolean;
-  /** Physical address of the byte at a linear address in the present address space, undefined where none is fetched. */
-  translate(linear: bigint): number | undefined;
+  readonly maker: RegionMaker;
+  paging(): PagingMode;
 }
 
 export class Translator {
@@ -31,6 +35,7 @@ export class Translator {
   constructor(wiring: TranslatorWiring) {
     this.#wiring = wiring;
     this.#memory = new Uint8Array(wiring.environment.memory.buffer);
+    wiring.maker.done = (compiled) => this.#install(compiled);
   }
 
   /** Counts since power-on, for reports. */
@@ -38,40 +43,40 @@ export class Translator {
     return { regions: this.#regions, instructions: this.#instructions, bytes: this.#bytes };
   }
 
-  /** Translates from the block whose first record is `record`, at linear address `linear`. */
+  /** Asks for a region that begins with the block whose first record is `record`, at linear address `linear`. */
   translate(record: number, linear: bigint): void {
-    const { environment, vcpu, handlers, blocks, has, translate } = this.#wiring;
-    const { context: bits } = blocks.hot(record);
-    const context = codeContext(bits);
-    const code = new CodeReader({ memory: this.#memory, has, translate }, linear, context);
-    const module = codeModule(environment.memoryPages);
-    const linkage = linkageOf(module);
-    const isWarm = (delta: number) => {
-      const at = code.physical(delta);
-      return at !== undefined && blocks.runs(at, bits) >= WARM;
-    };
-    let instructions = 0;
-    const region = module.function(
-      HANDLER,
-      (f) => {
-        instructions = buildRegion({ f, vcpu, context, linkage, code, isWarm });
-      },
-      { name: `region ${linear.toString(16)}` },
-    );
-    const handler = handlers.allocate();
-    module.elements(handler, [region]);
-    const bytes = module.build();
-    if (instructions === 0) {
-      handlers.release(handler);
-      return;
-    }
+    const { handlers, blocks, maker, paging } = this.#wiring;
+    const { physical, context } = blocks.hot(record);
+    maker.request({ handler: handlers.allocate(), linear, physical, context, paging: paging() });
+  }
+
+  close(): void {
+    this.#wiring.maker.close();
+  }
+
+  #install({ regions, module, size }: CompiledRegions): void {
+    const { environment, handlers } = this.#wiring;
     const { memory, table, runtime, host } = environment;
-    new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory, table }, runtime, host });
+    if (regions.some(({ instructions }) => instructions > 0)) {
+      new WebAssembly.Instance(module, { env: { memory, table }, runtime, host });
+    }
+    this.#bytes += size;
+    for (const region of regions) if (!this.#add(region)) handlers.release(region.job.handler);
+  }
+
+  /** Has a region found, unless its code has changed since it was asked for. */
+  #add({ job, instructions, code }: CompiledRegion): boolean {
+    const { blocks } = this.#wiring;
+    const block = blocks.find(job.physical, job.context);
+    if (instructions === 0 || block === undefined || !code.every((page) => this.#isUnchanged(page))) return false;
+    blocks.addRegion({ block, handler: job.handler, pages: code });
     this.#regions++;
     this.#instructions += instructions;
-    this.#bytes += bytes.length;
-    for (const { first, last } of code.pages) blocks.markCode(first, last);
-    const pages = code.pages.map(({ distance, first }) => ({ distance, page: Math.floor(first / 4096) }));
-    blocks.addRegion({ block: record, handler, pages });
+    return true;
+  }
+
+  #isUnchanged({ first, bytes }: ReadCode): boolean {
+    const at = RAM_BASE + first;
+    return bytes.every((byte, i) => this.#memory[at + i] === byte);
   }
 }

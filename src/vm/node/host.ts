@@ -2,6 +2,7 @@
 import { randomFillSync } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import type { Host } from "../definition.ts";
+import { TranslationThread } from "./translation-thread.ts";
 
 /** Below this a timer of the event loop is too coarse: the wait is spent in turns of the loop. */
 const SHORTEST_TIMER = 1_200_000;
@@ -11,6 +12,7 @@ export function nodeHost(): Host {
     monotonic: () => performance.now() * 1e6,
     unixTime: () => Math.floor(Date.now() / 1000),
     random: (target) => void randomFillSync(target),
+    regions: (settings) => new TranslationThread(settings),
     yield: () => new Promise((resolve) => setImmediate(resolve)),
     sleep(ns) {
       let wake = () => {};

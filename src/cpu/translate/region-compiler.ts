@@ -1,0 +1,121 @@
+/**
+ * From hot blocks to a WebAssembly module of regions. It only reads the shared memory, and may do so on another thread
+ * while the guest runs and changes it: what a region was made of is told with it and checked where it is installed.
+ */
+import { HANDLER } from "../emit/enter-block.ts";
+import { blockRuns } from "../interpret/block-table.ts";
+import type { CodePage } from "../interpret/blocks.ts";
+import { codeContext, codeModule, linkageOf } from "../interpret/handlers.ts";
+import { CodeWalk, type PagingMode } from "../mmu/code-walk.ts";
+import type { RegionSettings } from "../processor.ts";
+import { RAM_BASE } from "../state.ts";
+import { type CpuModel, cpuModel } from "../system/models.ts";
+import { CodeReader } from "./code-reader.ts";
+import { buildRegion } from "./region.ts";
+
+/** How often a block runs in the interpreter before it is translated. */
+export const HEAT = 1000;
+/** How often a block must have run to become part of the region of another. */
+const WARM = 100;
+
+/** A region that is asked for. */
+export interface RegionJob {
+  /** Table entry for its function. */
+  readonly handler: number;
+  /** Linear and physical address that it begins at. */
+  readonly linear: bigint;
+  readonly physical: number;
+  /** What decoding depends on (state.ts, BLOCK_CONTEXT). */
+  readonly context: number;
+  readonly paging: PagingMode;
+}
+
+/** Code that a region was made from. */
+export interface ReadCode extends CodePage {
+  readonly bytes: Uint8Array;
+}
+
+export interface CompiledRegion {
+  readonly job: RegionJob;
+  /** Guest instructions in it; 0 where it was not worth having. */
+  readonly instructions: number;
+  readonly code: readonly ReadCode[];
+}
+
+export interface CompiledRegions {
+  readonly regions: readonly CompiledRegion[];
+  /** Puts the functions into the table when it is instantiated. */
+  readonly module: WebAssembly.Module;
+  /** Bytes of the module. */
+  readonly size: number;
+}
+
+export class RegionCompiler {
+  readonly #settings: RegionSettings;
+  readonly #model: CpuModel;
+  readonly #bytes: Uint8Array;
+  readonly #i32: Int32Array;
+  readonly #walk: CodeWalk;
+
+  constructor(settings: RegionSettings) {
+    const model = cpuModel(settings.model);
+    if (!model) throw new Error(`no processor model is named ${settings.model}`);
+    this.#settings = settings;
+    this.#model = model;
+    this.#bytes = new Uint8Array(settings.memory.buffer);
+    this.#i32 = new Int32Array(settings.memory.buffer);
+    this.#walk = new CodeWalk(settings.memory.buffer);
+  }
+
+  compile(jobs: readonly RegionJob[]): CompiledRegions {
+    const module = codeModule(this.#settings.memoryPages);
+    const regions: CompiledRegion[] = [];
+    const linkage = linkageOf(module);
+    for (const job of jobs) {
+      const code = this.#reader(job);
+      const callee = module.function(
+        HANDLER,
+        (f) => {
+          const instructions = buildRegion({
+            f,
+            vcpu: this.#settings.vcpu,
+            context: codeContext(job.context),
+            linkage,
+            code,
+            isWarm: (delta) => this.#isWarm(code.physical(delta), job.context),
+          });
+          if (instructions === 0) f.unreachable();
+          regions.push({ job, instructions, code: code.pages.map((page) => this.#copy(page)) });
+        },
+        { name: `region ${job.linear.toString(16)}` },
+      );
+      module.elements(job.handler, [callee]);
+    }
+    const bytes = module.build();
+    return { regions, module: new WebAssembly.Module(bytes), size: bytes.length };
+  }
+
+  #reader({ linear, physical, context, paging }: RegionJob): CodeReader {
+    const { long, code32 } = codeContext(context);
+    const firstPage = linear & ~0xfffn;
+    return new CodeReader(
+      {
+        memory: this.#bytes,
+        has: (feature) => this.#model.has(feature),
+        // The page that it begins in is known, whatever has become of the page tables.
+        translate: (address) =>
+          address === firstPage ? physical - (physical % 4096) : this.#walk.translate(address, paging),
+      },
+      linear,
+      { long, code32 },
+    );
+  }
+
+  #isWarm(physical: number | undefined, context: number): boolean {
+    return physical !== undefined && blockRuns(this.#i32, physical, context, HEAT) >= WARM;
+  }
+
+  #copy(page: CodePage): ReadCode {
+    return { ...page, bytes: this.#bytes.slice(RAM_BASE + page.first, RAM_BASE + page.last + 1) };
+  }
+}
