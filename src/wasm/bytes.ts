@@ -1,3 +1,15 @@
+/** Unsigned LEB128 of a number below 2^32, as an array. */
+export function leb(value: number): readonly number[] {
+  const bytes: number[] = [];
+  let rest = value >>> 0;
+  while (rest > 0x7f) {
+    bytes.push((rest & 0x7f) | 0x80);
+    rest >>>= 7;
+  }
+  bytes.push(rest);
+  return bytes;
+}
+
 /** A growing byte buffer with the WebAssembly binary encodings. */
 export class ByteWriter {
   #bytes: Uint8Array;
@@ -21,9 +33,11 @@ export class ByteWriter {
   }
 
   bytes(source: ArrayLike<number>): void {
-    this.#reserve(source.length);
-    this.#bytes.set(source, this.length);
-    this.length += source.length;
+    const count = source.length;
+    this.#reserve(count);
+    if (count > 16) this.#bytes.set(source, this.length);
+    else for (let i = 0; i < count; i++) this.#bytes[this.length + i] = source[i] as number;
+    this.length += count;
   }
 
   /** Unsigned LEB128 of a number below 2^32. */

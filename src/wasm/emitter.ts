@@ -3,7 +3,7 @@
  * computed, and writes what a stack machine wants.
  */
 import { ByteWriter } from "./bytes.ts";
-import type { Body, Nested, Statement } from "./function.ts";
+import type { Body, Statement } from "./function.ts";
 import { type Opcode, TYPE_CODE, type ValueType } from "./opcodes.ts";
 import { Value } from "./value.ts";
 
@@ -54,11 +54,13 @@ function countUses(body: Body, rare: boolean): void {
         entry.sunk = true;
         rareUse = true;
       }
-    } else if ("body" in entry) {
+    } else if (entry.body) {
       if (entry.otherwise) countUses(entry.otherwise, rare || entry.hint === "likely");
       countUses(entry.body, rare || entry.hint === "unlikely");
     }
-    for (const arg of entry.args) {
+    const { args } = entry;
+    for (let j = 0; j < args.length; j++) {
+      const arg = args[j] as Value;
       arg.uses++;
       if (rareUse) arg.rareUses++;
       arg.user = entry;
@@ -70,10 +72,8 @@ function countUses(body: Body, rare: boolean): void {
 function decideSinking({ entries }: Body): void {
   for (const entry of entries) {
     if (!isValue(entry)) {
-      if ("body" in entry) {
-        decideSinking(entry.body);
-        if (entry.otherwise) decideSinking(entry.otherwise);
-      }
+      if (entry.body) decideSinking(entry.body);
+      if (entry.otherwise) decideSinking(entry.otherwise);
     } else if (entry.sunk) {
       entry.cost = entry.args.reduce((sum, arg) => sum + (arg.sunk ? arg.cost : 1), 1);
       if (entry.cost > SINK_COST) entry.sunk = false;
@@ -87,30 +87,27 @@ function decideSinking({ entries }: Body): void {
  */
 function decideInlining(body: Body): void {
   const { entries } = body;
-  const position = new Map<object, number>();
-  entries.forEach((entry, i) => {
-    position.set(entry, i);
-    if (!isValue(entry) && "body" in entry) {
-      decideInlining(entry.body);
-      if (entry.otherwise) decideInlining(entry.otherwise);
-    }
-  });
   // effects[i]: effects among entries 0 to i - 1.
   const effects = new Int32Array(entries.length + 1);
-  entries.forEach((entry, i) => {
-    effects[i + 1] = (effects[i] as number) + (isValue(entry) && entry.mobility !== "effect" ? 0 : 1);
-  });
+  for (let i = 0; i < entries.length; i++) {
+    const entry = entries[i] as Value | Statement;
+    entry.place = body;
+    entry.position = i;
+    const isEffect = !isValue(entry) || entry.mobility === "effect";
+    effects[i + 1] = (effects[i] as number) + (isEffect ? 1 : 0);
+    if (isValue(entry)) continue;
+    if (entry.body) decideInlining(entry.body);
+    if (entry.otherwise) decideInlining(entry.otherwise);
+  }
   // emittedAt[i]: where entry i is emitted, its own place or that of the entry it is inlined into.
   const emittedAt = new Int32Array(entries.length);
   for (let i = entries.length - 1; i >= 0; i--) {
     emittedAt[i] = i;
     const entry = entries[i] as Value | Statement;
-    if (!isValue(entry) || entry.sunk || entry.uses !== 1 || entry.user === undefined) continue;
-    const user = position.get(entry.user);
-    if (entry.mobility === "effect") continue;
-    if (entry.user instanceof Value && entry.user.sunk) continue;
-    if (user === undefined) continue;
-    const at = emittedAt[user] as number;
+    if (!isValue(entry) || entry.sunk || entry.uses !== 1 || entry.mobility === "effect") continue;
+    const user = entry.user as Value | Statement;
+    if (user.place !== body || (isValue(user) && user.sunk)) continue;
+    const at = emittedAt[user.position] as number;
     if (entry.mobility === "read" && effects[at] !== effects[i]) continue;
     entry.inlined = true;
     emittedAt[i] = at;
@@ -122,7 +119,7 @@ class Emitter {
   readonly locals: ValueType[];
   readonly hints: { at: number; likely: boolean }[] = [];
   readonly #params: number;
-  readonly #labels: (Nested | undefined)[] = [];
+  readonly #labels: Statement[] = [];
   #lastSet = -1;
   #lastSetEnd = -1;
   #lastSetStart = -1;
@@ -187,7 +184,8 @@ class Emitter {
         break;
       case "i64":
         this.code.byte(0x42);
-        if (typeof value === "number" && (value | 0) === value) this.code.signed(value);
+        // Most fit into 32 bits, and need no arithmetic on big integers.
+        if ((Number(value) | 0) === Number(value)) this.code.signed(Number(value));
         else this.code.signed64(BigInt(value));
         break;
       case "f32":
@@ -203,7 +201,7 @@ class Emitter {
     }
   }
 
-  #depth(target: Nested): number {
+  #depth(target: Statement): number {
     const index = this.#labels.lastIndexOf(target);
     if (index < 0) throw new Error("branch to a block that does not enclose it");
     return this.#labels.length - 1 - index;
@@ -218,7 +216,7 @@ class Emitter {
         code.byte(0x04);
         code.byte(0x40);
         this.#labels.push(statement);
-        this.body(statement.body);
+        this.body(statement.body as Body);
         if (statement.otherwise) {
           code.byte(0x05);
           this.#lastSetEnd = -1;
@@ -232,13 +230,13 @@ class Emitter {
         code.byte(statement.kind === "block" ? 0x02 : 0x03);
         code.byte(0x40);
         this.#labels.push(statement);
-        this.body(statement.body);
+        this.body(statement.body as Body);
         this.#labels.pop();
         code.byte(0x0b);
         break;
       case "branch":
         code.byte(statement.args.length > 0 ? 0x0d : 0x0c);
-        code.unsigned(this.#depth(statement.target));
+        code.unsigned(this.#depth(statement.targets[0] as Statement));
         break;
       case "switch":
         code.byte(0x0e);

@@ -2,9 +2,9 @@
  * Building one WebAssembly function. Statements are recorded in order; `finish` counts the uses of every
  * value, drops the dead ones and emits the rest as a stack machine wants them.
  */
-import { ByteWriter } from "./bytes.ts";
+import { leb } from "./bytes.ts";
 import { type EncodedFunction, encodeFunction } from "./emitter.ts";
-import { LOADS, type LoadKind, type MemoryOpcode, type Opcode, STORES, type StoreKind, type ValueType } from "./opcodes.ts";
+import { LOADS, type LoadKind, type Opcode, STORES, type StoreKind, type ValueType } from "./opcodes.ts";
 import { type Operand, type Recorder, Value } from "./value.ts";
 
 export interface Signature {
@@ -28,38 +28,53 @@ export interface Variable {
 
 /** A target for `branch`: the end of a `block`, or the start of a `loop`. */
 export interface Label {
-  readonly statement: Nested;
+  readonly statement: Statement;
 }
 
 /** A sequence of values and statements. */
-export interface Body {
-  readonly entries: (Value | Statement)[];
+export class Body {
+  readonly entries: (Value | Statement)[] = [];
 }
-interface Simple {
-  readonly kind: "set" | "store" | "call" | "return" | "tail" | "unreachable";
+
+export type StatementKind =
+  | "set"
+  | "store"
+  | "call"
+  | "return"
+  | "tail"
+  | "unreachable"
+  | "branch"
+  | "switch"
+  | "if"
+  | "block"
+  | "loop";
+
+/** What is done in its place, and has no value. All kinds have the same fields: encoding visits very many of them. */
+export class Statement {
+  readonly kind: StatementKind;
   readonly args: readonly Value[];
-  readonly code: readonly number[];
-  readonly callee?: Callee;
-}
-interface Branch {
-  readonly kind: "branch";
-  readonly args: readonly Value[];
-  readonly target: Nested;
-}
-interface Switch {
-  readonly kind: "switch";
-  readonly args: readonly Value[];
-  readonly targets: readonly Nested[];
-}
-export interface Nested {
-  readonly kind: "if" | "block" | "loop";
-  readonly args: readonly Value[];
-  readonly body: Body;
-  readonly otherwise?: Body | undefined;
+  /** The instruction's bytes, where nothing else makes them. */
+  code: readonly number[] = NOTHING;
+  callee: Callee | undefined = undefined;
+  /** What a branch leaves for; of a switch, in the order of the selector. */
+  targets: readonly Statement[] = NO_STATEMENTS;
+  body: Body | undefined = undefined;
+  otherwise: Body | undefined = undefined;
   /** Whether the first body of an `if` is expected to run: what is needed only where it is not costs nothing before. */
-  readonly hint?: Hint | undefined;
+  hint: Hint | undefined = undefined;
+  // Filled in when the function is finished.
+  place: Body | undefined = undefined;
+  position = 0;
+
+  constructor(kind: StatementKind, args: readonly Value[]) {
+    this.kind = kind;
+    this.args = args;
+  }
 }
-export type Statement = Simple | Branch | Switch | Nested;
+
+const NOTHING: readonly number[] = [];
+const NO_STATEMENTS: readonly Statement[] = [];
+const NO_VALUES: readonly Value[] = [];
 
 /** Which way a condition goes nearly always. @spec WebAssembly branch hinting proposal */
 export type Hint = "likely" | "unlikely";
@@ -67,17 +82,25 @@ export type Hint = "likely" | "unlikely";
 const LOCAL_GET: Opcode = { name: "local.get", code: [0x20], result: "i32" };
 const CALL: Opcode = { name: "call", code: [0x10], result: "i32" };
 const GLOBAL_GET: Opcode = { name: "global.get", code: [0x23], result: "i32" };
+const V128_CONST: Opcode = { name: "v128.const", code: [0xfd, 0x0c], result: "v128" };
+const LOAD_OPCODES: Partial<Record<LoadKind, Opcode>> = {};
+for (const [name, { code, type }] of Object.entries(LOADS)) LOAD_OPCODES[name as LoadKind] = { name, code, result: type };
 
-function leb(value: number): number[] {
-  const writer = new ByteWriter(5);
-  writer.unsigned(value);
-  return [...writer.view()];
+const MEMORY_ARGUMENTS = new Map<number, readonly number[]>();
+/** Encoding of an offset with no alignment asked for. */
+function memoryArgument(offset: number): readonly number[] {
+  let known = MEMORY_ARGUMENTS.get(offset);
+  if (known === undefined) {
+    known = [0, ...leb(offset)];
+    MEMORY_ARGUMENTS.set(offset, known);
+  }
+  return known;
 }
 
 export class FunctionBuilder implements Recorder {
   readonly signature: Signature;
   readonly #locals: ValueType[] = [];
-  readonly #root: Body = { entries: [] };
+  readonly #root = new Body();
   #body: Body = this.#root;
   readonly #typeIndex: (signature: Signature) => number;
 
@@ -91,49 +114,54 @@ export class FunctionBuilder implements Recorder {
     return value;
   }
 
-  #statement(kind: Simple["kind"], args: readonly Value[], code: readonly number[], callee?: Callee): void {
-    this.#body.entries.push(callee ? { kind, args, code, callee } : { kind, args, code });
+  #statement(kind: StatementKind, args: readonly Value[], code: readonly number[], callee?: Callee): void {
+    const statement = new Statement(kind, args);
+    statement.code = code;
+    statement.callee = callee;
+    this.#body.entries.push(statement);
   }
 
   #operand(value: Operand, type: ValueType): Value {
-    if (!(value instanceof Value)) return new Value(this, { type, mobility: "pure", constant: value });
+    if (!(value instanceof Value)) return new Value(this, type, "pure", { constant: value });
     if (value.type !== type) throw new TypeError(`operand is ${value.type}, expected ${type}`);
     return value;
   }
 
   i32(value: number): Value {
-    return new Value(this, { type: "i32", mobility: "pure", constant: value });
+    return new Value(this, "i32", "pure", { constant: value });
   }
   i64(value: number | bigint): Value {
-    return new Value(this, { type: "i64", mobility: "pure", constant: value });
+    return new Value(this, "i64", "pure", { constant: value });
   }
   f32(value: number): Value {
-    return new Value(this, { type: "f32", mobility: "pure", constant: value });
+    return new Value(this, "f32", "pure", { constant: value });
   }
   f64(value: number): Value {
-    return new Value(this, { type: "f64", mobility: "pure", constant: value });
+    return new Value(this, "f64", "pure", { constant: value });
   }
   /** A v128 constant from its 16 bytes. */
   v128(bytes: readonly number[]): Value {
-    const opcode: Opcode = { name: "v128.const", code: [0xfd, 0x0c], result: "v128" };
-    return this.record(new Value(this, { type: "v128", mobility: "pure", opcode, immediate: bytes }));
+    return this.record(new Value(this, "v128", "pure", { opcode: V128_CONST, immediate: bytes }));
   }
 
   /** Parameter `index`; never set, so it is as good as a constant. */
   param(index: number): Value {
     const type = this.signature.params[index] as ValueType;
-    return new Value(this, { type, mobility: "pure", opcode: LOCAL_GET, immediate: leb(index) });
+    return new Value(this, type, "pure", { opcode: LOCAL_GET, immediate: leb(index) });
   }
 
   /** A new local variable, zero at first. */
   variable(type: ValueType, initial?: Operand): Variable {
     const local = this.signature.params.length + this.#locals.length;
     this.#locals.push(type);
+    const index = leb(local);
+    const reading = { opcode: LOCAL_GET, immediate: index };
+    const setting = [0x21, ...index];
     const variable: Variable = {
       type,
       local,
-      get: () => this.record(new Value(this, { type, mobility: "read", opcode: LOCAL_GET, immediate: leb(local) })),
-      set: (value) => this.#statement("set", [this.#operand(value, type)], [0x21, ...leb(local)]),
+      get: () => this.record(new Value(this, type, "read", reading)),
+      set: (value) => this.#statement("set", [this.#operand(value, type)], setting),
     };
     if (initial !== undefined) variable.set(initial);
     return variable;
@@ -141,22 +169,15 @@ export class FunctionBuilder implements Recorder {
 
   /** A load from linear memory at `address` (i32) + `offset`, with no alignment asked for. */
   load(kind: LoadKind, address: Operand, offset = 0): Value {
-    const opcode: MemoryOpcode = LOADS[kind];
-    return this.record(
-      new Value(this, {
-        type: opcode.type,
-        mobility: "read",
-        opcode: { name: kind, code: opcode.code, result: opcode.type },
-        args: [this.#operand(address, "i32")],
-        immediate: [0, ...leb(offset)],
-      }),
-    );
+    const { type } = LOADS[kind];
+    const fields = { opcode: LOAD_OPCODES[kind], immediate: memoryArgument(offset) };
+    return this.record(new Value(this, type, "read", fields, [this.#operand(address, "i32")]));
   }
 
   store(kind: StoreKind, address: Operand, value: Operand, offset = 0): void {
-    const opcode: MemoryOpcode = STORES[kind];
-    const args = [this.#operand(address, "i32"), this.#operand(value, opcode.type)];
-    this.#statement("store", args, [...opcode.code, 0, ...leb(offset)]);
+    const { type, code } = STORES[kind];
+    const args = [this.#operand(address, "i32"), this.#operand(value, type)];
+    this.#statement("store", args, [...code, ...memoryArgument(offset)]);
   }
 
   /** `memory.copy`: `length` bytes from `source` to `target`, which may overlap. */
@@ -172,7 +193,7 @@ export class FunctionBuilder implements Recorder {
 
   /** An immutable global. */
   global(index: number, type: ValueType): Value {
-    return new Value(this, { type, mobility: "pure", opcode: GLOBAL_GET, immediate: leb(index) });
+    return new Value(this, type, "pure", { opcode: GLOBAL_GET, immediate: leb(index) });
   }
 
   /** A call; its result, if it has one, may be left unused. */
@@ -184,28 +205,13 @@ export class FunctionBuilder implements Recorder {
       this.#statement("call", values, [0x10], callee);
       return this.i32(0);
     }
-    return this.record(
-      new Value(this, {
-        type: results[0] as ValueType,
-        mobility: "effect",
-        opcode: CALL,
-        args: values,
-        callee,
-      }),
-    );
+    return this.record(new Value(this, results[0] as ValueType, "effect", { opcode: CALL, callee }, values));
   }
 
   /** An atomic read-modify-write or compare-exchange, by its 0xFE opcode. @spec threads proposal, "Binary" */
   atomic(code: number, align: number, type: ValueType, address: Value, operands: readonly Value[]): Value {
-    return this.record(
-      new Value(this, {
-        type,
-        mobility: "effect",
-        opcode: { name: "atomic", code: [0xfe, code], result: type },
-        args: [address, ...operands],
-        immediate: [align, 0],
-      }),
-    );
+    const opcode = { name: "atomic", code: [0xfe, code], result: type };
+    return this.record(new Value(this, type, "effect", { opcode, immediate: [align, 0] }, [address, ...operands]));
   }
 
   return(...values: Value[]): void {
@@ -228,7 +234,7 @@ export class FunctionBuilder implements Recorder {
 
   #nested(build: () => void): Body {
     const outer = this.#body;
-    const body: Body = { entries: [] };
+    const body = new Body();
     this.#body = body;
     try {
       build();
@@ -249,9 +255,11 @@ export class FunctionBuilder implements Recorder {
   }
 
   if(condition: Value, then: () => void, otherwise?: () => void, hint?: Hint): void {
-    const body = this.#nested(then);
-    const other = otherwise && this.#nested(otherwise);
-    this.#body.entries.push({ kind: "if", args: [condition], body, otherwise: other, hint });
+    const statement = new Statement("if", [condition]);
+    statement.body = this.#nested(then);
+    statement.otherwise = otherwise && this.#nested(otherwise);
+    statement.hint = hint;
+    this.#body.entries.push(statement);
   }
 
   /** Runs `then` where `condition` is not zero, which is rare. */
@@ -261,7 +269,9 @@ export class FunctionBuilder implements Recorder {
 
   /** A label that is not placed yet, for branches out of bodies that are built first. */
   label(kind: "block" | "loop"): Label {
-    return { statement: { kind, args: [], body: { entries: [] } } };
+    const statement = new Statement(kind, NO_VALUES);
+    statement.body = new Body();
+    return { statement };
   }
 
   /** A block that `branch` leaves at its end. */
@@ -276,24 +286,29 @@ export class FunctionBuilder implements Recorder {
 
   #labelled(label: Label, build: (label: Label) => void): void {
     const outer = this.#body;
-    this.#body = label.statement.body;
+    this.#body = label.statement.body as Body;
     build(label);
     this.#body = outer;
     outer.entries.push(label.statement);
   }
 
   branch(label: Label): void {
-    this.#body.entries.push({ kind: "branch", args: [], target: label.statement });
+    this.#branch("branch", NO_VALUES, [label]);
   }
 
   branchIf(label: Label, condition: Value): void {
-    this.#body.entries.push({ kind: "branch", args: [condition], target: label.statement });
+    this.#branch("branch", [condition], [label]);
   }
 
   /** `br_table`: leaves for `labels[selector]`, or for the last one. */
   switch(selector: Value, labels: readonly Label[]): void {
-    const targets = labels.map((label) => label.statement);
-    this.#body.entries.push({ kind: "switch", args: [selector], targets });
+    this.#branch("switch", [selector], labels);
+  }
+
+  #branch(kind: StatementKind, args: readonly Value[], labels: readonly Label[]): void {
+    const statement = new Statement(kind, args);
+    statement.targets = labels.map((label) => label.statement);
+    this.#body.entries.push(statement);
   }
 
   /** The encoded function body, locals included. */

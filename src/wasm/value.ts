@@ -17,10 +17,7 @@ export interface Recorder {
 }
 
 export interface NodeFields {
-  readonly type: ValueType;
   readonly opcode?: Opcode | undefined;
-  readonly args?: readonly Value[];
-  readonly mobility: Mobility;
   /** The literal of a constant; the immediates of other instructions, encoded. */
   readonly constant?: number | bigint;
   readonly immediate?: readonly number[];
@@ -29,6 +26,7 @@ export interface NodeFields {
 }
 
 const mask32 = (value: number | bigint) => Number(BigInt.asUintN(32, BigInt(value)));
+const NO_VALUES: readonly Value[] = [];
 
 export class Value {
   readonly type: ValueType;
@@ -48,14 +46,22 @@ export class Value {
   /** Computed at each of its uses, which are all rare. */
   sunk = false;
   cost = 1;
-  user: object | undefined;
+  user: object | undefined = undefined;
+  place: object | undefined = undefined;
+  position = 0;
 
-  constructor(owner: Recorder, fields: NodeFields) {
+  constructor(
+    owner: Recorder,
+    type: ValueType,
+    mobility: Mobility,
+    fields: NodeFields,
+    args: readonly Value[] = NO_VALUES,
+  ) {
     this.#owner = owner;
-    this.type = fields.type;
+    this.type = type;
     this.opcode = fields.opcode;
-    this.args = fields.args ?? [];
-    this.mobility = fields.mobility;
+    this.args = args;
+    this.mobility = mobility;
     this.constant = fields.constant;
     this.immediate = fields.immediate;
     this.callee = fields.callee;
@@ -63,7 +69,7 @@ export class Value {
 
   /** A constant of this value's type (or of `type`). */
   literal(value: number | bigint, type: ValueType = this.type): Value {
-    return new Value(this.#owner, { type, mobility: "pure", constant: value });
+    return new Value(this.#owner, type, "pure", { constant: value });
   }
 
   #operand(value: Operand, type: ValueType = this.type): Value {
@@ -74,30 +80,22 @@ export class Value {
 
   /** The instruction `name` (text format) on this value and further operands. */
   op(name: string, ...rest: Value[]): Value {
-    const found = opcode(name);
-    return this.#owner.record(
-      new Value(this.#owner, { type: found.result, opcode: found, args: [this, ...rest], mobility: "pure" }),
-    );
+    return this.#apply(fieldsOf(name), rest);
+  }
+
+  #apply(fields: NodeFields & { readonly opcode: Opcode }, rest: readonly Value[]): Value {
+    const args = rest.length === 0 ? [this] : [this, ...rest];
+    return this.#owner.record(new Value(this.#owner, fields.opcode.result, "pure", fields, args));
   }
 
   /** A lane instruction (`i32x4.extract_lane`, ...) with its lane number. */
   lane(name: string, lane: number, ...rest: Value[]): Value {
-    const found = opcode(name);
-    const fields = {
-      type: found.result,
-      opcode: found,
-      args: [this, ...rest],
-      mobility: "pure",
-      immediate: [lane],
-    } as const;
-    return this.#owner.record(new Value(this.#owner, fields));
+    return this.#apply({ opcode: opcode(name), immediate: [lane] }, rest);
   }
 
   /** `i8x16.shuffle` of this value (lanes 0–15) and `other` (16–31). */
   shuffle(other: Value, lanes: readonly number[]): Value {
-    const found: Opcode = { name: "i8x16.shuffle", code: [0xfd, 0x0d], result: "v128" };
-    const fields = { type: "v128", opcode: found, args: [this, other], mobility: "pure", immediate: lanes } as const;
-    return this.#owner.record(new Value(this.#owner, fields));
+    return this.#apply({ opcode: SHUFFLE, immediate: lanes }, [other]);
   }
 
   #binary(name: string, other: Operand): Value {
@@ -109,7 +107,7 @@ export class Value {
     const integer = this.type === "i32" || this.type === "i64";
     if (integer && right.constant !== undefined && Number(right.constant) === 0 && ZERO_IS_NEUTRAL.has(name))
       return this;
-    return this.op(`${this.type}.${name}`, right);
+    return this.#apply(typedFields(this.type, name), [right]);
   }
 
   // Integer arithmetic (add, sub, mul also for f32 and f64).
@@ -165,18 +163,18 @@ export class Value {
     return this.type === "i32" || this.type === "i64" ? this.literal(0).sub(this) : this.op(`${this.type}.neg`);
   }
   clz(): Value {
-    return this.op(`${this.type}.clz`);
+    return this.#apply(typedFields(this.type, "clz"), NO_VALUES);
   }
   ctz(): Value {
-    return this.op(`${this.type}.ctz`);
+    return this.#apply(typedFields(this.type, "ctz"), NO_VALUES);
   }
   popcnt(): Value {
-    return this.op(`${this.type}.popcnt`);
+    return this.#apply(typedFields(this.type, "popcnt"), NO_VALUES);
   }
 
   // Comparisons; the result is an i32, 0 or 1.
   eqz(): Value {
-    return this.op(`${this.type}.eqz`);
+    return this.#apply(typedFields(this.type, "eqz"), NO_VALUES);
   }
   eq(other: Operand): Value {
     return this.#binary("eq", other);
@@ -211,13 +209,8 @@ export class Value {
 
   /** This value where `condition` (i32) is not zero, else `otherwise`. */
   when(condition: Value, otherwise: Operand): Value {
-    const fields = {
-      type: this.type,
-      opcode: SELECT,
-      args: [this, this.#operand(otherwise), condition],
-      mobility: "pure",
-    } as const;
-    return this.#owner.record(new Value(this.#owner, fields));
+    const args = [this, this.#operand(otherwise), condition];
+    return this.#owner.record(new Value(this.#owner, this.type, "pure", SELECT, args));
   }
 
   // Widths.
@@ -242,7 +235,7 @@ export class Value {
   /** The low `width` (8, 16 or 32) bits, sign-extended within the type. */
   signExtend(width: number): Value {
     if (width === 64 || (width === 32 && this.type === "i32")) return this;
-    return this.op(`${this.type}.extend${width}_s`);
+    return this.#apply(typedFields(this.type, width === 8 ? "extend8_s" : width === 16 ? "extend16_s" : "extend32_s"), NO_VALUES);
   }
   /** The low `width` bits, all others zero. */
   zeroExtend(width: number): Value {
@@ -251,7 +244,35 @@ export class Value {
   }
 }
 
-const SELECT: Opcode = { name: "select", code: [0x1b], result: "i32" };
+const SELECT: NodeFields = { opcode: { name: "select", code: [0x1b], result: "i32" } };
+const SHUFFLE: Opcode = { name: "i8x16.shuffle", code: [0xfd, 0x0d], result: "v128" };
+
+type InstructionFields = NodeFields & { readonly opcode: Opcode };
+const FIELDS = new Map<string, InstructionFields>();
+function fieldsOf(name: string): InstructionFields {
+  let known = FIELDS.get(name);
+  if (known === undefined) {
+    known = { opcode: opcode(name) };
+    FIELDS.set(name, known);
+  }
+  return known;
+}
+
+/** By type and then by name, so that no string has to be put together for each instruction. */
+const TYPED = new Map<ValueType, Map<string, InstructionFields>>();
+function typedFields(type: ValueType, name: string): InstructionFields {
+  let ofType = TYPED.get(type);
+  if (ofType === undefined) {
+    ofType = new Map();
+    TYPED.set(type, ofType);
+  }
+  let known = ofType.get(name);
+  if (known === undefined) {
+    known = fieldsOf(`${type}.${name}`);
+    ofType.set(name, known);
+  }
+  return known;
+}
 const ZERO_IS_NEUTRAL = new Set(["add", "sub", "or", "xor", "shl", "shr_u", "shr_s", "rotl", "rotr"]);
 const RESULT_I32 = new Set(["eq", "ne", "lt_u", "lt_s", "gt_u", "gt_s", "le_u", "le_s", "ge_u", "ge_s"]);
 
