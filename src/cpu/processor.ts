@@ -165,7 +165,7 @@ export class Processor implements SystemContext {
 
   /** Counts of what was built and decoded, for reports. */
   get statistics(): { handlers: number; recordBytes: number; translated: Translator["statistics"] } {
-    const translated = this.#translator?.statistics ?? { regions: 0, instructions: 0, bytes: 0 };
+    const translated = this.#translator?.statistics ?? { asked: 0, regions: 0, instructions: 0, bytes: 0 };
     return { handlers: this.#handlers.count, recordBytes: this.#blocks.used, translated };
   }
 

@@ -264,6 +264,12 @@ export class BlockCache {
     };
   }
 
+  /** Counts anew how often a block runs that has no region after all, or none any more. */
+  countAgain(record: number): void {
+    const isWhole = this.#i32[record >> 2] === this.#i32[(record + BLOCK_FIRST) >> 2];
+    if (isWhole) this.#count(record);
+  }
+
   /** First record of the block at `physical` in this mode; undefined where there is none. */
   find(physical: number, context: number): number | undefined {
     return findRecord(this.#i32, physical, context);
@@ -294,6 +300,7 @@ export class BlockCache {
   #dropRegions(page: number): void {
     for (const region of this.#regions.get(page) ?? []) {
       this.#i32[(region.block + BLOCK_REGION) >> 2] = 0;
+      this.countAgain(region.block);
       for (const other of region.pages) this.#regions.get(pageOf(other))?.delete(region);
       this.#wiring.regionDropped(region.handler);
     }

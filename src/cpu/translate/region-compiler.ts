@@ -14,9 +14,9 @@ import { CodeReader } from "./code-reader.ts";
 import { buildRegion } from "./region.ts";
 
 /** How often a block runs in the interpreter before it is translated. */
-export const HEAT = 1000;
+export const HEAT = 300;
 /** How often a block must have run to become part of the region of another. */
-const WARM = 100;
+const WARM = 60;
 
 /** A region that is asked for. */
 export interface RegionJob {

@@ -17,10 +17,10 @@ import { type Flow, NotTranslatable, RegionInstruction } from "./region-instruct
 
 /** Limits of a region. */
 export const LIMITS = {
-  instructions: 512,
-  nodes: 96,
+  instructions: 128,
+  nodes: 32,
   /** Calls within calls. */
-  depth: 4,
+  depth: 2,
   /** Instructions of one node. */
   node: 64,
   /** Distance of its code from the start, in bytes. */

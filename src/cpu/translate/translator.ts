@@ -29,6 +29,7 @@ export class Translator {
   readonly #wiring: TranslatorWiring;
   readonly #memory: Uint8Array;
   #regions = 0;
+  #asked = 0;
   #instructions = 0;
   #bytes = 0;
 
@@ -39,14 +40,15 @@ export class Translator {
   }
 
   /** Counts since power-on, for reports. */
-  get statistics(): { regions: number; instructions: number; bytes: number } {
-    return { regions: this.#regions, instructions: this.#instructions, bytes: this.#bytes };
+  get statistics(): { asked: number; regions: number; instructions: number; bytes: number } {
+    return { asked: this.#asked, regions: this.#regions, instructions: this.#instructions, bytes: this.#bytes };
   }
 
   /** Asks for a region that begins with the block whose first record is `record`, at linear address `linear`. */
   translate(record: number, linear: bigint): void {
     const { handlers, blocks, maker, paging } = this.#wiring;
     const { physical, context } = blocks.hot(record);
+    this.#asked++;
     maker.request({ handler: handlers.allocate(), linear, physical, context, paging: paging() });
   }
 
@@ -68,7 +70,11 @@ export class Translator {
   #add({ job, instructions, code }: CompiledRegion): boolean {
     const { blocks } = this.#wiring;
     const block = blocks.find(job.physical, job.context);
-    if (instructions === 0 || block === undefined || !code.every((page) => this.#isUnchanged(page))) return false;
+    if (instructions === 0 || block === undefined) return false;
+    if (!code.every((page) => this.#isUnchanged(page))) {
+      blocks.countAgain(block);
+      return false;
+    }
     blocks.addRegion({ block, handler: job.handler, pages: code });
     this.#regions++;
     this.#instructions += instructions;
