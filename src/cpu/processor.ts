@@ -48,7 +48,7 @@ import {
 import { createSystem, type System, wasmFunctions } from "./system/functions.ts";
 import { GuestFault } from "./system/guest-fault.ts";
 import type { LinearMemory, SystemContext } from "./system/system.ts";
-import { HEAT } from "./translate/region-compiler.ts";
+import { DEFAULT_HEAT } from "./translate/region-compiler.ts";
 import { type RegionMaker, Translator } from "./translate/translator.ts";
 
 export interface ProcessorOptions {
@@ -58,6 +58,8 @@ export interface ProcessorOptions {
   readonly model: string;
   /** Makes the translator's regions; without it all is interpreted. */
   readonly regions?: (options: RegionSettings) => RegionMaker;
+  /** How often a block runs in the interpreter before it is translated, 1 or more; DEFAULT_HEAT unless given. */
+  readonly heat?: number;
 }
 
 /** What a maker of regions needs to know of a processor. */
@@ -67,6 +69,8 @@ export interface RegionSettings {
   readonly vcpu: number;
   /** Name of the processor model. */
   readonly model: string;
+  /** How often a block runs before it is translated. */
+  readonly heat: number;
 }
 
 /** Exceptions that push an error code. @spec SDM 3A table 6-1 */
@@ -101,7 +105,7 @@ export class Processor implements SystemContext {
   /** Whether a breakpoint is enabled: instructions then run one at a time. */
   #breakpoints = false;
 
-  constructor({ memory, memoryPages, bus, model, regions }: ProcessorOptions) {
+  constructor({ memory, memoryPages, bus, model, regions, heat = DEFAULT_HEAT }: ProcessorOptions) {
     const vcpu = VCPU_BASE;
     this.#bus = bus;
     this.registers = new Registers(memory, vcpu);
@@ -123,7 +127,7 @@ export class Processor implements SystemContext {
       has,
       translateCode: (linear) => this.#translateCode(linear),
       newGeneration: () => this.#newGeneration(),
-      heat: regions ? HEAT : 0,
+      heat: regions ? heat : 0,
       regionDropped: (handler) => this.#handlers.release(handler),
     });
     this.#translator =
@@ -132,7 +136,7 @@ export class Processor implements SystemContext {
         environment,
         handlers: this.#handlers,
         blocks: this.#blocks,
-        maker: regions({ memory, memoryPages, vcpu, model }),
+        maker: regions({ memory, memoryPages, vcpu, model, heat }),
         paging: () => this.#paging(),
       });
     this.reset();

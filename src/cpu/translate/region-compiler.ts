@@ -14,9 +14,9 @@ import { CodeReader } from "./code-reader.ts";
 import { buildRegion } from "./region.ts";
 
 /** How often a block runs in the interpreter before it is translated. */
-export const HEAT = 300;
-/** How often a block must have run to become part of the region of another. */
-const WARM = 60;
+export const DEFAULT_HEAT = 1000;
+/** What part of that a block must have run to become part of the region of another. */
+const WARM = 0.1;
 
 /** A region that is asked for. */
 export interface RegionJob {
@@ -112,7 +112,8 @@ export class RegionCompiler {
   }
 
   #isWarm(physical: number | undefined, context: number): boolean {
-    return physical !== undefined && blockRuns(this.#i32, physical, context, HEAT) >= WARM;
+    const { heat } = this.#settings;
+    return physical !== undefined && blockRuns(this.#i32, physical, context, heat) >= Math.max(heat * WARM, 1);
   }
 
   #copy(page: CodePage): ReadCode {
