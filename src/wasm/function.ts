@@ -84,7 +84,8 @@ const CALL: Opcode = { name: "call", code: [0x10], result: "i32" };
 const GLOBAL_GET: Opcode = { name: "global.get", code: [0x23], result: "i32" };
 const V128_CONST: Opcode = { name: "v128.const", code: [0xfd, 0x0c], result: "v128" };
 const LOAD_OPCODES: Partial<Record<LoadKind, Opcode>> = {};
-for (const [name, { code, type }] of Object.entries(LOADS)) LOAD_OPCODES[name as LoadKind] = { name, code, result: type };
+for (const [name, { code, type }] of Object.entries(LOADS))
+  LOAD_OPCODES[name as LoadKind] = { name, code, result: type };
 
 const MEMORY_ARGUMENTS = new Map<number, readonly number[]>();
 /** Encoding of an offset with no alignment asked for. */

@@ -235,7 +235,10 @@ export class Value {
   /** The low `width` (8, 16 or 32) bits, sign-extended within the type. */
   signExtend(width: number): Value {
     if (width === 64 || (width === 32 && this.type === "i32")) return this;
-    return this.#apply(typedFields(this.type, width === 8 ? "extend8_s" : width === 16 ? "extend16_s" : "extend32_s"), NO_VALUES);
+    return this.#apply(
+      typedFields(this.type, width === 8 ? "extend8_s" : width === 16 ? "extend16_s" : "extend32_s"),
+      NO_VALUES,
+    );
   }
   /** The low `width` bits, all others zero. */
   zeroExtend(width: number): Value {

@@ -21,7 +21,14 @@ export interface Regime {
 
 export const REGIMES: readonly Regime[] = [
   { name: "real mode", mode: "real", bits: 16, ring: 0 },
-  { name: "16-bit protected mode", mode: "protected", bits: 16, ring: 0, code: SELECTOR.code16, stack: SELECTOR.data16 },
+  {
+    name: "16-bit protected mode",
+    mode: "protected",
+    bits: 16,
+    ring: 0,
+    code: SELECTOR.code16,
+    stack: SELECTOR.data16,
+  },
   ...(["protected", "paged", "pae"] as const).flatMap((mode): Regime[] => [
     { name: `${mode} ring 0`, mode, bits: 32, ring: 0 },
     { name: `${mode} ring 3`, mode, bits: 32, ring: 3 },
@@ -109,7 +116,8 @@ function hostileKernel(regime: Regime, random: Random): Kernel {
     setup(kernel) {
       const { ram } = kernel;
       const next = kernel.at("next");
-      if (regime.mode === "real") for (let vector = 0; vector < VECTORS; vector++) ram.setUint32(vector * 4, next, true);
+      if (regime.mode === "real")
+        for (let vector = 0; vector < VECTORS; vector++) ram.setUint32(vector * 4, next, true);
       for (let at = 0x10_0000; at < 0x10_2000; at += 4) ram.setUint32(at, interestingValue(random), true);
       for (let piece = 0; piece < PIECES; piece++) {
         const code = hostileCode(random, regime.bits, PIECE);

@@ -22,17 +22,7 @@ import type * as isa from "../../isa/value.ts";
 import type { Callee, FunctionBuilder, Label } from "../../wasm/function.ts";
 import type { LoadKind, StoreKind, ValueType } from "../../wasm/opcodes.ts";
 import type { Value } from "../../wasm/value.ts";
-import {
-  CS_LIMIT,
-  FPU,
-  fieldAddress,
-  fieldType,
-  RESULT,
-  SEGMENT,
-  SEGMENT_SIZE,
-  SEGMENTS,
-  XMM,
-} from "../state.ts";
+import { CS_LIMIT, FPU, fieldAddress, fieldType, RESULT, SEGMENT, SEGMENT_SIZE, SEGMENTS, XMM } from "../state.ts";
 import type { FlagUnit } from "./flags.ts";
 import type { MemoryFunctions, MemoryUnit, OnStack } from "./memory.ts";
 

@@ -1,10 +1,5 @@
 /** Decoded blocks by physical address, as a table in the shared memory that other threads may look into. */
-import {
-  BLOCK,
-  BLOCK_ENTRIES,
-  BLOCK_HEAT,
-  BLOCK_TABLE,
-} from "../state.ts";
+import { BLOCK, BLOCK_ENTRIES, BLOCK_HEAT, BLOCK_TABLE } from "../state.ts";
 import { COUNT } from "./handlers.ts";
 
 /** Index of a block's entry. */
@@ -13,7 +8,8 @@ export const blockSlot = (physical: number): number => (physical ^ (physical >>>
 /** First record of the block at `physical` in the mode `context`; undefined where there is none. */
 export function findRecord(memory: Int32Array, physical: number, context: number): number | undefined {
   const at = (BLOCK_TABLE + blockSlot(physical) * 16) >> 2;
-  if (memory[at + BLOCK.physical / 4] !== (physical | 0) || memory[at + BLOCK.context / 4] !== context) return undefined;
+  if (memory[at + BLOCK.physical / 4] !== (physical | 0) || memory[at + BLOCK.context / 4] !== context)
+    return undefined;
   return memory[at + BLOCK.record / 4];
 }
 

@@ -37,12 +37,15 @@ export class CodeWalk {
   }
 
   #isRam(physical: number): boolean {
-    return physical < 0x1_0000_0000 && ((this.#bytes[PAGE_FLAGS + Math.floor(physical / 4096)] as number) & PAGE.io) === 0;
+    return (
+      physical < 0x1_0000_0000 && ((this.#bytes[PAGE_FLAGS + Math.floor(physical / 4096)] as number) & PAGE.io) === 0
+    );
   }
 
   #walk(linear: bigint, { cr0, cr3, cr4, efer }: PagingMode): number | undefined {
     if ((cr0 & PAGING) === 0n) return Number(linear & 0xffff_ffffn);
-    if ((efer & LONG_MODE) !== 0n) return this.#levels(linear, Number(cr3 & 0xff_ffff_f000n), [39, 30, 21, 12], 9, true);
+    if ((efer & LONG_MODE) !== 0n)
+      return this.#levels(linear, Number(cr3 & 0xff_ffff_f000n), [39, 30, 21, 12], 9, true);
     if ((cr4 & PAE) !== 0n) {
       const pdpte = this.#entry(Number(cr3 & 0xffff_ffe0n) + Number((linear >> 30n) & 3n) * 8, 8);
       return pdpte === undefined ? undefined : this.#levels(linear, pdpte.frame, [21, 12], 9, true);

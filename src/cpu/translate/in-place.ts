@@ -1,6 +1,7 @@
 /** Regions made where they are asked for: the guest waits, and two runs with the same inputs are the same. */
-import { type CompiledRegions, RegionCompiler, type RegionJob } from "./region-compiler.ts";
+
 import type { RegionSettings } from "../processor.ts";
+import { type CompiledRegions, RegionCompiler, type RegionJob } from "./region-compiler.ts";
 import type { RegionMaker } from "./translator.ts";
 
 export class InPlace implements RegionMaker {

@@ -7,7 +7,7 @@ import type { Value } from "../../wasm/value.ts";
 import type { Decoded } from "../decode/decoder.ts";
 import { type BoundOperand, WasmSemantics } from "../emit/semantics.ts";
 import { segmentUse } from "../interpret/handlers.ts";
-import { fieldAddress, FPU, SEGMENT_SIZE, SEGMENTS } from "../state.ts";
+import { FPU, fieldAddress, SEGMENT_SIZE, SEGMENTS } from "../state.ts";
 import type { LazyFlags } from "./lazy-flags.ts";
 import type { RegionFrame } from "./region-frame.ts";
 import { RegionMemory } from "./region-memory.ts";
@@ -120,7 +120,10 @@ export class RegionInstruction extends WasmSemantics {
       case "st":
         return this.f.load("i64", this.registerPointer(operand));
       default:
-        if (this.#isHigh(operand, number)) return this.register(number - 4, 32).shrU(8).and(0xff);
+        if (this.#isHigh(operand, number))
+          return this.register(number - 4, 32)
+            .shrU(8)
+            .and(0xff);
         return this.register(number, operand.width);
     }
   }
@@ -386,4 +389,3 @@ export class RegionInstruction extends WasmSemantics {
     return super.slot(what);
   }
 }
-

@@ -301,7 +301,8 @@ class RegionWriter {
         return;
       case "return": {
         const { ip, expected } = exit;
-        if (expected) f.if(ip.eq(this.#frame.ip(expected.delta)), () => this.#follow(node, expected), undefined, "likely");
+        if (expected)
+          f.if(ip.eq(this.#frame.ip(expected.delta)), () => this.#follow(node, expected), undefined, "likely");
         this.#frame.leave(ip);
       }
     }
