@@ -34,6 +34,7 @@ const OPERATIONS: readonly Arithmetic[] = ["add", "sub", "adc", "sbb", "inc", "d
 const WIDTHS = [8, 16, 32, 64] as const;
 /** Codes of the kinds: 0 for memory, 1 for words, then one for each operation and width. */
 const CODE = { memory: 0, words: 1, first: 2 } as const;
+export const FLAG_WORDS = CODE.words;
 export const FLAG_CODES = CODE.first + OPERATIONS.length * WIDTHS.length;
 
 const operationCode = (kind: Arithmetic, width: number): number =>

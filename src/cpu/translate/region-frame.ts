@@ -8,7 +8,7 @@ import { enterBlock } from "../emit/enter-block.ts";
 import type { CodeContext, Linkage } from "../emit/semantics.ts";
 import { flagMemory } from "../interpret/handler.ts";
 import { CS_BASE, CS_LIMIT, fieldAddress, GPR, XMM } from "../state.ts";
-import { type FlagState, type FlagVariables, flagVariables, LazyFlags } from "./lazy-flags.ts";
+import { FLAG_WORDS, type FlagState, type FlagVariables, flagVariables, LazyFlags } from "./lazy-flags.ts";
 
 interface Cached {
   readonly variable: Variable;
@@ -94,8 +94,11 @@ export class RegionFrame {
     return this.#budget.get().leS(0);
   }
 
-  /** Leaves the region; control goes on at `ip` with whatever code is there. */
-  leave(ip: Value): void {
+  /** Leaves the region with the flags that `flags` says; control goes on at `ip` with whatever code is there. */
+  leave(ip: Value, flags: FlagState): void {
+    this.flags.state = flags;
+    if (flags.kind === "memory" || flags.kind === "variables") this.flags.keep();
+    else this.flags.keepWords();
     this.#exitIp.set(ip);
     this.f.branch(this.#leave);
   }
@@ -169,7 +172,19 @@ export class RegionFrame {
       else f.store("i64", 0, value.extendU(), address);
     });
     f.store("i64", 0, this.#exitIp.get(), fieldAddress(vcpu, "ip"));
-    f.if(this.#flagVariables.code.get(), () => this.storeFlags());
+    const { code, narrow, wide } = this.#flagVariables;
+    f.if(code.get(), () => {
+      f.if(
+        code.get().eq(FLAG_WORDS),
+        () => {
+          const memory = flagMemory(f, vcpu);
+          memory.setResult(wide.r.get());
+          memory.setCarry(narrow.a.get());
+          memory.setAux(narrow.b.get());
+        },
+        () => this.storeFlags(),
+      );
+    });
   }
 
   #linear(): Value {

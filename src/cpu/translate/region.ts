@@ -11,7 +11,7 @@ import type { Decoded } from "../decode/decoder.ts";
 import type { CodeContext, Linkage } from "../emit/semantics.ts";
 import type { CodeReader } from "./code-reader.ts";
 import { FlowGraph, type GraphNode } from "./flow-graph.ts";
-import { FlagKindUnknown, flagCode } from "./lazy-flags.ts";
+import { FlagKindUnknown, type FlagState, flagCode } from "./lazy-flags.ts";
 import { RegionFrame } from "./region-frame.ts";
 import { type Flow, NotTranslatable, RegionInstruction } from "./region-instruction.ts";
 
@@ -56,6 +56,8 @@ interface Node extends GraphNode {
   readonly delta: number;
   readonly body: Body;
   readonly exit: Exit;
+  /** Flags at its end. */
+  readonly flags: FlagState;
   readonly successors: Node[];
 }
 
@@ -158,7 +160,7 @@ class NodeBuilder {
       else flags.state = this.frame.storeFlags();
       exit = this.#fill(target);
     });
-    return { delta: target.delta, body, exit, successors: [] };
+    return { delta: target.delta, body, exit, flags: flags.state, successors: [] };
   }
 
   /** Builds a node's instructions where the function under construction stands. */
@@ -183,7 +185,6 @@ class NodeBuilder {
       if (executed === LIMITS.node && flow.kind === "next") flow = { kind: "jump", to: delta };
     } while (flow.kind === "next");
     const known = flagCode(frame.flags.state);
-    frame.flags.keep();
     frame.spend(executed);
     this.instructions += executed;
     return exitOf(flow, decoded, delta, target, known);
@@ -303,7 +304,7 @@ class RegionWriter {
         const { ip, expected } = exit;
         if (expected)
           f.if(ip.eq(this.#frame.ip(expected.delta)), () => this.#follow(node, expected), undefined, "likely");
-        this.#frame.leave(ip);
+        this.#frame.leave(ip, node.flags);
       }
     }
   }
@@ -311,14 +312,21 @@ class RegionWriter {
   #follow(from: Node, target: Target): void {
     const f = this.#f;
     const to = this.#nodes.find(target);
-    const leave = () => this.#frame.leave(this.#frame.ip(target.delta));
+    const leave = () => this.#frame.leave(this.#frame.ip(target.delta), from.flags);
     if (to === undefined) {
       leave();
       return;
     }
-    switch (this.#graph.edge(from, to).kind) {
+    const edge = this.#graph.edge(from, to).kind;
+    if (edge === "irreducible") {
+      leave();
+      return;
+    }
+    if (edge === "again") f.ifRare(this.#frame.exhausted(), leave);
+    this.#frame.flags.state = from.flags;
+    this.#frame.flags.keep();
+    switch (edge) {
       case "again":
-        f.ifRare(this.#frame.exhausted(), leave);
         f.branch(this.#loops.get(to) as Label);
         return;
       case "join":
@@ -326,9 +334,6 @@ class RegionWriter {
         return;
       case "inline":
         this.write(to);
-        return;
-      case "irreducible":
-        leave();
     }
   }
 }
