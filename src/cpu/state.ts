@@ -268,6 +268,10 @@ export const BLOCK_FIRST = -20;
 export const BLOCK_REGION = -16;
 export const BLOCK_PHYSICAL = -12;
 export const BLOCK_MODE = -8;
+/** Where its last instruction, a jump to where a register or memory says, notes the targets; 0 where it is none. */
+export const BLOCK_TARGETS = -4;
+/** Targets that are noted, as low words of linear addresses. A target's place follows from its address. */
+export const NOTED_TARGETS = 8;
 
 /**
  * A translated region as the jump cache finds it, in place of the block that it begins with: its function, and the

@@ -221,6 +221,12 @@ export function instruction(name: string, spec: InstructionSpec): Instruction {
   return result;
 }
 
+/** Whether a form is a near jump or call to where a register or memory says. */
+export function isIndirect({ instruction, operands }: Form): boolean {
+  const isNear = instruction.name === "jmp" || instruction.name === "call";
+  return isNear && operands[0]?.place === "rm" && operands[0].file === "general";
+}
+
 /** One instruction for each condition code, with its forms' opcodes counted up: Jcc, SETcc, CMOVcc. */
 export const CONDITIONS = [
   "o",

@@ -1,5 +1,5 @@
 /** Decoded blocks by physical address, as a table in the shared memory that other threads may look into. */
-import { BLOCK, BLOCK_ENTRIES, BLOCK_HEAT, BLOCK_TABLE } from "../state.ts";
+import { BLOCK, BLOCK_ENTRIES, BLOCK_HEAT, BLOCK_TABLE, BLOCK_TARGETS, NOTED_TARGETS } from "../state.ts";
 import { COUNT } from "./handlers.ts";
 
 /** Index of a block's entry. */
@@ -19,4 +19,12 @@ export function blockRuns(memory: Int32Array, physical: number, context: number,
   if (record === undefined) return 0;
   // One that is not counted any more has run often enough.
   return memory[record >> 2] === COUNT ? heat - (memory[(record + BLOCK_HEAT) >> 2] as number) : heat;
+}
+
+/** Where the block at `physical` has jumped to, as offsets in the code segment cut to 32 bits: for its last instruction. */
+export function notedTargets(memory: Int32Array, physical: number, context: number): number[] {
+  const record = findRecord(memory, physical, context);
+  const at = record === undefined ? 0 : (memory[(record + BLOCK_TARGETS) >> 2] as number);
+  if (at === 0) return [];
+  return [...memory.subarray(at >> 2, (at >> 2) + NOTED_TARGETS)].filter((target) => target !== 0);
 }

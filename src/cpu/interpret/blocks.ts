@@ -2,7 +2,7 @@
  * Decoded blocks: straight runs of instructions as records in linear memory, found again by physical
  * address and dropped when the guest writes to the bytes that they were decoded from.
  */
-import type { Feature } from "../../isa/instruction.ts";
+import { type Feature, isIndirect } from "../../isa/instruction.ts";
 import type { OperandSpec } from "../../isa/operand.ts";
 import { type Decoded, type DecodeFailure, decode, MAX_LENGTH } from "../decode/decoder.ts";
 import { bindOperand } from "../emit/semantics.ts";
@@ -19,12 +19,14 @@ import {
   BLOCK_PHYSICAL,
   BLOCK_REGION,
   BLOCK_TABLE,
+  BLOCK_TARGETS,
   CODE_BITS,
   CONTEXT,
   CONTEXT_BITS,
   FPU,
   fieldAddress,
   GPR,
+  NOTED_TARGETS,
   PAGE,
   PAGE_FLAGS,
   RAM_BASE,
@@ -132,7 +134,7 @@ export class BlockCache {
 
   /** Whether a clear is due before more is decoded; done by the run loop, when no block runs. */
   get full(): boolean {
-    return this.#next + BLOCK_HEADER + (MAX_INSTRUCTIONS + 2) * RECORD_SIZE > RECORDS + RECORDS_SIZE;
+    return this.#next + BLOCK_HEADER + (MAX_INSTRUCTIONS + 3) * RECORD_SIZE > RECORDS + RECORDS_SIZE;
   }
 
   /**
@@ -245,7 +247,11 @@ export class BlockCache {
     this.#i32[(record + BLOCK_FIRST) >> 2] = this.#i32[record >> 2] as number;
     this.#i32[(record + BLOCK_REGION) >> 2] = 0;
     this.#i32[(record + BLOCK_END) >> 2] = at;
-    this.#next = at;
+    const last = instructions.at(-1);
+    const notes = last !== undefined && isIndirect(last.form) ? NOTED_TARGETS * 4 : 0;
+    this.#i32[(record + BLOCK_TARGETS) >> 2] = notes > 0 ? at : 0;
+    this.#i32.fill(0, at >> 2, (at + notes) >> 2);
+    this.#next = at + notes;
     return record;
   }
 

@@ -4,7 +4,7 @@
  * to the next record's handler by a tail call.
  */
 import { functionSpec } from "../../isa/functions.ts";
-import type { Form } from "../../isa/instruction.ts";
+import { type Form, isIndirect } from "../../isa/instruction.ts";
 import type { OperandSpec } from "../../isa/operand.ts";
 import type { Operand } from "../../isa/semantics.ts";
 import type { Argument } from "../../isa/value.ts";
@@ -14,7 +14,7 @@ import { enterBlock, HANDLER } from "../emit/enter-block.ts";
 import { type FlagStore, Flags } from "../emit/flags.ts";
 import { GuestAccess } from "../emit/memory.ts";
 import { type BoundOperand, type Linkage, type Shape, WasmSemantics } from "../emit/semantics.ts";
-import { BLOCK_FIRST, BLOCK_HEAT, CONTEXT, CS_BASE, EXIT, fieldAddress, GPR, RECORD, RECORD_SIZE } from "../state.ts";
+import { BLOCK_FIRST, BLOCK_HEAT, CONTEXT, CS_BASE, EXIT, fieldAddress, GPR, NOTED_TARGETS, RECORD, RECORD_SIZE } from "../state.ts";
 
 /** Sign and exponent of an x87 register that was written as an MMX register. */
 const MMX_EXPONENT = 0xffff;
@@ -223,8 +223,19 @@ class Handler extends WasmSemantics {
     const { long, flat } = this.#shape.context;
     if (!long && !flat) this.checkTarget(ip);
     f.store("i64", 0, ip, fieldAddress(vcpu, "ip"));
+    if (isIndirect(this.#shape.form)) this.#note(ip.wrap());
     const linear = long || flat ? ip : ip.add(f.load("i64", 0, vcpu + CS_BASE)).and(0xffffffffn);
     enterBlock(f, vcpu, linear, this.linkage);
+  }
+
+  /** Notes the target of an indirect jump behind the record: see BLOCK_TARGETS. */
+  #note(target: Value): void {
+    const place = target
+      .xor(target.shrU(3))
+      .xor(target.shrU(6))
+      .and(NOTED_TARGETS - 1)
+      .shl(2);
+    this.f.store("i32", this.record().add(place), target, RECORD_SIZE);
   }
 
   transfer(ip: Value): void {

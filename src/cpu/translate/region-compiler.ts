@@ -3,7 +3,7 @@
  * while the guest runs and changes it: what a region was made of is told with it and checked where it is installed.
  */
 import { HANDLER } from "../emit/enter-block.ts";
-import { blockRuns } from "../interpret/block-table.ts";
+import { blockRuns, notedTargets } from "../interpret/block-table.ts";
 import type { CodePage } from "../interpret/blocks.ts";
 import { codeContext, codeModule, linkageOf } from "../interpret/handlers.ts";
 import { CodeWalk, type PagingMode } from "../mmu/code-walk.ts";
@@ -25,6 +25,8 @@ export interface RegionJob {
   /** Linear and physical address that it begins at. */
   readonly linear: bigint;
   readonly physical: number;
+  /** Offset in the code segment that it begins at, cut to 32 bits. */
+  readonly ip: number;
   /** What decoding depends on (state.ts, BLOCK_CONTEXT). */
   readonly context: number;
   readonly paging: PagingMode;
@@ -83,6 +85,7 @@ export class RegionCompiler {
             linkage,
             code,
             isWarm: (delta) => this.#isWarm(code.physical(delta), job.context),
+            targets: (delta) => this.#targets(code.physical(delta), job),
           });
           if (instructions === 0) f.unreachable();
           regions.push({ job, instructions, code: code.pages.map((page) => this.#copy(page)) });
@@ -114,6 +117,11 @@ export class RegionCompiler {
   #isWarm(physical: number | undefined, context: number): boolean {
     const { heat } = this.#settings;
     return physical !== undefined && blockRuns(this.#i32, physical, context, heat) >= Math.max(heat * WARM, 1);
+  }
+
+  #targets(physical: number | undefined, { ip, context }: RegionJob): number[] {
+    if (physical === undefined) return [];
+    return notedTargets(this.#i32, physical, context).map((target) => (target - ip) | 0);
   }
 
   #copy(page: CodePage): ReadCode {

@@ -35,6 +35,8 @@ export interface RegionInput {
   readonly code: CodeReader;
   /** Whether the block at this distance runs often enough to be part of the region. */
   isWarm(delta: number): boolean;
+  /** Where the indirect jump that ends the block at this distance has gone. */
+  targets(delta: number): readonly number[];
 }
 
 /** Where control goes on. */
@@ -50,7 +52,8 @@ type Exit =
   | { readonly kind: "none" }
   | { readonly kind: "jump"; readonly to: Target }
   | { readonly kind: "branch"; readonly condition: Value; readonly taken: Target; readonly next: Target }
-  | { readonly kind: "return"; readonly ip: Value; readonly expected: Target | undefined };
+  /** To an address that is known when it runs: where it is expected to go comes first. */
+  | { readonly kind: "indirect"; readonly ip: Value; readonly expected: readonly Target[] };
 
 interface Node extends GraphNode {
   readonly delta: number;
@@ -187,7 +190,7 @@ class NodeBuilder {
     const known = flagCode(frame.flags.state);
     frame.spend(executed);
     this.instructions += executed;
-    return exitOf(flow, decoded, delta, target, known);
+    return exitOf(flow, decoded, delta, target, known, this.#input.targets(target.delta));
   }
 
   /** Builds one instruction; undefined where it is left to the interpreter. */
@@ -211,21 +214,28 @@ class NodeBuilder {
 }
 
 /** Where a node's last instruction leads; `next` is the distance of the one after it. */
-function exitOf(flow: Flow, { form }: Decoded, next: number, from: Target, flags: number | undefined): Exit {
+function exitOf(
+  flow: Flow,
+  { form }: Decoded,
+  next: number,
+  from: Target,
+  flags: number | undefined,
+  noted: readonly number[],
+): Exit {
   const to = (delta: number, calls: readonly number[] = from.calls): Target => ({ delta, calls, flags });
+  const calls = form.instruction.flow === "call" ? [next, ...from.calls] : from.calls;
   switch (flow.kind) {
     case "next":
-    case "jump": {
-      const delta = flow.kind === "jump" ? flow.to : next;
-      const isCall = form.instruction.flow === "call";
-      return { kind: "jump", to: to(delta, isCall ? [next, ...from.calls] : from.calls) };
-    }
+    case "jump":
+      return { kind: "jump", to: to(flow.kind === "jump" ? flow.to : next, calls) };
     case "branch":
       return { kind: "branch", condition: flow.condition, taken: to(flow.taken), next: to(flow.next) };
     case "indirect": {
+      if (form.instruction.flow !== "return") {
+        return { kind: "indirect", ip: flow.ip, expected: noted.map((delta) => to(delta, calls)) };
+      }
       const [expected, ...rest] = from.calls;
-      const returns = form.instruction.flow === "return" && expected !== undefined;
-      return { kind: "return", ip: flow.ip, expected: returns ? to(expected, rest) : undefined };
+      return { kind: "indirect", ip: flow.ip, expected: expected === undefined ? [] : [to(expected, rest)] };
     }
   }
 }
@@ -238,8 +248,8 @@ function targetsOf(exit: Exit): Target[] {
       return [exit.to];
     case "branch":
       return [exit.next, exit.taken];
-    case "return":
-      return exit.expected ? [exit.expected] : [];
+    case "indirect":
+      return [...exit.expected];
   }
 }
 
@@ -300,12 +310,12 @@ class RegionWriter {
           () => this.#follow(node, exit.next),
         );
         return;
-      case "return": {
-        const { ip, expected } = exit;
-        if (expected)
-          f.if(ip.eq(this.#frame.ip(expected.delta)), () => this.#follow(node, expected), undefined, "likely");
-        this.#frame.leave(ip, node.flags);
-      }
+      case "indirect":
+        for (const target of exit.expected) {
+          if (!this.#nodes.find(target)) continue;
+          f.if(exit.ip.eq(this.#frame.ip(target.delta)), () => this.#follow(node, target));
+        }
+        this.#frame.leave(exit.ip, node.flags);
     }
   }
 

@@ -44,12 +44,12 @@ export class Translator {
     return { asked: this.#asked, regions: this.#regions, instructions: this.#instructions, bytes: this.#bytes };
   }
 
-  /** Asks for a region that begins with the block whose first record is `record`, at linear address `linear`. */
-  translate(record: number, linear: bigint): void {
+  /** Asks for a region that begins with the block whose first record is `record`, at linear address `linear` and offset `ip`. */
+  translate(record: number, linear: bigint, ip: number): void {
     const { handlers, blocks, maker, paging } = this.#wiring;
     const { physical, context } = blocks.hot(record);
     this.#asked++;
-    maker.request({ handler: handlers.allocate(), linear, physical, context, paging: paging() });
+    maker.request({ handler: handlers.allocate(), linear, physical, ip, context, paging: paging() });
   }
 
   close(): void {
