@@ -17,10 +17,10 @@ import { type Flow, NotTranslatable, RegionInstruction } from "./region-instruct
 
 /** Limits of a region. */
 export const LIMITS = {
-  instructions: 128,
-  nodes: 32,
+  instructions: 256,
+  nodes: 64,
   /** Calls within calls. */
-  depth: 2,
+  depth: 3,
   /** Instructions of one node. */
   node: 64,
   /** Distance of its code from the start, in bytes. */
