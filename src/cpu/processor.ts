@@ -21,10 +21,14 @@ import {
   JUMP_CACHE,
   JUMP_ENTRIES,
   JUMP_ENTRY,
+  KEPT_PAGE,
+  KEPT_PAGES_EACH,
+  KEPT_READS,
   MMU_MODE,
   NEW_TASK,
   PAGE,
   PAGE_FLAGS,
+  PAGE_KEY,
   RAM_BASE,
   RECORD,
   SEGMENT,
@@ -82,6 +86,9 @@ const HAS_ERROR_CODE = new Set([8, 10, 11, 12, 13, 14, 17, 21]);
  */
 const REPEATED_COST = 256;
 
+/** How often a block runs before its region is made again. */
+const REMAKE_HEAT = 20;
+
 const ATTRIBUTE_LONG = 0x2000;
 const ATTRIBUTE_BIG = 0x4000;
 const TRAP_FLAG = 0x100;
@@ -127,6 +134,7 @@ export class Processor implements SystemContext {
       has,
       translateCode: (linear) => this.#translateCode(linear),
       newGeneration: () => this.#newGeneration(),
+      forgetKeptPages: () => this.#forgetKeptPages(),
       heat: regions ? heat : 0,
       regionDropped: (handler) => this.#handlers.release(handler),
     });
@@ -479,6 +487,7 @@ export class Processor implements SystemContext {
     if ((user && alignment) || watchesData(registers)) mode = MMU_MODE.checked;
     registers.set32("mmuMode", mode);
     registers.set32("tlb", registers.base + TLBS + mode * TLB_SIZE);
+    this.#setPageKey();
     this.system.setUnitTraps();
   }
 
@@ -494,7 +503,26 @@ export class Processor implements SystemContext {
   flushTlb(): void {
     const start = this.registers.base + TLBS;
     this.registers.bytes.fill(0xff, start, start + 4 * TLB_SIZE);
+    this.#forgetKeptPages();
     this.#newGeneration();
+  }
+
+  /** Makes translated code forget the pages that it has kept. */
+  #forgetKeptPages(): void {
+    const { registers } = this;
+    this.#translations = (this.#translations + 1) % (1 << (PAGE_KEY.all - PAGE_KEY.mode));
+    if (this.#translations === 0) {
+      const start = registers.base + KEPT_READS;
+      registers.bytes.fill(0, start, start + 2 * KEPT_PAGES_EACH * KEPT_PAGE);
+      this.#translations = 1;
+    }
+    this.#setPageKey();
+  }
+  #translations = 0;
+
+  #setPageKey(): void {
+    const mode = this.registers.get32("mmuMode");
+    this.registers.set64("pageKey", BigInt((this.#translations << PAGE_KEY.mode) | mode));
   }
 
   flushPage(linear: bigint): void {
@@ -635,7 +663,9 @@ export class Processor implements SystemContext {
         }
         return this.#blocks.decode(Number(physical), linear, this.registers.get32("context"), this.#codeRoom(linear));
       },
-      hot: (record) => this.#translator?.translate(record, this.#linearIp(), Number(this.registers.get64("ip") & 0xffff_ffffn) | 0),
+      remakeRegion: (handler) => this.#blocks.remakeRegion(handler, REMAKE_HEAT),
+      hot: (record) =>
+        this.#translator?.translate(record, this.#linearIp(), Number(this.registers.get64("ip") & 0xffff_ffffn) | 0),
     };
     return { ...functions, ...(host as unknown as Record<string, WebAssembly.ImportValue>) };
   }

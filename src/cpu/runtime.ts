@@ -15,6 +15,8 @@ export interface RuntimeHost {
   readonly decodeBlock: (physical: bigint, linear: bigint) => number;
   /** A block has run often enough to be translated. */
   readonly hot: (record: number) => void;
+  /** A region is to be made again: what it was made for has turned out otherwise. */
+  readonly remakeRegion: (handler: number) => void;
 }
 
 /** What TypeScript calls of the runtime module. */

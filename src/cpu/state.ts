@@ -104,7 +104,8 @@ place(
   "fpuIp",
   "fpuDp",
   "faultAddress",
-  "instructions",
+  // What kept pages of the present mode have in the low bits of their tags.
+  "pageKey",
 );
 place(
   "i32",
@@ -169,6 +170,26 @@ export const RESULT = area(64, 16);
 export const FIELDS_SIZE = area(0, 4096);
 export const TLBS = area(4 * TLB_SIZE, 4096);
 export const JUMP_CACHE = area(JUMP_ENTRIES * JUMP_ENTRY, 4096);
+/**
+ * Pages that translated code found last, one for each group of accesses that are likely to meet there again: the page's
+ * linear address with `pageKey` in its low bits, and the host offset to add. Those for reads come first.
+ */
+export const KEPT_PAGES_EACH = 4096;
+export const KEPT_PAGE = 32;
+export const KEPT = {
+  tag: 0,
+  addend: 8,
+  /** The budget when another page was asked for, and how often that was soon after the last time. */
+  budget: 12,
+  misses: 16,
+} as const;
+export const KEPT_READS = area(KEPT_PAGES_EACH * KEPT_PAGE, 4096);
+export const KEPT_WRITES = area(KEPT_PAGES_EACH * KEPT_PAGE, 4096);
+/** One byte each for pages that are not worth keeping: see translate/region-compiler.ts. */
+export const SCATTERED_SIZE = 16384;
+export const SCATTERED = area(SCATTERED_SIZE, 4096);
+/** Bits of `pageKey`: the MMU mode, below a number that changes when a translation goes. None is 0. */
+export const PAGE_KEY = { mode: 2, all: 12 } as const;
 if (end > VCPU_SIZE) throw new Error("VCPU_SIZE is too small");
 
 /** Names of i32 and i64 fields. */

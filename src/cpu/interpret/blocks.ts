@@ -87,6 +87,8 @@ export interface BlockWiring {
   translateCode(linear: bigint): number;
   /** Makes the jump cache forget everything. */
   newGeneration(): void;
+  /** Makes translated code forget the pages that it has kept: some may not be written in place any more. */
+  forgetKeptPages(): void;
   /** How often a block runs before it is translated; 0 for never. */
   readonly heat: number;
   /** The function of a region is not called any more. */
@@ -256,8 +258,8 @@ export class BlockCache {
   }
 
   /** Counts how often the block runs, until it is hot. */
-  #count(record: number): void {
-    this.#i32[(record + BLOCK_HEAT) >> 2] = this.#wiring.heat;
+  #count(record: number, heat = this.#wiring.heat): void {
+    this.#i32[(record + BLOCK_HEAT) >> 2] = heat;
     this.#i32[record >> 2] = COUNT;
   }
 
@@ -271,9 +273,9 @@ export class BlockCache {
   }
 
   /** Counts anew how often a block runs that has no region after all, or none any more. */
-  countAgain(record: number): void {
+  countAgain(record: number, heat = this.#wiring.heat): void {
     const isWhole = this.#i32[record >> 2] === this.#i32[(record + BLOCK_FIRST) >> 2];
-    if (isWhole) this.#count(record);
+    if (isWhole) this.#count(record, heat);
   }
 
   /** First record of the block at `physical` in this mode; undefined where there is none. */
@@ -304,13 +306,27 @@ export class BlockCache {
   }
 
   #dropRegions(page: number): void {
-    for (const region of this.#regions.get(page) ?? []) {
-      this.#i32[(region.block + BLOCK_REGION) >> 2] = 0;
-      this.countAgain(region.block);
-      for (const other of region.pages) this.#regions.get(pageOf(other))?.delete(region);
-      this.#wiring.regionDropped(region.handler);
-    }
+    for (const region of this.#regions.get(page) ?? []) this.#dropRegion(region, this.#wiring.heat);
     this.#regions.delete(page);
+  }
+
+  #dropRegion(region: InstalledRegion, heat: number): void {
+    this.#i32[(region.block + BLOCK_REGION) >> 2] = 0;
+    this.countAgain(region.block, heat);
+    for (const other of region.pages) this.#regions.get(pageOf(other))?.delete(region);
+    this.#wiring.regionDropped(region.handler);
+  }
+
+  /** Drops the region whose function is at `handler`, to be made again after its block has run `heat` times. */
+  remakeRegion(handler: number, heat: number): void {
+    for (const regions of this.#regions.values()) {
+      for (const region of regions) {
+        if (region.handler !== handler) continue;
+        this.#dropRegion(region, heat);
+        this.#wiring.newGeneration();
+        return;
+      }
+    }
   }
 
   #writeRecord(at: number, decoded: Decoded, delta: number, context: number, left: number): void {
@@ -417,6 +433,7 @@ export class BlockCache {
     if ((this.#bytes[flags] as number) & PAGE.code) return;
     this.#bytes[flags] = (this.#bytes[flags] as number) | PAGE.code;
     // Writes to the page must not use the fast path from now on.
+    this.#wiring.forgetKeptPages();
     const first32 = (this.#wiring.vcpu + TLBS) >> 2;
     for (let i = 0; i < 4 * TLB_ENTRIES; i++) {
       const entry = first32 + (i * TLB_ENTRY) / 4;

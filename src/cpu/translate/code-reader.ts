@@ -18,6 +18,7 @@ export class CodeReader {
   readonly #start: bigint;
   readonly #mode: { long: boolean; code32: boolean };
   readonly #pages = new Map<number, number | undefined>();
+  readonly #decoded = new Map<number, Decoded | DecodeFailure | "not mapped">();
   /** Lowest and highest offset read in each page, by its distance. */
   readonly #read = new Map<number, { first: number; last: number }>();
 
@@ -52,6 +53,15 @@ export class CodeReader {
   }
 
   decode(delta: number): Decoded | DecodeFailure | "not mapped" {
+    let known = this.#decoded.get(delta);
+    if (known === undefined) {
+      known = this.#decodeAt(delta);
+      this.#decoded.set(delta, known);
+    }
+    return known;
+  }
+
+  #decodeAt(delta: number): Decoded | DecodeFailure | "not mapped" {
     const { memory, has } = this.#source;
     const { distance, offset } = this.#locate(delta);
     const page = this.#page(distance);

@@ -2,21 +2,39 @@
  * From hot blocks to a WebAssembly module of regions. It only reads the shared memory, and may do so on another thread
  * while the guest runs and changes it: what a region was made of is told with it and checked where it is installed.
  */
+import { signature } from "../../wasm/module.ts";
 import { HANDLER } from "../emit/enter-block.ts";
 import { blockRuns, notedTargets } from "../interpret/block-table.ts";
 import type { CodePage } from "../interpret/blocks.ts";
 import { codeContext, codeModule, linkageOf } from "../interpret/handlers.ts";
 import { CodeWalk, type PagingMode } from "../mmu/code-walk.ts";
 import type { RegionSettings } from "../processor.ts";
-import { RAM_BASE } from "../state.ts";
+import {
+  KEPT,
+  KEPT_PAGE,
+  KEPT_PAGES_EACH,
+  KEPT_READS,
+  KEPT_WRITES,
+  RAM_BASE,
+  SCATTERED,
+  SCATTERED_SIZE,
+} from "../state.ts";
 import { type CpuModel, cpuModel } from "../system/models.ts";
 import { CodeReader } from "./code-reader.ts";
 import { buildRegion } from "./region.ts";
+import type { KeptPage } from "./region-frame.ts";
 
 /** How often a block runs in the interpreter before it is translated. */
 export const DEFAULT_HEAT = 1000;
 /** What part of that a block must have run to become part of the region of another. */
 const WARM = 0.1;
+
+/** Where it is noted that the pages of addresses from `origin` change too often in the region that begins at `physical`. */
+function scatteredSlot(physical: number, origin: string, write: boolean): number {
+  let hash = physical ^ (physical >>> 15) ^ (write ? 0x5555 : 0);
+  for (let i = 0; i < origin.length; i++) hash = (Math.imul(hash, 31) + origin.charCodeAt(i)) | 0;
+  return (hash ^ (hash >>> 16)) & (SCATTERED_SIZE - 1);
+}
 
 /** A region that is asked for. */
 export interface RegionJob {
@@ -58,6 +76,7 @@ export class RegionCompiler {
   readonly #bytes: Uint8Array;
   readonly #i32: Int32Array;
   readonly #walk: CodeWalk;
+  readonly #pages = { reads: 0, writes: 0 };
 
   constructor(settings: RegionSettings) {
     const model = cpuModel(settings.model);
@@ -73,6 +92,7 @@ export class RegionCompiler {
     const module = codeModule(this.#settings.memoryPages);
     const regions: CompiledRegion[] = [];
     const linkage = linkageOf(module);
+    const remake = module.importFunction("host", "remakeRegion", signature(["i32"]));
     for (const job of jobs) {
       const code = this.#reader(job);
       const callee = module.function(
@@ -85,6 +105,8 @@ export class RegionCompiler {
             linkage,
             code,
             isWarm: (delta) => this.#isWarm(code.physical(delta), job.context),
+            keptPage: (origin, write) => this.#keptPage(job, origin, write),
+            remake: { callee: remake, handler: job.handler },
             targets: (delta) => this.#targets(code.physical(delta), job),
           });
           if (instructions === 0) f.unreachable();
@@ -117,6 +139,18 @@ export class RegionCompiler {
   #isWarm(physical: number | undefined, context: number): boolean {
     const { heat } = this.#settings;
     return physical !== undefined && blockRuns(this.#i32, physical, context, heat) >= Math.max(heat * WARM, 1);
+  }
+
+  /** Places come round again: what two regions find in one of them is as good for both. */
+  #keptPage({ physical }: RegionJob, origin: string, write: boolean): KeptPage | undefined {
+    const { vcpu } = this.#settings;
+    const scattered = vcpu + SCATTERED + scatteredSlot(physical, origin, write);
+    if (this.#bytes[scattered]) return undefined;
+    const kind = write ? "writes" : "reads";
+    this.#pages[kind] = (this.#pages[kind] + 1) % KEPT_PAGES_EACH;
+    const at = vcpu + (write ? KEPT_WRITES : KEPT_READS) + this.#pages[kind] * KEPT_PAGE;
+    this.#i32[(at + KEPT.misses) >> 2] = 0;
+    return { at, scattered };
   }
 
   #targets(physical: number | undefined, { ip, context }: RegionJob): number[] {

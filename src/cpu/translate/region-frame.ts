@@ -2,17 +2,42 @@
  * What all instructions of a region share while its function is built: local variables for the guest's registers,
  * the way in, and the two ways out.
  */
-import type { FunctionBuilder, Label, Variable } from "../../wasm/function.ts";
+import type { Callee, FunctionBuilder, Label, Variable } from "../../wasm/function.ts";
 import type { Value } from "../../wasm/value.ts";
 import { enterBlock } from "../emit/enter-block.ts";
 import type { CodeContext, Linkage } from "../emit/semantics.ts";
 import { flagMemory } from "../interpret/handler.ts";
-import { CS_BASE, CS_LIMIT, fieldAddress, GPR, XMM } from "../state.ts";
+import { CS_BASE, CS_LIMIT, fieldAddress, GPR, KEPT, XMM } from "../state.ts";
 import { FLAG_WORDS, type FlagState, type FlagVariables, flagVariables, LazyFlags } from "./lazy-flags.ts";
+
+/** Where a page is kept (state.ts, KEPT), and the byte that tells that its origin's pages change too often. */
+export interface KeptPage {
+  readonly at: number;
+  readonly scattered: number;
+}
+
+/** A miss within so many instructions of the last is too soon: about what a wrong guess costs. */
+const SOON = 150;
+/** So many of them are too many. */
+const TOO_MANY = 500;
 
 interface Cached {
   readonly variable: Variable;
   written: boolean;
+}
+
+export interface FrameOptions {
+  readonly f: FunctionBuilder;
+  readonly vcpu: number;
+  readonly context: CodeContext;
+  readonly linkage: Linkage;
+  /**
+   * Address of a place to keep the page of addresses from `origin`, for reads or for writes, and of a byte to set where
+   * that page changes too often; undefined where that was found.
+   */
+  keptPage(origin: string, write: boolean): KeptPage | undefined;
+  /** Has the region made again: function (i32: its table entry). */
+  readonly remake: { readonly callee: Callee; readonly handler: number };
 }
 
 export class RegionFrame {
@@ -23,8 +48,10 @@ export class RegionFrame {
   readonly flags: LazyFlags;
   /** Offset in the code segment that the region was entered at (i64). */
   readonly start: Value;
-  /** Address of the TLB of the present mode. */
-  readonly tlb: Variable;
+  readonly #tlb: Variable;
+  readonly #pageKey: Variable;
+  readonly #keptPages = new Map<string, KeptPage | undefined>();
+  readonly #options: FrameOptions;
   readonly #gprs: (Cached | undefined)[] = [];
   readonly #xmms: (Cached | undefined)[] = [];
   readonly #flagVariables: FlagVariables;
@@ -35,14 +62,16 @@ export class RegionFrame {
   readonly #leave: Label;
   readonly #interpret: Label;
 
-  constructor(options: { f: FunctionBuilder; vcpu: number; context: CodeContext; linkage: Linkage }) {
+  constructor(options: FrameOptions) {
     const { f, vcpu, context, linkage } = options;
     this.f = f;
     this.vcpu = vcpu;
     this.context = context;
     this.linkage = linkage;
     this.start = f.load("i64", 0, fieldAddress(vcpu, "ip"));
-    this.tlb = f.variable("i32");
+    this.#options = options;
+    this.#tlb = f.variable("i32");
+    this.#pageKey = f.variable("i64");
     this.#flagVariables = flagVariables(f);
     this.flags = new LazyFlags(f, this.#flagVariables, flagMemory(f, vcpu));
     this.#budget = f.variable("i32");
@@ -76,6 +105,45 @@ export class RegionFrame {
   #cached(file: (Cached | undefined)[], index: number, type: "i32" | "i64" | "v128"): Cached {
     file[index] ??= { variable: this.f.variable(type), written: false };
     return file[index];
+  }
+
+  /** What is looked up to find a page. */
+  pages(): { readonly tlb: Value; readonly key: Value } {
+    const [tlb, key] = [this.#tlb, this.#pageKey];
+    return {
+      get tlb() {
+        return tlb.get();
+      },
+      get key() {
+        return key.get();
+      },
+    };
+  }
+
+  /** The page kept for addresses of one origin. */
+  keptPage(origin: string, write: boolean): KeptPage | undefined {
+    const key = `${write ? "write" : "read"} ${origin}`;
+    if (!this.#keptPages.has(key)) this.#keptPages.set(key, this.#options.keptPage(origin, write));
+    return this.#keptPages.get(key);
+  }
+
+  /**
+   * Notes that a kept page was not the one asked for. Where that happens again and again within few instructions, the
+   * region is made anew without it.
+   */
+  missed({ at, scattered }: KeptPage): void {
+    const { f } = this;
+    const { callee, handler } = this.#options.remake;
+    const since = f.load("i32", 0, at + KEPT.budget).sub(this.#budget.get());
+    f.store("i32", 0, this.#budget.get(), at + KEPT.budget);
+    f.if(since.ltU(SOON), () => {
+      const count = f.load("i32", 0, at + KEPT.misses).add(1);
+      f.store("i32", 0, count, at + KEPT.misses);
+      f.if(count.eq(TOO_MANY), () => {
+        f.store("i32.8", 0, 1, scattered);
+        f.call(callee, handler);
+      });
+    });
   }
 
   /** Offset in the code segment at `delta` bytes from the region's start (i64). */
@@ -129,7 +197,8 @@ export class RegionFrame {
     this.#checkLimits(first, last);
     // One instruction was taken from the budget on the way in.
     this.#budget.set(f.load("i32", 0, fieldAddress(vcpu, "budget")).add(1));
-    this.tlb.set(f.load("i32", 0, fieldAddress(vcpu, "tlb")));
+    this.#tlb.set(f.load("i32", 0, fieldAddress(vcpu, "tlb")));
+    this.#pageKey.set(f.load("i64", 0, fieldAddress(vcpu, "pageKey")));
     this.#eachRegister(({ variable }, address) => variable.set(f.load(variable.type as "i32", 0, address)));
     f.block(() => {
       f.block(build, this.#leave);

@@ -1,10 +1,10 @@
 /** An instruction's meaning as part of a region: operands known, registers in local variables. */
 import { functionSpec } from "../../isa/functions.ts";
 import type { OperandSpec } from "../../isa/operand.ts";
-import type { Operand } from "../../isa/semantics.ts";
+import { ES, FS, GS, type Operand, RDI, RSI, RSP, SS } from "../../isa/semantics.ts";
 import type { Argument } from "../../isa/value.ts";
 import type { Value } from "../../wasm/value.ts";
-import type { Decoded } from "../decode/decoder.ts";
+import type { Decoded, MemoryOperand } from "../decode/decoder.ts";
 import { type BoundOperand, WasmSemantics } from "../emit/semantics.ts";
 import { segmentUse } from "../interpret/handlers.ts";
 import { FPU, fieldAddress, SEGMENT_SIZE, SEGMENTS } from "../state.ts";
@@ -19,6 +19,23 @@ export type Flow =
   | { readonly kind: "branch"; readonly condition: Value; readonly taken: number; readonly next: number }
   | { readonly kind: "indirect"; readonly ip: Value };
 
+const registerOrigin = (index: number) => `r${index}`;
+
+/** What an address is made from: registers, or a page where it has none. */
+function originOf({ segment, base, index, displacement, ripRelative }: MemoryOperand, delta: number): string {
+  const prefix = segment === FS || segment === GS ? `s${segment}` : "";
+  const second = index >= 0 ? registerOrigin(index) : "";
+  if (base >= 0) return `${prefix}${registerOrigin(base)}${second}`;
+  const page = ripRelative ? `ip${(displacement + delta) >> 12}` : `${displacement >> 12}`;
+  return `${prefix}${page}${second}`;
+}
+
+/** The origin of an implicit operand's address: the stack, or the source or destination of a string instruction. */
+function implicitOrigin(segment: number): string {
+  if (segment === SS) return registerOrigin(RSP);
+  return registerOrigin(segment === ES ? RDI : RSI);
+}
+
 /** Thrown by a meaning that only the interpreter can run: it calls a function of the host or changes the mode. */
 export class NotTranslatable extends Error {}
 
@@ -31,6 +48,8 @@ export class RegionInstruction extends WasmSemantics {
   protected readonly flags: LazyFlags;
   protected readonly memory: RegionMemory;
   #flow: Flow = { kind: "next" };
+  /** Where the address of the access at hand comes from. */
+  #origin = "";
   #immediates = 0;
   #second: BoundOperand | undefined;
   readonly #targets = new Map<Value, number>();
@@ -61,7 +80,9 @@ export class RegionInstruction extends WasmSemantics {
     this.memory = new RegionMemory({
       f,
       linkage,
-      tlb: () => frame.tlb.get(),
+      pages: () => frame.pages(),
+      keptPage: (write) => frame.keptPage(this.#origin, write),
+      missed: (kept) => frame.missed(kept),
       interpret: () => this.#interpret(),
     });
   }
@@ -234,9 +255,23 @@ export class RegionInstruction extends WasmSemantics {
     return this.f.i32(Number(BigInt.asUintN(operand.width, immediate)) | 0);
   }
 
+  override load(segment: number, offset: Value, width: number): Value {
+    this.#origin = implicitOrigin(segment);
+    return super.load(segment, offset, width);
+  }
+  override store(segment: number, offset: Value, width: number, value: Value): void {
+    this.#origin = implicitOrigin(segment);
+    super.store(segment, offset, width, value);
+  }
+  override modify(segment: number, offset: Value, width: number, change: (old: Value) => Value): void {
+    this.#origin = implicitOrigin(segment);
+    super.modify(segment, offset, width, change);
+  }
+
   protected offsetOf(operand: BoundOperand, displacement: Value | number): Value {
     const { addressSize } = this;
     const { memory, immediate, length } = this.#decoded;
+    this.#origin = memory ? originOf(memory, this.#delta) : `${immediate >> 12n}`;
     if (operand.spec.place === "moffs") {
       const offset = this.f.i64(immediate);
       return displacement === 0 ? offset : this.#cut(offset.add(displacement));

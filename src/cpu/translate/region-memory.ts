@@ -1,5 +1,7 @@
 /**
- * Guest memory in translated code: the software TLB looked up in line. Where it has no answer it is filled; what then
+ * Guest memory in translated code. Accesses whose addresses come from the same register tend to stay within a page: the
+ * page last found is kept for them, at an address that the code knows, so that finding it does not wait for the access's
+ * own address. Otherwise the software TLB is looked up in line, and filled where it has no answer. What then
  * still cannot be done in place (device memory, page crossings, pages with code, faults) is left to the interpreter,
  * which starts the instruction again.
  */
@@ -9,25 +11,36 @@ import type { Value } from "../../wasm/value.ts";
 import { LOAD, type MemoryUnit, STORE, tlbAddress, tlbEntry, tlbHit } from "../emit/memory.ts";
 import type { Linkage } from "../emit/semantics.ts";
 import { ACCESS } from "../mmu/paging.ts";
-import { TLB } from "../state.ts";
+import { KEPT, TLB } from "../state.ts";
+import type { KeptPage } from "./region-frame.ts";
+
+export interface MemoryOptions {
+  readonly f: FunctionBuilder;
+  readonly linkage: Linkage;
+  /** Address of the TLB of the present mode, and the key of pages that are kept for it. */
+  readonly pages: () => { readonly tlb: Value; readonly key: Value };
+  /** The page that is kept for the access at hand, if one is. */
+  readonly keptPage: (write: boolean) => KeptPage | undefined;
+  /** A kept page was not the one asked for. */
+  readonly missed: (kept: KeptPage) => void;
+  /** Leaves the instruction at hand to the interpreter. */
+  readonly interpret: () => void;
+}
 
 export class RegionMemory implements MemoryUnit {
   readonly #f: FunctionBuilder;
   readonly #linkage: Linkage;
-  readonly #tlb: () => Value;
+  readonly #pages: MemoryOptions["pages"];
+  readonly #keptPage: MemoryOptions["keptPage"];
+  readonly #missed: MemoryOptions["missed"];
   readonly #interpret: () => void;
 
-  constructor(options: {
-    f: FunctionBuilder;
-    linkage: Linkage;
-    /** Address of the TLB of the present mode. */
-    tlb: () => Value;
-    /** Leaves the instruction at hand to the interpreter. */
-    interpret: () => void;
-  }) {
+  constructor(options: MemoryOptions) {
     this.#f = options.f;
     this.#linkage = options.linkage;
-    this.#tlb = options.tlb;
+    this.#pages = options.pages;
+    this.#keptPage = options.keptPage;
+    this.#missed = options.missed;
     this.#interpret = options.interpret;
   }
 
@@ -35,12 +48,30 @@ export class RegionMemory implements MemoryUnit {
   #place(linear: Value, width: number, write: boolean): Value {
     const f = this.#f;
     const bytes = width / 8;
-    const entry = tlbEntry(this.#tlb(), linear);
+    const kept = this.#keptPage(write);
+    if (kept === undefined) return tlbAddress(f, this.#look(linear, bytes, write), linear);
+    const tag = linear
+      .add(bytes - 1)
+      .and(-4096n)
+      .or(this.#pages().key);
+    f.ifRare(tag.ne(f.load("i64", 0, kept.at + KEPT.tag)), () => {
+      const entry = this.#look(linear, bytes, write);
+      f.store("i64", 0, tag, kept.at + KEPT.tag);
+      f.store("i32", 0, f.load("i32", entry, TLB.addend), kept.at + KEPT.addend);
+      this.#missed(kept);
+    });
+    return linear.wrap().add(f.load("i32", 0, kept.at + KEPT.addend));
+  }
+
+  /** The TLB's entry for the access, filled where need be. */
+  #look(linear: Value, bytes: number, write: boolean): Value {
+    const f = this.#f;
+    const entry = tlbEntry(this.#pages().tlb, linear);
     f.ifRare(tlbHit(f, entry, linear, bytes, write ? TLB.write : TLB.read).eqz(), () => {
       const filled = f.call(this.#linkage.callee("fillTlb"), linear, bytes, write ? ACCESS.write : 0);
       f.if(filled.eqz(), () => this.#interpret());
     });
-    return tlbAddress(f, entry, linear);
+    return entry;
   }
 
   load(linear: Value, width: number): Value {

@@ -8,11 +8,10 @@
 import type { Body, FunctionBuilder, Label } from "../../wasm/function.ts";
 import type { Value } from "../../wasm/value.ts";
 import type { Decoded } from "../decode/decoder.ts";
-import type { CodeContext, Linkage } from "../emit/semantics.ts";
 import type { CodeReader } from "./code-reader.ts";
 import { FlowGraph, type GraphNode } from "./flow-graph.ts";
 import { FlagKindUnknown, type FlagState, flagCode } from "./lazy-flags.ts";
-import { RegionFrame } from "./region-frame.ts";
+import { type FrameOptions, RegionFrame } from "./region-frame.ts";
 import { type Flow, NotTranslatable, RegionInstruction } from "./region-instruction.ts";
 
 /** Limits of a region. */
@@ -27,11 +26,7 @@ export const LIMITS = {
   reach: 0x4000_0000,
 } as const;
 
-export interface RegionInput {
-  readonly f: FunctionBuilder;
-  readonly vcpu: number;
-  readonly context: CodeContext;
-  readonly linkage: Linkage;
+export interface RegionInput extends FrameOptions {
   readonly code: CodeReader;
   /** Whether the block at this distance runs often enough to be part of the region. */
   isWarm(delta: number): boolean;
