@@ -45,8 +45,8 @@ const TLB_INDEX_SHIFT = 12 - Math.log2(TLB_ENTRY);
 export function tlbEntry(tlb: Value, linear: Value): Value {
   return tlb.add(
     linear
-      .shrU(TLB_INDEX_SHIFT)
       .wrap()
+      .shrU(TLB_INDEX_SHIFT)
       .and((TLB_ENTRIES - 1) * TLB_ENTRY),
   );
 }
