@@ -87,6 +87,11 @@ export function stateOfCode(code: number, narrow: Operands, wide: Operands): Fla
       return { kind, width, a, r, carry: narrow.b };
     case "dec":
       return { kind, width, a, r, carry: narrow.b };
+    // What follows from two operands needs no third variable.
+    case "add":
+      return { kind, width, a, b, r: a.add(b) };
+    case "sub":
+      return { kind, width, a, b, r: a.sub(b) };
     default:
       return { kind, width, a, b, r };
   }
@@ -287,7 +292,7 @@ export class LazyFlags implements FlagUnit {
         return;
     }
     const { a, b, r } = state.width === 64 ? wide : narrow;
-    r.set(state.r);
+    if (state.kind !== "add" && state.kind !== "sub") r.set(state.r);
     if (state.kind === "logic") return;
     a.set(state.a);
     if (state.kind === "inc" || state.kind === "dec") narrow.b.set(state.carry);
