@@ -182,6 +182,9 @@ export const KEPT = {
   /** The budget when another page was asked for, and how often that was soon after the last time. */
   budget: 12,
   misses: 16,
+  /** Of the region that keeps it: its table entry, and the byte to set where that is too often. */
+  handler: 20,
+  scattered: 24,
 } as const;
 export const KEPT_READS = area(KEPT_PAGES_EACH * KEPT_PAGE, 4096);
 export const KEPT_WRITES = area(KEPT_PAGES_EACH * KEPT_PAGE, 4096);

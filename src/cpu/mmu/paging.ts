@@ -63,6 +63,8 @@ export interface MmuImports {
 export interface MmuFunctions {
   /** (linear, access) → physical address, or -1 with the fault recorded. */
   readonly translate: Callee;
+  /** (linear, bytes, access) → whether the TLB now answers for the access. */
+  readonly fillTlb: Callee;
   readonly slowLoad: Callee;
   readonly slowStore: Callee;
   readonly slowLoad128: Callee;
@@ -303,7 +305,7 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
    * (linear, bytes, access) → whether the TLB now answers for the access. A fault is not recorded: who asks is to
    * start the instruction again where it is.
    */
-  module.function(
+  const fillTlb = module.function(
     signature(["i64", "i32", "i32"], ["i32"]),
     (f) => {
       const [linear, bytes, access] = [f.param(0), f.param(1), f.param(2)];
@@ -600,5 +602,5 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
     },
     { export: "stackFault" },
   );
-  return { translate, slowLoad, slowStore, slowLoad128, slowStore128, beginUpdate, endUpdate, stackFault };
+  return { translate, fillTlb, slowLoad, slowStore, slowLoad128, slowStore128, beginUpdate, endUpdate, stackFault };
 }

@@ -2,7 +2,6 @@
  * From hot blocks to a WebAssembly module of regions. It only reads the shared memory, and may do so on another thread
  * while the guest runs and changes it: what a region was made of is told with it and checked where it is installed.
  */
-import { signature } from "../../wasm/module.ts";
 import { HANDLER } from "../emit/enter-block.ts";
 import { blockRuns, notedTargets } from "../interpret/block-table.ts";
 import type { CodePage } from "../interpret/blocks.ts";
@@ -22,7 +21,6 @@ import {
 import { type CpuModel, cpuModel } from "../system/models.ts";
 import { CodeReader } from "./code-reader.ts";
 import { buildRegion } from "./region.ts";
-import type { KeptPage } from "./region-frame.ts";
 
 /** How often a block runs in the interpreter before it is translated. */
 export const DEFAULT_HEAT = 1000;
@@ -92,7 +90,6 @@ export class RegionCompiler {
     const module = codeModule(this.#settings.memoryPages);
     const regions: CompiledRegion[] = [];
     const linkage = linkageOf(module);
-    const remake = module.importFunction("host", "remakeRegion", signature(["i32"]));
     for (const job of jobs) {
       const code = this.#reader(job);
       const callee = module.function(
@@ -106,7 +103,6 @@ export class RegionCompiler {
             code,
             isWarm: (delta) => this.#isWarm(code.physical(delta), job.context),
             keptPage: (origin, write) => this.#keptPage(job, origin, write),
-            remake: { callee: remake, handler: job.handler },
             targets: (delta) => this.#targets(code.physical(delta), job),
           });
           if (instructions === 0) f.unreachable();
@@ -142,7 +138,7 @@ export class RegionCompiler {
   }
 
   /** Places come round again: what two regions find in one of them is as good for both. */
-  #keptPage({ physical }: RegionJob, origin: string, write: boolean): KeptPage | undefined {
+  #keptPage({ physical, handler }: RegionJob, origin: string, write: boolean): number | undefined {
     const { vcpu } = this.#settings;
     const scattered = vcpu + SCATTERED + scatteredSlot(physical, origin, write);
     if (this.#bytes[scattered]) return undefined;
@@ -150,7 +146,9 @@ export class RegionCompiler {
     this.#pages[kind] = (this.#pages[kind] + 1) % KEPT_PAGES_EACH;
     const at = vcpu + (write ? KEPT_WRITES : KEPT_READS) + this.#pages[kind] * KEPT_PAGE;
     this.#i32[(at + KEPT.misses) >> 2] = 0;
-    return { at, scattered };
+    this.#i32[(at + KEPT.handler) >> 2] = handler;
+    this.#i32[(at + KEPT.scattered) >> 2] = scattered;
+    return at;
   }
 
   #targets(physical: number | undefined, { ip, context }: RegionJob): number[] {

@@ -2,24 +2,13 @@
  * What all instructions of a region share while its function is built: local variables for the guest's registers,
  * the way in, and the two ways out.
  */
-import type { Callee, FunctionBuilder, Label, Variable } from "../../wasm/function.ts";
+import type { FunctionBuilder, Label, Variable } from "../../wasm/function.ts";
 import type { Value } from "../../wasm/value.ts";
 import { enterBlock } from "../emit/enter-block.ts";
 import type { CodeContext, Linkage } from "../emit/semantics.ts";
 import { flagMemory } from "../interpret/handler.ts";
-import { CS_BASE, CS_LIMIT, fieldAddress, GPR, KEPT, XMM } from "../state.ts";
+import { CS_BASE, CS_LIMIT, fieldAddress, GPR, XMM } from "../state.ts";
 import { FLAG_WORDS, type FlagState, type FlagVariables, flagVariables, LazyFlags } from "./lazy-flags.ts";
-
-/** Where a page is kept (state.ts, KEPT), and the byte that tells that its origin's pages change too often. */
-export interface KeptPage {
-  readonly at: number;
-  readonly scattered: number;
-}
-
-/** A miss within so many instructions of the last is too soon: about what a wrong guess costs. */
-const SOON = 150;
-/** So many of them are too many. */
-const TOO_MANY = 500;
 
 interface Cached {
   readonly variable: Variable;
@@ -32,12 +21,10 @@ export interface FrameOptions {
   readonly context: CodeContext;
   readonly linkage: Linkage;
   /**
-   * Address of a place to keep the page of addresses from `origin`, for reads or for writes, and of a byte to set where
-   * that page changes too often; undefined where that was found.
+   * Address of a place to keep the page of addresses from `origin` (state.ts, KEPT), for reads or for writes; undefined
+   * where that page was found to change too often.
    */
-  keptPage(origin: string, write: boolean): KeptPage | undefined;
-  /** Has the region made again: function (i32: its table entry). */
-  readonly remake: { readonly callee: Callee; readonly handler: number };
+  keptPage(origin: string, write: boolean): number | undefined;
 }
 
 export class RegionFrame {
@@ -50,13 +37,15 @@ export class RegionFrame {
   readonly start: Value;
   readonly #tlb: Variable;
   readonly #pageKey: Variable;
-  readonly #keptPages = new Map<string, KeptPage | undefined>();
+  readonly #keptPages = new Map<string, number | undefined>();
   readonly #options: FrameOptions;
   readonly #gprs: (Cached | undefined)[] = [];
   readonly #xmms: (Cached | undefined)[] = [];
   readonly #flagVariables: FlagVariables;
   readonly #budget: Variable;
   readonly #exitIp: Variable;
+  /** Where the interpreter is to go on, by its distance from the start. */
+  readonly #exitDelta: Variable;
   /** Instructions of the node that did run, where the interpreter is to go on in its middle. */
   readonly #executed: Variable;
   readonly #leave: Label;
@@ -76,6 +65,7 @@ export class RegionFrame {
     this.flags = new LazyFlags(f, this.#flagVariables, flagMemory(f, vcpu));
     this.#budget = f.variable("i32");
     this.#exitIp = f.variable("i64");
+    this.#exitDelta = f.variable("i32");
     this.#executed = f.variable("i32");
     this.#leave = f.label("block");
     this.#interpret = f.label("block");
@@ -108,9 +98,12 @@ export class RegionFrame {
   }
 
   /** What is looked up to find a page. */
-  pages(): { readonly tlb: Value; readonly key: Value } {
-    const [tlb, key] = [this.#tlb, this.#pageKey];
+  pages(): { readonly tlb: Value; readonly key: Value; readonly budget: Value } {
+    const [tlb, key, budget] = [this.#tlb, this.#pageKey, this.#budget];
     return {
+      get budget() {
+        return budget.get();
+      },
       get tlb() {
         return tlb.get();
       },
@@ -120,30 +113,11 @@ export class RegionFrame {
     };
   }
 
-  /** The page kept for addresses of one origin. */
-  keptPage(origin: string, write: boolean): KeptPage | undefined {
+  /** Address of the page kept for addresses of one origin. */
+  keptPage(origin: string, write: boolean): number | undefined {
     const key = `${write ? "write" : "read"} ${origin}`;
     if (!this.#keptPages.has(key)) this.#keptPages.set(key, this.#options.keptPage(origin, write));
     return this.#keptPages.get(key);
-  }
-
-  /**
-   * Notes that a kept page was not the one asked for. Where that happens again and again within few instructions, the
-   * region is made anew without it.
-   */
-  missed({ at, scattered }: KeptPage): void {
-    const { f } = this;
-    const { callee, handler } = this.#options.remake;
-    const since = f.load("i32", 0, at + KEPT.budget).sub(this.#budget.get());
-    f.store("i32", 0, this.#budget.get(), at + KEPT.budget);
-    f.if(since.ltU(SOON), () => {
-      const count = f.load("i32", 0, at + KEPT.misses).add(1);
-      f.store("i32", 0, count, at + KEPT.misses);
-      f.if(count.eq(TOO_MANY), () => {
-        f.store("i32.8", 0, 1, scattered);
-        f.call(callee, handler);
-      });
-    });
   }
 
   /** Offset in the code segment at `delta` bytes from the region's start (i64). */
@@ -174,7 +148,7 @@ export class RegionFrame {
   /** Leaves the region so that the interpreter goes on at `delta`, after `executed` instructions of the node. */
   interpret(delta: number, executed: number): void {
     this.flags.keep();
-    this.#exitIp.set(this.ip(delta));
+    this.#exitDelta.set(delta);
     this.#executed.set(executed);
     this.f.branch(this.#interpret);
   }
@@ -193,7 +167,7 @@ export class RegionFrame {
    * then. `first` and `last` are the lowest and highest offset of its code from the start.
    */
   finish(first: number, last: number, build: () => void): void {
-    const { f, vcpu, linkage } = this;
+    const { f, vcpu, context, linkage } = this;
     this.#checkLimits(first, last);
     // One instruction was taken from the budget on the way in.
     this.#budget.set(f.load("i32", 0, fieldAddress(vcpu, "budget")).add(1));
@@ -206,6 +180,8 @@ export class RegionFrame {
       f.store("i32", 0, this.#budget.get(), fieldAddress(vcpu, "budget"));
       enterBlock(f, vcpu, this.#linear(), linkage);
     }, this.#interpret);
+    const ip = this.start.add(this.#exitDelta.get().extendS());
+    this.#exitIp.set(context.long ? ip : ip.and(0xffff_ffffn));
     this.#writeBack();
     f.store("i32", 0, this.#budget.get().sub(this.#executed.get()), fieldAddress(vcpu, "budget"));
     f.returnCall(linkage.callee("interpretAt"), this.#linear());

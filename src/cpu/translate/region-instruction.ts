@@ -82,7 +82,6 @@ export class RegionInstruction extends WasmSemantics {
       linkage,
       pages: () => frame.pages(),
       keptPage: (write) => frame.keptPage(this.#origin, write),
-      missed: (kept) => frame.missed(kept),
       interpret: () => this.#interpret(),
     });
   }

@@ -12,17 +12,14 @@ import { LOAD, type MemoryUnit, STORE, tlbAddress, tlbEntry, tlbHit } from "../e
 import type { Linkage } from "../emit/semantics.ts";
 import { ACCESS } from "../mmu/paging.ts";
 import { KEPT, TLB } from "../state.ts";
-import type { KeptPage } from "./region-frame.ts";
 
 export interface MemoryOptions {
   readonly f: FunctionBuilder;
   readonly linkage: Linkage;
-  /** Address of the TLB of the present mode, and the key of pages that are kept for it. */
-  readonly pages: () => { readonly tlb: Value; readonly key: Value };
-  /** The page that is kept for the access at hand, if one is. */
-  readonly keptPage: (write: boolean) => KeptPage | undefined;
-  /** A kept page was not the one asked for. */
-  readonly missed: (kept: KeptPage) => void;
+  /** Address of the TLB of the present mode, the key of pages that are kept for it, and the instructions left. */
+  readonly pages: () => { readonly tlb: Value; readonly key: Value; readonly budget: Value };
+  /** Address of the page that is kept for the access at hand (state.ts, KEPT), if one is. */
+  readonly keptPage: (write: boolean) => number | undefined;
   /** Leaves the instruction at hand to the interpreter. */
   readonly interpret: () => void;
 }
@@ -32,7 +29,6 @@ export class RegionMemory implements MemoryUnit {
   readonly #linkage: Linkage;
   readonly #pages: MemoryOptions["pages"];
   readonly #keptPage: MemoryOptions["keptPage"];
-  readonly #missed: MemoryOptions["missed"];
   readonly #interpret: () => void;
 
   constructor(options: MemoryOptions) {
@@ -40,7 +36,6 @@ export class RegionMemory implements MemoryUnit {
     this.#linkage = options.linkage;
     this.#pages = options.pages;
     this.#keptPage = options.keptPage;
-    this.#missed = options.missed;
     this.#interpret = options.interpret;
   }
 
@@ -54,13 +49,12 @@ export class RegionMemory implements MemoryUnit {
       .add(bytes - 1)
       .and(-4096n)
       .or(this.#pages().key);
-    f.ifRare(tag.ne(f.load("i64", 0, kept.at + KEPT.tag)), () => {
-      const entry = this.#look(linear, bytes, write);
-      f.store("i64", 0, tag, kept.at + KEPT.tag);
-      f.store("i32", 0, f.load("i32", entry, TLB.addend), kept.at + KEPT.addend);
-      this.#missed(kept);
+    f.ifRare(tag.ne(f.load("i64", 0, kept + KEPT.tag)), () => {
+      const access = write ? ACCESS.write : 0;
+      const found = f.call(this.#linkage.callee("keepPage"), linear, bytes, access, kept, this.#pages().budget);
+      f.if(found.eqz(), () => this.#interpret());
     });
-    return linear.wrap().add(f.load("i32", 0, kept.at + KEPT.addend));
+    return linear.wrap().add(f.load("i32", 0, kept + KEPT.addend));
   }
 
   /** The TLB's entry for the access, filled where need be. */
