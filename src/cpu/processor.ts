@@ -86,9 +86,6 @@ const HAS_ERROR_CODE = new Set([8, 10, 11, 12, 13, 14, 17, 21]);
  */
 const REPEATED_COST = 256;
 
-/** How often a block runs before its region is made again. */
-const REMAKE_HEAT = 20;
-
 const ATTRIBUTE_LONG = 0x2000;
 const ATTRIBUTE_BIG = 0x4000;
 const TRAP_FLAG = 0x100;
@@ -136,7 +133,7 @@ export class Processor implements SystemContext {
       newGeneration: () => this.#newGeneration(),
       forgetKeptPages: () => this.#forgetKeptPages(),
       heat: regions ? heat : 0,
-      regionDropped: (handler) => this.#handlers.release(handler),
+      regionDropped: (handler) => this.#translator?.dropped(handler),
     });
     this.#translator =
       regions &&
@@ -663,7 +660,8 @@ export class Processor implements SystemContext {
         }
         return this.#blocks.decode(Number(physical), linear, this.registers.get32("context"), this.#codeRoom(linear));
       },
-      remakeRegion: (handler) => this.#blocks.remakeRegion(handler, REMAKE_HEAT),
+      remakeRegion: (handler) => this.#translator?.remake(handler, false),
+      growRegion: (handler) => this.#translator?.remake(handler, true),
       hot: (record) =>
         this.#translator?.translate(record, this.#linearIp(), Number(this.registers.get64("ip") & 0xffff_ffffn) | 0),
     };

@@ -18,6 +18,8 @@ export interface RuntimeHost {
   readonly hot: (record: number) => void;
   /** A region is to be made again: what it was made for has turned out otherwise. */
   readonly remakeRegion: (handler: number) => void;
+  /** A region has run so much that it may be larger. */
+  readonly growRegion: (handler: number) => void;
 }
 
 /** What TypeScript calls of the runtime module. */

@@ -191,6 +191,9 @@ export const KEPT_WRITES = area(KEPT_PAGES_EACH * KEPT_PAGE, 4096);
 /** One byte each for pages that are not worth keeping: see translate/region-compiler.ts. */
 export const SCATTERED_SIZE = 16384;
 export const SCATTERED = area(SCATTERED_SIZE, 4096);
+/** How many instructions a region is still to run before it is worth making larger, by its table entry. */
+export const REGION_HEATS = 8192;
+export const REGION_HEAT = area(REGION_HEATS * 4, 4096);
 /** Bits of `pageKey`: the MMU mode, below a number that changes when a translation goes. None is 0. */
 export const PAGE_KEY = { mode: 2, all: 12 } as const;
 if (end > VCPU_SIZE) throw new Error("VCPU_SIZE is too small");

@@ -258,8 +258,8 @@ export class BlockCache {
   }
 
   /** Counts how often the block runs, until it is hot. */
-  #count(record: number, heat = this.#wiring.heat): void {
-    this.#i32[(record + BLOCK_HEAT) >> 2] = heat;
+  #count(record: number): void {
+    this.#i32[(record + BLOCK_HEAT) >> 2] = this.#wiring.heat;
     this.#i32[record >> 2] = COUNT;
   }
 
@@ -273,9 +273,9 @@ export class BlockCache {
   }
 
   /** Counts anew how often a block runs that has no region after all, or none any more. */
-  countAgain(record: number, heat = this.#wiring.heat): void {
+  countAgain(record: number): void {
     const isWhole = this.#i32[record >> 2] === this.#i32[(record + BLOCK_FIRST) >> 2];
-    if (isWhole) this.#count(record, heat);
+    if (isWhole) this.#count(record);
   }
 
   /** First record of the block at `physical` in this mode; undefined where there is none. */
@@ -283,8 +283,13 @@ export class BlockCache {
     return findRecord(this.#i32, physical, context);
   }
 
-  /** Makes a region found in place of its first block, unless that was dropped meanwhile. */
+  /** Makes a region found in place of its first block, and of a region that it had before. */
   addRegion(entry: RegionEntry): void {
+    const old = this.#i32[(entry.block + BLOCK_REGION) >> 2] as number;
+    for (const region of this.#regions.get(pageOf(entry.pages[0] as CodePage)) ?? []) {
+      if (region.record === old) this.#dropRegion(region);
+    }
+    this.hot(entry.block);
     for (const { first, last } of entry.pages) this.#markCode(first, last);
     const record = this.#next + BLOCK_HEADER;
     this.#i32[(record + BLOCK_COUNT) >> 2] = 1;
@@ -306,27 +311,15 @@ export class BlockCache {
   }
 
   #dropRegions(page: number): void {
-    for (const region of this.#regions.get(page) ?? []) this.#dropRegion(region, this.#wiring.heat);
+    for (const region of this.#regions.get(page) ?? []) this.#dropRegion(region);
     this.#regions.delete(page);
   }
 
-  #dropRegion(region: InstalledRegion, heat: number): void {
+  #dropRegion(region: InstalledRegion): void {
     this.#i32[(region.block + BLOCK_REGION) >> 2] = 0;
-    this.countAgain(region.block, heat);
+    this.countAgain(region.block);
     for (const other of region.pages) this.#regions.get(pageOf(other))?.delete(region);
     this.#wiring.regionDropped(region.handler);
-  }
-
-  /** Drops the region whose function is at `handler`, to be made again after its block has run `heat` times. */
-  remakeRegion(handler: number, heat: number): void {
-    for (const regions of this.#regions.values()) {
-      for (const region of regions) {
-        if (region.handler !== handler) continue;
-        this.#dropRegion(region, heat);
-        this.#wiring.newGeneration();
-        return;
-      }
-    }
   }
 
   #writeRecord(at: number, decoded: Decoded, delta: number, context: number, left: number): void {

@@ -246,6 +246,7 @@ export function linkageOf(module: ModuleBuilder): Linkage {
       },
     },
     callee(name) {
+      if (name === "growRegion") return module.importFunction("host", name, signature(["i32"]));
       const code = CODE_FUNCTIONS[name];
       if (code) return runtime(name, ...code);
       const spec = functionSpec(name);

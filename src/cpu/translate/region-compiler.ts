@@ -15,17 +15,27 @@ import {
   KEPT_READS,
   KEPT_WRITES,
   RAM_BASE,
+  REGION_HEAT,
+  REGION_HEATS,
   SCATTERED,
   SCATTERED_SIZE,
 } from "../state.ts";
 import { type CpuModel, cpuModel } from "../system/models.ts";
 import { CodeReader } from "./code-reader.ts";
-import { buildRegion } from "./region.ts";
+import { buildRegion, type RegionSize } from "./region.ts";
 
 /** How often a block runs in the interpreter before it is translated. */
 export const DEFAULT_HEAT = 1000;
 /** What part of that a block must have run to become part of the region of another. */
 const WARM = 0.1;
+
+/** A region at first, and one that has turned out to run much: worth the time that V8 takes for it. */
+const SIZES: readonly RegionSize[] = [
+  { instructions: 96, nodes: 24, depth: 1 },
+  { instructions: 384, nodes: 96, depth: 4 },
+];
+/** How many instructions a region of the first size runs before it is made anew with the second. */
+const GROWTH_HEAT = 4_000_000;
 
 /** Where it is noted that the pages of addresses from `origin` change too often in the region that begins at `physical`. */
 function scatteredSlot(physical: number, origin: string, write: boolean): number {
@@ -46,6 +56,8 @@ export interface RegionJob {
   /** What decoding depends on (state.ts, BLOCK_CONTEXT). */
   readonly context: number;
   readonly paging: PagingMode;
+  /** Whether the region has run much already, and may be large. */
+  readonly large: boolean;
 }
 
 /** Code that a region was made from. */
@@ -91,6 +103,8 @@ export class RegionCompiler {
     const regions: CompiledRegion[] = [];
     const linkage = linkageOf(module);
     for (const job of jobs) {
+      const heat = this.#settings.vcpu + REGION_HEAT + (job.handler % REGION_HEATS) * 4;
+      this.#i32[heat >> 2] = GROWTH_HEAT;
       const code = this.#reader(job);
       const callee = module.function(
         HANDLER,
@@ -102,6 +116,8 @@ export class RegionCompiler {
             linkage,
             code,
             isWarm: (delta) => this.#isWarm(code.physical(delta), job.context),
+            size: SIZES[job.large ? 1 : 0] as RegionSize,
+            grows: job.large ? undefined : job.handler,
             keptPage: (origin, write) => this.#keptPage(job, origin, write),
             targets: (delta) => this.#targets(code.physical(delta), job),
           });

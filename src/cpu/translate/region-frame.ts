@@ -7,7 +7,7 @@ import type { Value } from "../../wasm/value.ts";
 import { enterBlock } from "../emit/enter-block.ts";
 import type { CodeContext, Linkage } from "../emit/semantics.ts";
 import { flagMemory } from "../interpret/handler.ts";
-import { CS_BASE, CS_LIMIT, fieldAddress, GPR, XMM } from "../state.ts";
+import { CS_BASE, CS_LIMIT, fieldAddress, GPR, REGION_HEAT, REGION_HEATS, XMM } from "../state.ts";
 import { FLAG_WORDS, type FlagState, type FlagVariables, flagVariables, LazyFlags } from "./lazy-flags.ts";
 
 interface Cached {
@@ -25,6 +25,8 @@ export interface FrameOptions {
    * where that page was found to change too often.
    */
   keptPage(origin: string, write: boolean): number | undefined;
+  /** Table entry of the region, to be made larger where it runs much; undefined for one that is large. */
+  readonly grows: number | undefined;
 }
 
 export class RegionFrame {
@@ -170,7 +172,8 @@ export class RegionFrame {
     const { f, vcpu, context, linkage } = this;
     this.#checkLimits(first, last);
     // One instruction was taken from the budget on the way in.
-    this.#budget.set(f.load("i32", 0, fieldAddress(vcpu, "budget")).add(1));
+    const granted = f.load("i32", 0, fieldAddress(vcpu, "budget")).add(1);
+    this.#budget.set(granted);
     this.#tlb.set(f.load("i32", 0, fieldAddress(vcpu, "tlb")));
     this.#pageKey.set(f.load("i64", 0, fieldAddress(vcpu, "pageKey")));
     this.#eachRegister(({ variable }, address) => variable.set(f.load(variable.type as "i32", 0, address)));
@@ -178,6 +181,7 @@ export class RegionFrame {
       f.block(build, this.#leave);
       this.#writeBack();
       f.store("i32", 0, this.#budget.get(), fieldAddress(vcpu, "budget"));
+      this.#cool(granted.sub(this.#budget.get()));
       enterBlock(f, vcpu, this.#linear(), linkage);
     }, this.#interpret);
     const ip = this.start.add(this.#exitDelta.get().extendS());
@@ -185,6 +189,20 @@ export class RegionFrame {
     this.#writeBack();
     f.store("i32", 0, this.#budget.get().sub(this.#executed.get()), fieldAddress(vcpu, "budget"));
     f.returnCall(linkage.callee("interpretAt"), this.#linear());
+  }
+
+  /** Counts instructions that the region has run, until it is worth making larger. */
+  #cool(spent: Value): void {
+    const { f, vcpu, linkage } = this;
+    const { grows } = this.#options;
+    if (grows === undefined) return;
+    const at = vcpu + REGION_HEAT + (grows % REGION_HEATS) * 4;
+    const left = f.load("i32", 0, at).sub(spent);
+    f.store("i32", 0, left, at);
+    f.ifRare(left.ltS(0), () => {
+      f.store("i32", 0, 0x7fff_ffff, at);
+      f.call(linkage.callee("growRegion"), grows);
+    });
   }
 
   /** Leaves code to the interpreter that does not lie in the code segment as a whole. @spec SDM 3A 5.3 */

@@ -15,21 +15,23 @@ import { type FrameOptions, RegionFrame } from "./region-frame.ts";
 import { type Flow, NotTranslatable, RegionInstruction } from "./region-instruction.ts";
 
 /** Limits of a region. */
-export const LIMITS = {
-  instructions: 256,
-  nodes: 64,
+export interface RegionSize {
+  readonly instructions: number;
+  readonly nodes: number;
   /** Calls within calls. */
-  depth: 3,
-  /** Instructions of one node. */
-  node: 64,
-  /** Distance of its code from the start, in bytes. */
-  reach: 0x4000_0000,
-} as const;
+  readonly depth: number;
+}
+
+/** Instructions of one node at the most. */
+const NODE_LIMIT = 64;
+/** Distance of its code from the start, in bytes. */
+const REACH = 0x4000_0000;
 
 export interface RegionInput extends FrameOptions {
   readonly code: CodeReader;
+  readonly size: RegionSize;
   /** Whether the block at this distance runs often enough to be part of the region. */
-  isWarm(delta: number): boolean;
+  readonly isWarm: (delta: number) => boolean;
   /** Where the indirect jump that ends the block at this distance has gone. */
   targets(delta: number): readonly number[];
 }
@@ -129,9 +131,9 @@ class NodeBuilder {
   }
 
   #hasRoom({ delta, calls }: Target): boolean {
-    if (this.instructions >= LIMITS.instructions || this.#nodes.size >= LIMITS.nodes) return false;
-    if (calls.length > LIMITS.depth || Math.abs(delta) >= LIMITS.reach) return false;
-    return this.#input.isWarm(delta);
+    const { size, isWarm } = this.#input;
+    if (this.instructions >= size.instructions || this.#nodes.size >= size.nodes) return false;
+    return calls.length <= size.depth && Math.abs(delta) < REACH && isWarm(delta);
   }
 
   #buildNode(target: Target): void {
@@ -180,7 +182,7 @@ class NodeBuilder {
       executed++;
       delta += decoded.length;
       this.last = Math.max(this.last, delta);
-      if (executed === LIMITS.node && flow.kind === "next") flow = { kind: "jump", to: delta };
+      if (executed === NODE_LIMIT && flow.kind === "next") flow = { kind: "jump", to: delta };
     } while (flow.kind === "next");
     const known = flagCode(frame.flags.state);
     frame.spend(executed);

@@ -28,6 +28,8 @@ export interface TranslatorWiring {
 export class Translator {
   readonly #wiring: TranslatorWiring;
   readonly #memory: Uint8Array;
+  /** What the regions in use were made for, by their table entries. */
+  readonly #installed = new Map<number, RegionJob>();
   #regions = 0;
   #asked = 0;
   #instructions = 0;
@@ -46,10 +48,25 @@ export class Translator {
 
   /** Asks for a region that begins with the block whose first record is `record`, at linear address `linear` and offset `ip`. */
   translate(record: number, linear: bigint, ip: number): void {
-    const { handlers, blocks, maker, paging } = this.#wiring;
-    const { physical, context } = blocks.hot(record);
+    const { physical, context } = this.#wiring.blocks.hot(record);
+    this.#request({ linear, physical, ip, context, paging: this.#wiring.paging(), large: false });
+  }
+
+  /** Asks for a region in place of the one whose function has the table entry `handler`: a large one, or as before. */
+  remake(handler: number, large: boolean): void {
+    const job = this.#installed.get(handler);
+    if (job) this.#request({ ...job, large: job.large || large });
+  }
+
+  /** The region of a table entry is not run any more. */
+  dropped(handler: number): void {
+    this.#installed.delete(handler);
+    this.#wiring.handlers.release(handler);
+  }
+
+  #request(job: Omit<RegionJob, "handler">): void {
     this.#asked++;
-    maker.request({ handler: handlers.allocate(), linear, physical, ip, context, paging: paging() });
+    this.#wiring.maker.request({ ...job, handler: this.#wiring.handlers.allocate() });
   }
 
   close(): void {
@@ -76,6 +93,7 @@ export class Translator {
       return false;
     }
     blocks.addRegion({ block, handler: job.handler, pages: code });
+    this.#installed.set(job.handler, job);
     this.#regions++;
     this.#instructions += instructions;
     return true;
