@@ -1,5 +1,6 @@
 /** Two states after a test held against each other. */
 import type { Decoded, DecodeFailure } from "../../src/cpu/decode/decoder.ts";
+import { generalName } from "../../src/isa/register-names.ts";
 import { type Leniency, leniencyFor, type Stretch, windowOffset } from "./host-differences.ts";
 import { linearAddress, stackAddress } from "./linear-address.ts";
 import type { Vendor } from "./native/features.ts";
@@ -13,24 +14,6 @@ export interface Difference {
   readonly got: string;
 }
 
-const GPR_NAMES = [
-  "rax",
-  "rcx",
-  "rdx",
-  "rbx",
-  "rsp",
-  "rbp",
-  "rsi",
-  "rdi",
-  "r8",
-  "r9",
-  "r10",
-  "r11",
-  "r12",
-  "r13",
-  "r14",
-  "r15",
-];
 /** Segment registers by number; the signal handler has its own CS. */
 const SELECTOR_NAMES = { 0: "es", 2: "ss", 3: "ds", 4: "fs", 5: "gs" };
 const RESUME_FLAG = 0x1_0000;
@@ -160,9 +143,8 @@ export function compare(comparison: Comparison, host: DataView, guest: DataView)
     // The upper halves mean nothing in compatibility mode.
     const mask = bits === 64 ? 0xffff_ffff_ffff_ffffn : LOW_HALF;
     for (let i = 0; i < (bits === 64 ? 16 : 8); i++) {
-      const name = GPR_NAMES[i] as string;
       const compared = leniency.upperHalves?.includes(i) ? LOW_HALF : mask;
-      same64(bits === 64 ? name : name.replace("r", "e"), FIELD.gpr + 8 * i, compared);
+      same64(generalName(i, bits === 64 ? 64 : 32, true), FIELD.gpr + 8 * i, compared);
     }
   }
   same64(

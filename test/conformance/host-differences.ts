@@ -151,13 +151,24 @@ function repeatedOnAmd({ form, addressSize }: Decoded, input: DataView, faulted:
   return addressSize === 32 && none ? { ...flags, upperHalves: [RCX, RSI, RDI] } : flags;
 }
 
+/** Whether FSCALE by zero, or FPREM by infinity, has a denormal in ST(0) and underflow is not masked. */
+function leavesDenormal({ decoded, input }: Situation): boolean {
+  const { name } = decoded.form.instruction;
+  const exponent = (i: number) => input.getUint16(FIELD.fx + FX.st + 16 * i + 8, true) & 0x7fff;
+  const divisor = { fscale: 0, fprem: 0x7fff, fprem1: 0x7fff }[name];
+  if (divisor !== exponent(1) || exponent(0) !== 0) return false;
+  const zero = input.getBigUint64(FIELD.fx + FX.st + 16, true) === 0n;
+  return (name !== "fscale" || zero) && (input.getUint16(FIELD.fx + FX.control, true) & UE) === 0;
+}
+
 /** Whether an MMX register goes to memory, if the operand is there. */
 function storesMmx({ form }: Decoded): boolean {
   return form.operands[1]?.file === "mmx" && form.operands[0]?.memory !== "never";
 }
 
 /** What Intel's processors do that ours does not. */
-function elsewhere({ decoded }: Situation, faulted: boolean): Leniency {
+function elsewhere(situation: Situation, faulted: boolean): Leniency {
+  const { decoded } = situation;
   const { name } = decoded.form.instruction;
   const bytes = decoded.operandSize / 8;
   // Bytes that are not written need not be writable; ours, like AMD's processors, looks at all of them.
@@ -170,6 +181,8 @@ function elsewhere({ decoded }: Situation, faulted: boolean): Leniency {
   if (/^fb?stp$/.test(name) && decoded.form.operands[0]?.memoryWidth === 80 && faulted) return { operand: [[0, 10]] };
   // The x87 state becomes that of MMX also where these fault later.
   if (faulted && (/^cvt.*pi/.test(name) || (/^mov/.test(name) && storesMmx(decoded)))) return { x87: true };
+  // Where it is ST(0) as it was, a denormal result is no underflow.
+  if (leavesDenormal(situation)) return { x87: true };
   // Each lane is summed in an order of its own, which shows where several operands are NaNs.
   if (name === "dpps" || name === "dppd") return { anyNan: name === "dpps" ? 32 : 64 };
   return EXACT;

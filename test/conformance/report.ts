@@ -1,27 +1,11 @@
 /** Results as text for people. */
+import { generalName } from "../../src/isa/register-names.ts";
 import type { Report } from "./conformance.ts";
 import { groupOf, jobName } from "./plan.ts";
 import { FIELD, FX } from "./record.ts";
 import type { Mismatch } from "./tester.ts";
 
-const GPR = [
-  "rax",
-  "rcx",
-  "rdx",
-  "rbx",
-  "rsp",
-  "rbp",
-  "rsi",
-  "rdi",
-  "r8",
-  "r9",
-  "r10",
-  "r11",
-  "r12",
-  "r13",
-  "r14",
-  "r15",
-];
+const GPR = Array.from({ length: 16 }, (_, number) => generalName(number, 64, true));
 
 /** An instruction, what it started from, and in what the processors differ. */
 export function mismatchText({ text, bytes, input, differences }: Mismatch): string {
