@@ -37,6 +37,7 @@ function fault(state: DataView, vector: number, errorCode = 0): void {
 const NOP = [0x90];
 const SHIFT_LEFT_BY_CL = [0xd3, 0xe0];
 const REP_STOSB_BY_ECX = [0x67, 0xf3, 0xaa];
+const REP_MOVSB = [0xf3, 0xa4];
 const FSTP_DWORD_AT_RAX = [0xd9, 0x18];
 const POP_FS = [0x0f, 0xa1];
 const PUSH_FS = [0x0f, 0xa0];
@@ -141,6 +142,25 @@ test("what Intel's processors leave above a pushed selector is all of memory tha
     input.setBigUint64(FIELD.gpr + 8 * 4, BigInt(PLACE.window + top), true);
     guest.setUint8(FIELD.memory + top + at, 1);
     assert.equal(differences().length === 0, same);
+  }
+});
+
+test("Intel's processors may copy memory over itself in any order where it is mapped twice, and only there", () => {
+  const [window, alias] = [BigInt(PLACE.window), PLACE.alias];
+  for (const [vendor, source, destination, expected] of [
+    ["intel", alias, window + 15n, 0],
+    ["intel", alias, window + 16n, 1],
+    ["intel", window, window + 15n, 1],
+    ["amd", alias, window + 15n, 1],
+  ] as const) {
+    const { input, host, guest, differences } = states(REP_MOVSB, vendor);
+    for (const state of [input, host, guest]) {
+      state.setBigUint64(FIELD.gpr + 8 * 1, 16n, true);
+      state.setBigUint64(FIELD.gpr + 8 * 6, source, true);
+      state.setBigUint64(FIELD.gpr + 8 * 7, destination, true);
+    }
+    guest.setUint8(FIELD.memory + 16, 1);
+    assert.equal(differences().length, expected);
   }
 });
 

@@ -6,7 +6,7 @@
 import type { Decoded } from "../../src/cpu/decode/decoder.ts";
 import { RCX, RDI, RSI } from "../../src/isa/semantics.ts";
 import type { Vendor } from "./native/features.ts";
-import { FIELD, FX, NO_VECTOR, PLACE } from "./record.ts";
+import { FIELD, FX, NO_VECTOR, PLACE, segmentBase } from "./record.ts";
 
 /** Of bytes: offset of the first, and of the one behind the last. */
 export type Stretch = readonly [from: number, to: number];
@@ -151,6 +151,18 @@ function repeatedOnAmd({ form, addressSize }: Decoded, input: DataView, faulted:
   return addressSize === 32 && none ? { ...flags, upperHalves: [RCX, RSI, RDI] } : flags;
 }
 
+/** Whether repeated MOVS reads through one mapping of the window what it writes through the other. */
+function movesOverItself({ decoded, input }: Situation): boolean {
+  const { form, repeat, addressSize, operandSize, segment } = decoded;
+  if (form.instruction.repeat !== "rep" || !form.instruction.name.startsWith("movs") || repeat === "none") return false;
+  const register = (index: number) => BigInt.asUintN(addressSize, input.getBigUint64(FIELD.gpr + 8 * index, true));
+  const source = register(RSI) + segmentBase(64, segment);
+  const destination = register(RDI);
+  const distance = Math.abs(windowOffset(source) - windowOffset(destination));
+  const size = form.instruction.name === "movsb" ? 1 : operandSize / 8;
+  return source >= PLACE.alias !== destination >= PLACE.alias && BigInt(distance) < register(RCX) * BigInt(size);
+}
+
 /** Whether FSCALE by zero, or FPREM by infinity, has a denormal in ST(0) and underflow is not masked. */
 function leavesDenormal({ decoded, input }: Situation): boolean {
   const { name } = decoded.form.instruction;
@@ -181,6 +193,8 @@ function elsewhere(situation: Situation, faulted: boolean): Leniency {
   if (/^fb?stp$/.test(name) && decoded.form.operands[0]?.memoryWidth === 80 && faulted) return { operand: [[0, 10]] };
   // The x87 state becomes that of MMX also where these fault later.
   if (faulted && (/^cvt.*pi/.test(name) || (/^mov/.test(name) && storesMmx(decoded)))) return { x87: true };
+  // Many elements are moved at once where linear addresses do not overlap, even if they are of the same memory.
+  if (movesOverItself(situation)) return { partial: true };
   // Where it is ST(0) as it was, a denormal result is no underflow.
   if (leavesDenormal(situation)) return { x87: true };
   // Each lane is summed in an order of its own, which shows where several operands are NaNs.
