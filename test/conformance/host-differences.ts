@@ -185,8 +185,8 @@ function elsewhere(situation: Situation, faulted: boolean): Leniency {
   const bytes = decoded.operandSize / 8;
   // Bytes that are not written need not be writable; ours, like AMD's processors, looks at all of them.
   if (name.startsWith("maskmov")) return { reachesFarther: "guest" };
-  // A selector is pushed as 16 bits, the bytes above it stay; the SDM allows that as well as zeros.
-  if (/^push [c-gs]s$/.test(name)) return { stack: [[2 - bytes, 0]] };
+  // A selector is pushed as 16 bits, and the bytes above it are left alone; the SDM allows that as well as zeros.
+  if (/^push [c-gs]s$/.test(name) && bytes > 2) return { stack: [[2 - bytes, 0]], reachesFarther: "guest" };
   // Only the 16 bits of the selector are read.
   if (/^pop [defgs]s$/.test(name) && bytes > 2) return { reachesFarther: "guest" };
   // Of 80 bits that two pages share, those in the first may be written though the second cannot. @spec SDM 3A, 9.1.1
