@@ -1,8 +1,8 @@
 /** Code that means no good: random bytes, random instructions, and system instructions with values that might pass. */
+import type { SeededRandom } from "../../src/bits/testing/seeded-random.ts";
 import { AssemblyError, assemble } from "../../src/isa/assemble.ts";
 import { type CodeBits, EncodeError } from "../../src/isa/encode.ts";
 import { FORMS } from "../../src/isa/index.ts";
-import type { SeededRandom } from "../../src/bits/testing/seeded-random.ts";
 import { randomEncoding } from "../../src/isa/testing/random-encoding.ts";
 
 /** Values that are more likely than others to get past checks or to sit at a boundary. */

@@ -3,8 +3,8 @@
  * `run` comes back, nothing is thrown, and what the processor keeps stays within its bounds.
  */
 import assert from "node:assert/strict";
-import type { CodeBits } from "../../src/isa/encode.ts";
 import { SeededRandom } from "../../src/bits/testing/seeded-random.ts";
+import type { CodeBits } from "../../src/isa/encode.ts";
 import { Kernel, type Mode, SELECTOR, STACK, USER_STACK } from "../ring0/kernel.ts";
 import { hostileCode, interestingValue } from "./hostile-code.ts";
 
