@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SeededRandom } from "../bits/testing/seeded-random.ts";
 import { type Content, identify, identifyStore } from "./identify.ts";
 import { MemoryStore } from "./memory-store.ts";
-import { Pattern, pattern } from "./testing/pattern.ts";
+import { pattern } from "./testing/pattern.ts";
 
 type Part = [at: number, bytes: string];
 
@@ -81,7 +82,7 @@ for (const [phrase, kind, bytes] of EXAMPLES) {
 }
 
 test("any start of any file has a name", () => {
-  const random = new Pattern(3);
+  const random = new SeededRandom(3);
   for (let i = 0; i < 5000; i++) {
     const bytes = pattern(i + 1, random.below(2048));
     if (i % 2 === 0) bytes.set(EXAMPLES[i % EXAMPLES.length]![2].subarray(0, bytes.length));

@@ -7,23 +7,26 @@
 import { bits } from "../bits/fields.ts";
 import { struct, u8, u16 } from "../bits/struct.ts";
 
-export type GeneralRegister =
-  | "rax"
-  | "rcx"
-  | "rdx"
-  | "rbx"
-  | "rsp"
-  | "rbp"
-  | "rsi"
-  | "rdi"
-  | "r8"
-  | "r9"
-  | "r10"
-  | "r11"
-  | "r12"
-  | "r13"
-  | "r14"
-  | "r15";
+/** By their numbers in encodings. */
+export const GENERAL_REGISTERS = [
+  "rax",
+  "rcx",
+  "rdx",
+  "rbx",
+  "rsp",
+  "rbp",
+  "rsi",
+  "rdi",
+  "r8",
+  "r9",
+  "r10",
+  "r11",
+  "r12",
+  "r13",
+  "r14",
+  "r15",
+] as const;
+export type GeneralRegister = (typeof GENERAL_REGISTERS)[number];
 export type SegmentRegister = "es" | "cs" | "ss" | "ds" | "fs" | "gs" | "ldtr" | "tr";
 
 /** A segment's attributes as VMX access rights place them: bytes 5 and 6 of the descriptor, less limit 19:16. */
@@ -110,24 +113,9 @@ const SYSTEM_SEGMENTS = {
   tr: { selector: 0, base: 0, limit: 0x67, attributes: SegmentAttributes.pack({ type: TYPE_TSS_BUSY, present: true }) },
 };
 
-const NO_REGISTERS: Readonly<Record<GeneralRegister, bigint>> = {
-  rax: 0n,
-  rcx: 0n,
-  rdx: 0n,
-  rbx: 0n,
-  rsp: 0n,
-  rbp: 0n,
-  rsi: 0n,
-  rdi: 0n,
-  r8: 0n,
-  r9: 0n,
-  r10: 0n,
-  r11: 0n,
-  r12: 0n,
-  r13: 0n,
-  r14: 0n,
-  r15: 0n,
-};
+const NO_REGISTERS = Object.fromEntries(GENERAL_REGISTERS.map((name) => [name, 0n])) as Readonly<
+  Record<GeneralRegister, bigint>
+>;
 
 const EMPTY_TABLE: TableRegister = { base: 0, limit: 0 };
 

@@ -27,12 +27,25 @@ function advance(o: Semantics, width: number, ...indices: number[]): void {
   }
 }
 
-/** Runs `element` once, or rCX times with a REP prefix. */
-function repeat(o: Semantics, element: () => void): void {
+/**
+ * A repeated instruction with 32-bit addresses in 64-bit mode clears the upper halves of its count and its pointers
+ * before its first element, even if there is none: as Intel's processors do it, while AMD's do so after an element.
+ */
+function clearUpperHalves(o: Semantics, ...indices: number[]): void {
+  if (!o.long || o.addressSize !== 32) return;
+  for (const index of indices) o.setRegister(index, 32, o.register(index, 32));
+}
+
+/**
+ * Runs `element` once, or rCX times with a REP prefix. `pointers` are the index registers whose upper halves are
+ * cleared first.
+ */
+function repeat(o: Semantics, pointers: readonly number[], element: () => void): void {
   if (o.repeat === "none") {
     element();
     return;
   }
+  clearUpperHalves(o, RCX, ...pointers);
   const count = () => o.register(RCX, o.addressSize);
   o.if(count().ne(0), () => {
     const left = o.variable("i32", repeatLimit(o, REPEAT_LIMIT));
@@ -56,6 +69,7 @@ function repeatCompare(o: Semantics, width: number, element: () => readonly [Val
     o.flagsSub(a, b, a.sub(b), width);
     return;
   }
+  clearUpperHalves(o, RCX);
   const count = () => o.register(RCX, o.addressSize);
   const type = width === 64 ? "i64" : "i32";
   o.if(count().ne(0), () => {
@@ -105,7 +119,7 @@ function stringPair(
 }
 
 export const MOVS = stringPair("movs", 0xa4, "rep", (o, width) =>
-  repeat(o, () => {
+  repeat(o, [RSI, RDI], () => {
     const value = o.load(o.sourceSegment, offset(o, RSI), width);
     o.store(ES, offset(o, RDI), width, value);
     advance(o, width, RSI, RDI);
@@ -122,14 +136,14 @@ export const CMPS = stringPair("cmps", 0xa6, "repe", (o, width) =>
 );
 
 export const STOS = stringPair("stos", 0xaa, "rep", (o, width) =>
-  repeat(o, () => {
+  repeat(o, [RDI], () => {
     o.store(ES, offset(o, RDI), width, o.register(RAX, width));
     advance(o, width, RDI);
   }),
 );
 
 export const LODS = stringPair("lods", 0xac, "rep", (o, width) =>
-  repeat(o, () => {
+  repeat(o, [], () => {
     const value = o.load(o.sourceSegment, offset(o, RSI), width);
     o.setRegister(RAX, width, value);
     advance(o, width, RSI);

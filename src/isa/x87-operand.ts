@@ -43,12 +43,12 @@ export function signedInteger(o: Semantics, operand: Operand): Value {
 }
 
 /**
- * Ends a store of what the FPU has made of ST(0). An unmasked exception prevents it: `write` must then find out
- * whether memory can be written, but leave it as it is (its parameter is 0).
+ * Ends a store of what the FPU has made of ST(0) by `write`. An unmasked exception prevents it, and memory is then not
+ * even looked at, as in Intel's processors; AMD's find out first whether it can be written.
  */
-export function storeResult(o: Semantics, operand: Operand, pop: boolean, write: (may: Value) => void): void {
+export function storeResult(o: Semantics, operand: Operand, pop: boolean, write: () => void): void {
   const fpu = fpuOf(o);
-  write(o.call(FPU_MAY_STORE, fpu));
+  o.if(o.call(FPU_MAY_STORE, fpu), write);
   o.call(FPU_STORED, fpu, pop ? 1 : 0);
   noteInstruction(o, operand);
 }

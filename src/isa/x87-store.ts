@@ -17,11 +17,11 @@ import { noteInstruction, storeResult } from "./x87-operand.ts";
 /** Stores 80 bits: the image of a number that `take` leaves in state memory. */
 function store80(o: Semantics, take: string, dst: Operand): void {
   const image = o.call(take, fpuOf(o));
-  storeResult(o, dst, true, (may) => {
+  storeResult(o, dst, true, () => {
     // All ten bytes must be writable before any is written.
     o.updateAt(dst, 0, 64, (old) => old);
-    o.updateAt(dst, 8, 16, (old) => o.loadState("i32.16u", image, 8).when(may, old));
-    o.updateAt(dst, 0, 64, (old) => o.loadState("i64", image).when(may, old));
+    o.storeAt(dst, 8, 16, o.loadState("i32.16u", image, 8));
+    o.storeAt(dst, 0, 64, o.loadState("i64", image));
   });
 }
 
@@ -33,14 +33,14 @@ function storeFloat(o: Semantics, dst: Operand, pop: boolean): void {
     store80(o, FPU_TAKE_80, dst);
   } else {
     const value = o.call(dst.width === 32 ? FPU_TAKE_32 : FPU_TAKE_64, fpuOf(o));
-    storeResult(o, dst, pop, (may) => o.update(dst, (old) => value.when(may, old)));
+    storeResult(o, dst, pop, () => o.put(dst, value));
   }
 }
 
 function storeInteger(o: Semantics, dst: Operand, pop: boolean, truncate: boolean): void {
   const value = o.call(FPU_TAKE_INTEGER, fpuOf(o), dst.width, truncate ? 1 : 0);
   const result = dst.width === 64 ? value : value.wrap();
-  storeResult(o, dst, pop, (may) => o.update(dst, (old) => result.when(may, old)));
+  storeResult(o, dst, pop, () => o.put(dst, result));
 }
 
 const FST = instruction("fst", {

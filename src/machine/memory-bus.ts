@@ -6,6 +6,7 @@
  * a PCI BAR over anything) the range mapped first keeps the shared addresses until it is unmapped.
  */
 import type { AccessSize, MemoryDevice } from "./device.ts";
+import { readPieces, writePieces } from "./pieces.ts";
 
 /** First address that no guest can form (SDM vol. 3, "Physical Address Space": at most 52 bits). */
 export const PHYSICAL_ADDRESS_LIMIT = 2 ** 52;
@@ -69,9 +70,7 @@ export class MemoryBus {
       }
       if (size === 1) return 0xff;
     }
-    let value = 0;
-    for (let at = 0; at < size; at++) value |= this.read(address + at, 1) << (at * 8);
-    return value >>> 0;
+    return readPieces(address, size, 1, (each) => this.read(each, 1));
   }
 
   /** Writes the low `size` bytes of `value` at `address`; a misaligned access is made byte by byte. */
@@ -85,7 +84,7 @@ export class MemoryBus {
       }
       if (size === 1) return;
     }
-    for (let at = 0; at < size; at++) this.write(address + at, 1, value >>> (at * 8));
+    writePieces(address, size, 1, value, (each, rest) => this.write(each, 1, rest));
   }
 
   /** Reads 8 bytes at `address` as two accesses of 4, low half first, into `target[0]` (low) and `target[1]`. */

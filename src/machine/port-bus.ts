@@ -5,6 +5,7 @@
  * PCI BAR over anything) the range registered first owns the shared ports until it is taken away.
  */
 import type { AccessSize, PortDevice } from "./device.ts";
+import { readPieces, writePieces } from "./pieces.ts";
 
 export const PORT_COUNT = 65536;
 
@@ -77,9 +78,7 @@ export class PortBus {
     if (claim !== undefined && size <= width) return truncate(claim.device.readPort(port, size), size);
     if (size === 1) return 0xff;
     const piece = width === 2 ? 2 : 1;
-    let value = 0;
-    for (let at = 0; at < size; at += piece) value |= this.read(port + at, piece) << (at * 8);
-    return value >>> 0;
+    return readPieces(port, size, piece, (each) => this.read(each, piece));
   }
 
   /** Writes the low `size` bytes of `value` from `port` up. */
@@ -92,7 +91,7 @@ export class PortBus {
     }
     if (size === 1) return;
     const piece = width === 2 ? 2 : 1;
-    for (let at = 0; at < size; at += piece) this.write(port + at, piece, value >>> (at * 8));
+    writePieces(port, size, piece, value, (each, rest) => this.write(each, piece, rest));
   }
 
   /** Whether the owner of `port` owns all `size` ports from there. */

@@ -1,30 +1,12 @@
 /** Puts the boot vCPU in the state that a boot loader asks for. */
 import type { Processor } from "../cpu/processor.ts";
-import type { BootState, GeneralRegister, SegmentRegister } from "../firmware/boot-state.ts";
+import { type BootState, GENERAL_REGISTERS, type SegmentRegister } from "../firmware/boot-state.ts";
 
-const GENERAL: readonly GeneralRegister[] = [
-  "rax",
-  "rcx",
-  "rdx",
-  "rbx",
-  "rsp",
-  "rbp",
-  "rsi",
-  "rdi",
-  "r8",
-  "r9",
-  "r10",
-  "r11",
-  "r12",
-  "r13",
-  "r14",
-  "r15",
-];
 const SEGMENTS: readonly SegmentRegister[] = ["es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"];
 
 export function applyBootState(processor: Processor, state: BootState): void {
   const { registers } = processor;
-  GENERAL.forEach((name, i) => {
+  GENERAL_REGISTERS.forEach((name, i) => {
     registers.setGpr(i, state.registers[name]);
   });
   SEGMENTS.forEach((name, i) => {

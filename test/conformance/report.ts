@@ -1,27 +1,11 @@
 /** Results as text for people. */
+import { generalName } from "../../src/isa/register-names.ts";
 import type { Report } from "./conformance.ts";
 import { groupOf, jobName } from "./plan.ts";
 import { FIELD, FX } from "./record.ts";
 import type { Mismatch } from "./tester.ts";
 
-const GPR = [
-  "rax",
-  "rcx",
-  "rdx",
-  "rbx",
-  "rsp",
-  "rbp",
-  "rsi",
-  "rdi",
-  "r8",
-  "r9",
-  "r10",
-  "r11",
-  "r12",
-  "r13",
-  "r14",
-  "r15",
-];
+const GPR = Array.from({ length: 16 }, (_, number) => generalName(number, 64, true));
 
 /** An instruction, what it started from, and in what the processors differ. */
 export function mismatchText({ text, bytes, input, differences }: Mismatch): string {
@@ -51,32 +35,33 @@ export function failureText(report: Report): string | undefined {
 }
 
 interface Sum {
-  forms: number;
+  readonly forms: Set<string>;
+  readonly failed: Set<string>;
   tests: number;
   faults: number;
-  failed: number;
 }
 
 /** A table of the groups, and reasons why forms were left out. */
 export function summary(reports: readonly Report[]): string {
   const sums = new Map<string, Sum>();
-  const reasons = new Map<string, number>();
+  const reasons = new Map<string, Set<string>>();
   for (const report of reports) {
+    const name = jobName(report.job);
     if (report.kind === "skipped") {
-      reasons.set(report.reason, (reasons.get(report.reason) ?? 0) + 1);
+      reasons.set(report.reason, (reasons.get(report.reason) ?? new Set()).add(name));
       continue;
     }
     for (const group of [groupOf(report.job), "total"]) {
-      const sum = sums.get(group) ?? { forms: 0, tests: 0, faults: 0, failed: 0 };
+      const sum = sums.get(group) ?? { forms: new Set(), failed: new Set(), tests: 0, faults: 0 };
       sums.set(group, sum);
-      sum.forms++;
+      sum.forms.add(name);
       if (report.kind === "failed") {
-        sum.failed++;
+        sum.failed.add(name);
         continue;
       }
       sum.tests += report.result.tests;
       sum.faults += report.result.faults;
-      if (report.result.mismatches > 0) sum.failed++;
+      if (report.result.mismatches > 0) sum.failed.add(name);
     }
   }
   const row = (...cells: (string | number)[]) =>
@@ -87,7 +72,7 @@ export function summary(reports: readonly Report[]): string {
   if (total) groups.push(["total", total]);
   return [
     row("group", "forms", "tests", "faults", "differ"),
-    ...groups.map(([name, { forms, tests, faults, failed }]) => row(name, forms, tests, faults, failed)),
-    ...[...reasons].map(([reason, count]) => `left out: ${count} forms: ${reason}`),
+    ...groups.map(([name, { forms, tests, faults, failed }]) => row(name, forms.size, tests, faults, failed.size)),
+    ...[...reasons].map(([reason, names]) => `left out: ${names.size} forms: ${reason}`),
   ].join("\n");
 }

@@ -1,7 +1,4 @@
-/**
- * `npm run conformance -- [--form TEXT] [--states N] [--seed N] [--strict] [--prefixes] [--list] [--json FILE]`: tests instructions
- * against the host's own processor. Exit status 1 where they differ.
- */
+/** `npm run conformance`: tests instructions against the host's own processor; `-- --help` tells how. */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { type Report, runJobs } from "./conformance.ts";
@@ -9,22 +6,39 @@ import { unsuitableHost } from "./native/native-processor.ts";
 import { jobName, jobs } from "./plan.ts";
 import { failureText, summary } from "./report.ts";
 
+const HELP = `npm run conformance -- [OPTION...]
+
+Executes instructions with random operands on random states, on the host's processor and on ours, and
+compares registers, flags, memory and exceptions. Exit status 1 where they differ.
+
+  --form TEXT   only forms whose name, as --list gives it, holds TEXT
+  --states N    tests of each form in each size of code (1000)
+  --seed N      which tests: the same for the same N (1)
+  --seeds N     so many seeds, counted up from --seed (1)
+  --strict      compare also what the manual leaves undefined
+  --prefixes    add prefixes that instructions do not ask for
+  --list        only list the forms
+  --json FILE   write each form's counts to FILE
+`;
+
 const { values } = parseArgs({
   options: {
-    /** Only forms whose name, as --list gives it, holds this text. */
+    help: { type: "boolean", default: false },
     form: { type: "string", default: "" },
     states: { type: "string", default: "1000" },
     seed: { type: "string", default: "1" },
-    /** Compares also what the manual leaves undefined. */
+    seeds: { type: "string", default: "1" },
     strict: { type: "boolean", default: false },
-    /** Adds prefixes that instructions do not ask for. */
     prefixes: { type: "boolean", default: false },
     list: { type: "boolean", default: false },
-    /** Counts of each form, for documents. */
     json: { type: "string" },
   },
 });
 
+if (values.help) {
+  process.stdout.write(HELP);
+  process.exit(0);
+}
 const wanted = jobs(values.form);
 if (values.list) {
   for (const job of wanted) process.stdout.write(`${jobName(job)}\n`);
@@ -37,18 +51,16 @@ if (unsuitable !== undefined) {
 }
 
 const reports: Report[] = [];
-const settings = {
-  states: Number(values.states),
-  seed: Number(values.seed),
-  strict: values.strict,
-  prefixes: values.prefixes,
-};
-await runJobs(wanted, settings, (report) => {
-  reports.push(report);
-  const failure = failureText(report);
-  if (failure !== undefined) process.stdout.write(`${failure}\n`);
-  if (process.stderr.isTTY) process.stderr.write(`\r${reports.length} of ${wanted.length}`);
-});
+const { strict, prefixes } = values;
+const [states, first, seeds] = [values.states, values.seed, values.seeds].map(Number) as [number, number, number];
+for (let seed = first; seed < first + seeds; seed++) {
+  await runJobs(wanted, { states, seed, strict, prefixes }, (report) => {
+    reports.push(report);
+    const failure = failureText(report);
+    if (failure !== undefined) process.stdout.write(`seed ${seed}: ${failure}\n`);
+    if (process.stderr.isTTY) process.stderr.write(`\r${reports.length} of ${wanted.length * seeds}`);
+  });
+}
 process.stdout.write(`${summary(reports)}\n`);
 if (values.json !== undefined) {
   const rows = reports.map((report) => ({

@@ -1,11 +1,12 @@
 /** Code that means no good: random bytes, random instructions, and system instructions with values that might pass. */
+import type { SeededRandom } from "../../src/bits/testing/seeded-random.ts";
 import { AssemblyError, assemble } from "../../src/isa/assemble.ts";
 import { type CodeBits, EncodeError } from "../../src/isa/encode.ts";
 import { FORMS } from "../../src/isa/index.ts";
-import { type Random, randomEncoding } from "../../src/isa/testing/random-encoding.ts";
+import { randomEncoding } from "../../src/isa/testing/random-encoding.ts";
 
 /** Values that are more likely than others to get past checks or to sit at a boundary. */
-export function interestingValue(random: Random): number {
+export function interestingValue(random: SeededRandom): number {
   switch (random.below(9)) {
     case 0:
       return random.pick([0, 1, 2, 3, 7, 8, 0xf, 0x10, 0x7f, 0x80, 0xff, 0x100, 0xfff, 0x1000, 0xffff]);
@@ -41,7 +42,7 @@ const CALLS = ["syscall", "sysenter", "sysexit", "swapgs", "o64 sysret", "monito
 const hex = (value: number) => `0x${(value >>> 0).toString(16)}`;
 
 /** One system instruction or a few that belong together, as assembly. */
-function systemCode(random: Random, bits: CodeBits): string {
+function systemCode(random: SeededRandom, bits: CodeBits): string {
   const value = () => hex(interestingValue(random));
   const offset = () => hex(interestingValue(random) & (bits === 16 ? 0xffff : 0x3f_ffff));
   const wide = bits === 64;
@@ -85,7 +86,7 @@ function systemCode(random: Random, bits: CodeBits): string {
 }
 
 /** `length` bytes of code for `bits`. */
-export function hostileCode(random: Random, bits: CodeBits, length: number): Uint8Array {
+export function hostileCode(random: SeededRandom, bits: CodeBits, length: number): Uint8Array {
   const code = new Uint8Array(length);
   let at = 0;
   while (at < length) {
@@ -96,7 +97,7 @@ export function hostileCode(random: Random, bits: CodeBits, length: number): Uin
   return code;
 }
 
-function hostilePiece(random: Random, bits: CodeBits): Uint8Array {
+function hostilePiece(random: SeededRandom, bits: CodeBits): Uint8Array {
   const kind = random.below(10);
   if (kind < 2) return Uint8Array.from({ length: 1 + random.below(24) }, () => random.next());
   if (kind < 6) {

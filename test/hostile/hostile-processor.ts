@@ -3,8 +3,8 @@
  * `run` comes back, nothing is thrown, and what the processor keeps stays within its bounds.
  */
 import assert from "node:assert/strict";
+import { SeededRandom } from "../../src/bits/testing/seeded-random.ts";
 import type { CodeBits } from "../../src/isa/encode.ts";
-import { Random } from "../../src/isa/testing/random-encoding.ts";
 import { Kernel, type Mode, SELECTOR, STACK, USER_STACK } from "../ring0/kernel.ts";
 import { hostileCode, interestingValue } from "./hostile-code.ts";
 
@@ -102,7 +102,7 @@ function handler({ mode, ring, code, stack, virtual }: Regime): string {
 }
 
 /** A guest of this regime with fresh code, data and registers. */
-function hostileKernel(regime: Regime, random: Random): Kernel {
+function hostileKernel(regime: Regime, random: SeededRandom): Kernel {
   const gates = Object.fromEntries(
     Array.from({ length: VECTORS }, (_, vector) => [vector, { label: "next", dpl: random.below(2) * 3 }]),
   );
@@ -144,7 +144,7 @@ const SLICE = 20_000;
 
 /** Runs hostile code of `seed` for about `instructions`; `now` is a clock in milliseconds. */
 export function runHostile(seed: number, instructions: number, now: () => number): HostileRun {
-  const random = new Random(seed | 1);
+  const random = new SeededRandom(seed | 1);
   for (let i = 0; i < 16; i++) random.next();
   const regime = random.pick(REGIMES);
   const { machine } = hostileKernel(regime, random);

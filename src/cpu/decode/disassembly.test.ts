@@ -4,11 +4,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { SeededRandom } from "../../bits/testing/seeded-random.ts";
 import { assemble } from "../../isa/assemble.ts";
 import { disassemble } from "../../isa/disassemble.ts";
 import type { CodeBits } from "../../isa/encode.ts";
 import { FORMS } from "../../isa/index.ts";
-import { Random, randomEncoding } from "../../isa/testing/random-encoding.ts";
+import { randomEncoding } from "../../isa/testing/random-encoding.ts";
 import { type Decoded, decode } from "./decoder.ts";
 
 const skip = spawnSync("objdump", ["--version"]).status === 0 ? false : "objdump is not installed";
@@ -24,7 +25,7 @@ const modeOf = (bits: CodeBits) => ({ long: bits === 64, code32: bits === 32 });
 
 /** Random instances of every form that there is in `bits` code. */
 function instances(bits: CodeBits, seed: number): Instance[] {
-  const random = new Random(seed);
+  const random = new SeededRandom(seed);
   const found: Instance[] = [];
   for (const form of FORMS) {
     for (let i = 0; i < INSTANCES; i++) {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SeededRandom } from "../../bits/testing/seeded-random.ts";
 import { functionSpec } from "../../isa/functions.ts";
 import "../../isa/bits.ts";
 import "../../isa/muldiv.ts";
@@ -35,17 +36,10 @@ const EDGES = [0n, 1n, 2n, 3n, 0x7fffffffn, 0x80000000n, 0xffffffffn, 0x10000000
 
 /** Makes a picker of edge values and of random ones of random length. */
 function picker(seed: number): () => bigint {
-  let state = seed;
-  const next = () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return state >>> 0;
-  };
-  const word = () => BigInt(next());
+  const random = new SeededRandom(seed);
   return () => {
-    if ((next() & 3) === 0) return EDGES[next() % EDGES.length] as bigint;
-    return ((word() << 32n) | word()) >> (word() & 63n);
+    if (random.below(4) === 0) return random.pick(EDGES);
+    return random.bits64() >> BigInt(random.below(64));
   };
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SeededRandom } from "../../bits/testing/seeded-random.ts";
 import { ALU } from "../../isa/alu.ts";
 import { BITS } from "../../isa/bits.ts";
 import { DECIMAL } from "../../isa/decimal.ts";
@@ -13,7 +14,6 @@ import { generalName } from "../../isa/register-names.ts";
 import { SHIFTS } from "../../isa/shift.ts";
 import { STACK } from "../../isa/stack.ts";
 import { STRING } from "../../isa/string.ts";
-import { Random } from "../../isa/testing/random-encoding.ts";
 import { decode } from "../decode/decoder.ts";
 import { legacyCase } from "./testing/legacy-cases.ts";
 import { LegacyGuest } from "./testing/legacy-guest.ts";
@@ -71,7 +71,7 @@ function describe(record: DataView): string {
 }
 
 test("integer instructions in 16-bit and 32-bit code do what the host's processor does", (t) => {
-  const random = new Random(0x1e9ac1);
+  const random = new SeededRandom(0x1e9ac1);
   const cases: { form: Form; record: DataView }[] = [];
   for (const form of INSTRUCTIONS.flatMap((instruction) => instruction.parsed)) {
     for (const bits of [16, 32] as const) {

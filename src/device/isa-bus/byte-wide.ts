@@ -5,6 +5,7 @@
  * @spec ISA Bus Specification (IEEE P996), "Data bus width conversion"
  */
 import type { AccessSize, PortDevice } from "../../machine/device.ts";
+import { readPieces, writePieces } from "../../machine/pieces.ts";
 
 /** What a port reads as where no device drives the data bus. */
 export const FLOATING_BYTE = 0xff;
@@ -15,13 +16,10 @@ export abstract class ByteWidePorts implements PortDevice {
   protected abstract writeByte(port: number, value: number): void;
 
   readPort(port: number, size: AccessSize): number {
-    if (size === 1) return this.readByte(port);
-    let value = 0;
-    for (let i = 0; i < size; i++) value += this.readByte(port + i) * 2 ** (8 * i);
-    return value;
+    return readPieces(port, size, 1, (each) => this.readByte(each));
   }
 
   writePort(port: number, size: AccessSize, value: number): void {
-    for (let i = 0; i < size; i++) this.writeByte(port + i, (value >>> (8 * i)) & 0xff);
+    writePieces(port, size, 1, value, (each, rest) => this.writeByte(each, rest & 0xff));
   }
 }

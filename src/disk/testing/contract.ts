@@ -3,9 +3,10 @@
  *
  *     for (const { name, run } of blockDeviceContract) test(name, () => run(openMyDisk));
  */
+import { SeededRandom } from "../../bits/testing/seeded-random.ts";
 import { type ByteOffset, byteOffset } from "../../bits/units.ts";
 import { type BlockDevice, BlockError } from "../block-device.ts";
-import { Pattern, pattern } from "./pattern.ts";
+import { pattern } from "./pattern.ts";
 
 /** Opens a disk of `content.length` bytes, a multiple of 512, that holds `content`. */
 export type OpenDisk = (content: Uint8Array, options: { readOnly: boolean }) => Promise<BlockDevice>;
@@ -221,7 +222,7 @@ export const blockDeviceContract: readonly ContractTest[] = [
   {
     name: "a thousand random operations leave what they say",
     run: withDisk(async (disk, expected) => {
-      const random = new Pattern(42);
+      const random = new SeededRandom(42);
       for (let i = 0; i < 1000; i++) {
         const offset = random.below(SIZE);
         const length = random.below(Math.min(SIZE - offset, random.below(4) === 0 ? SIZE : 5000) + 1);

@@ -1,4 +1,6 @@
 /** Random instances of a form: what differential and round-trip tests feed on. */
+
+import type { SeededRandom } from "../../bits/testing/seeded-random.ts";
 import {
   type AddressOperand,
   type CodeBits,
@@ -10,30 +12,6 @@ import {
 import type { Form } from "../instruction.ts";
 import { type OperandSpec, resolveWidth } from "../operand.ts";
 import { FS, GS, type OperandSize, RBP, RBX, RDI, RSI, RSP } from "../semantics.ts";
-
-/** Seeded pseudo-random numbers (xorshift32). */
-export class Random {
-  #state: number;
-  constructor(seed: number) {
-    this.#state = seed;
-  }
-  /** 32 random bits. */
-  next(): number {
-    this.#state ^= this.#state << 13;
-    this.#state ^= this.#state >>> 17;
-    this.#state ^= this.#state << 5;
-    return this.#state >>> 0;
-  }
-  below(bound: number): number {
-    return this.next() % bound;
-  }
-  pick<T>(list: readonly T[]): T {
-    return list[this.below(list.length)] as T;
-  }
-  bits64(): bigint {
-    return (BigInt(this.next()) << 32n) | BigInt(this.next());
-  }
-}
 
 export interface RandomEncoding {
   readonly code: Uint8Array;
@@ -53,7 +31,7 @@ const PAIRS_16 = [
   [undefined, undefined],
 ] as const;
 
-export function randomAddress(random: Random, bits: CodeBits, addressSize: OperandSize): AddressOperand {
+export function randomAddress(random: SeededRandom, bits: CodeBits, addressSize: OperandSize): AddressOperand {
   const segment = random.below(4) === 0 ? random.pick([FS, GS]) : undefined;
   const displacement = random.pick([
     0n,
@@ -73,7 +51,7 @@ export function randomAddress(random: Random, bits: CodeBits, addressSize: Opera
   return { kind: "memory", segment, base, index, scale: random.pick([1, 2, 4, 8]), displacement };
 }
 
-function randomOperand(random: Random, spec: OperandSpec, form: Form, options: EncodeOptions): EncodeOperand {
+function randomOperand(random: SeededRandom, spec: OperandSpec, form: Form, options: EncodeOptions): EncodeOperand {
   const { bits, operandSize = bits, addressSize = bits } = options;
   switch (spec.place) {
     case "rm":
@@ -99,7 +77,7 @@ function randomOperand(random: Random, spec: OperandSpec, form: Form, options: E
 }
 
 /** A random instance of `form` in `bits` code, or undefined where what was drawn cannot be encoded. */
-export function randomEncoding(random: Random, form: Form, bits: CodeBits): RandomEncoding | undefined {
+export function randomEncoding(random: SeededRandom, form: Form, bits: CodeBits): RandomEncoding | undefined {
   const operandSize = random.pick<OperandSize>(bits === 64 ? [16, 32, 64] : [16, 32]);
   const addressSize = random.pick<OperandSize>(bits === 64 ? [32, 64] : [16, 32]);
   const sized =

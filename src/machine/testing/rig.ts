@@ -1,6 +1,8 @@
 /** Test doubles for a device's wiring: a clock that moves by hand, memory, lines and seeded randomness. */
 import { type GuestPhysical, type Nanoseconds, nanoseconds } from "../../bits/units.ts";
-import type { AsyncWork, GuestMemory, RandomSource, SignalLine, Timer, TimeSource } from "../device.ts";
+import type { AsyncWork, GuestMemory, SignalLine, Timer, TimeSource } from "../device.ts";
+
+export { SeededRandom } from "../../bits/testing/seeded-random.ts";
 
 /** Guest time that stands still until `advance` is called; timers fire in deadline order. */
 export class ManualTime implements TimeSource {
@@ -74,29 +76,5 @@ export class ImmediateWork implements AsyncWork {
       (value) => complete({ ok: true, value }),
       (error: Error) => complete({ ok: false, error }),
     );
-  }
-}
-
-/** xorshift32: the same numbers on every run. */
-export class SeededRandom implements RandomSource {
-  #state: number;
-  constructor(seed: number) {
-    this.#state = seed >>> 0 || 1;
-  }
-  /** The next unsigned 32-bit number. */
-  next(): number {
-    let x = this.#state;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.#state = x >>> 0;
-    return this.#state;
-  }
-  /** A number from 0 up to, not including, `bound`. */
-  below(bound: number): number {
-    return this.next() % bound;
-  }
-  fill(target: Uint8Array): void {
-    for (let i = 0; i < target.length; i++) target[i] = this.next() & 0xff;
   }
 }

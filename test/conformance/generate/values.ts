@@ -1,20 +1,14 @@
 /** Random values that are often special: boundaries of integers, and numbers where floating point behaves in its own ways. */
-import { SeededRandom } from "../../../src/machine/testing/rig.ts";
+import { SeededRandom } from "../../../src/bits/testing/seeded-random.ts";
 
 export class Random extends SeededRandom {
   /** True in `percent` of 100 cases. */
   chance(percent: number): boolean {
     return this.below(100) < percent;
   }
-  pick<T>(items: readonly T[]): T {
-    return items[this.below(items.length)] as T;
-  }
   /** A number from `first` to `last`. */
   between(first: number, last: number): number {
     return first + this.below(last - first + 1);
-  }
-  word64(): bigint {
-    return (BigInt(this.next()) << 32n) | BigInt(this.next());
   }
 }
 
@@ -26,9 +20,9 @@ export function integer(random: Random): bigint {
   let value: bigint;
   if (kind === 0) value = BigInt(random.below(5));
   else if (kind === 1) value = (1n << BigInt(random.pick(SIGN_BITS))) + BigInt(random.below(3) - 1);
-  else if (kind === 2) value = random.word64() >> BigInt(random.below(64));
+  else if (kind === 2) value = random.bits64() >> BigInt(random.below(64));
   else if (kind === 3) value = BigInt(random.next() & 0xff) * 0x0101_0101_0101_0101n;
-  else value = random.word64();
+  else value = random.bits64();
   if (kind < 3 && random.chance(40)) value = -value;
   return BigInt.asUintN(64, value);
 }
@@ -127,7 +121,7 @@ export function packedDecimal(random: Random): bigint {
   let value = BigInt(random.next() & 0x80) << 72n;
   const digits = random.below(19);
   for (let i = 0; i < digits; i++) value |= BigInt(random.below(10)) << BigInt(4 * i);
-  return random.chance(5) ? value ^ random.word64() : value;
+  return random.chance(5) ? value ^ random.bits64() : value;
 }
 
 /** 64 bits of lanes of `kind`. */

@@ -1,33 +1,21 @@
 /** Random FPU states and operands, rich in the edges where implementations go wrong. */
+import { SeededRandom } from "../../../bits/testing/seeded-random.ts";
 import { IMAGE, RECORD } from "./record.ts";
 
-/** Xorshift: the same cases on every run. */
-export class Random {
-  #state: number;
+/** Random numbers whose every bit can be used alone. */
+export class Random extends SeededRandom {
   constructor(seed: number) {
-    this.#state = Math.imul(seed, 0x9e37_79b1) | 1;
+    super(Math.imul(seed, 0x9e37_79b1) | 1);
     for (let i = 0; i < 8; i++) this.next();
   }
-  /** The next unsigned 32-bit number. */
-  next(): number {
-    let x = this.#state;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.#state = x;
-    return Math.imul(x, 0x2545_f491) >>> 0;
+  override next(): number {
+    return Math.imul(super.next(), 0x2545_f491) >>> 0;
   }
-  bits64(): bigint {
-    return (BigInt(this.next()) << 32n) | BigInt(this.next());
-  }
-  below(limit: number): number {
-    return Math.floor((this.next() / 2 ** 32) * limit);
+  override below(bound: number): number {
+    return Math.floor((this.next() / 2 ** 32) * bound);
   }
   chance(of: number): boolean {
     return this.below(of) === 0;
-  }
-  pick<T>(list: readonly T[]): T {
-    return list[this.below(list.length)] as T;
   }
 }
 

@@ -12,6 +12,8 @@ export interface Comparison extends CaseOptions {
   readonly ignoredStatus?: number;
   /** Units in the last place by which results in registers may be off. */
   readonly tolerance?: number;
+  /** Whether its last unit may decide if a result next to the smallest normal number has underflowed. */
+  readonly mayUnderflow?: boolean;
   /** Changes a random record into one that the instruction is defined for. */
   readonly prepare?: (record: DataView) => void;
   /** Whether a byte of the memory operand is compared. */
@@ -20,6 +22,8 @@ export interface Comparison extends CaseOptions {
 
 /** CF, PF, AF, ZF, SF and OF. */
 const FLAGS = 0x8d5;
+/** The status word's underflow. */
+const UE = 0x10;
 const CASES_AT_ONCE = 4096;
 
 const hex = (value: number | bigint, digits: number) => value.toString(16).padStart(digits, "0");
@@ -48,13 +52,25 @@ export function distance(a: Number80, b: Number80): bigint {
   return difference < 0n ? -difference : difference;
 }
 
+/** UE of the status word, and tags of registers, that follow from which side of the smallest normal number results are. */
+function atUnderflow(host: DataView, guest: DataView, tolerance: number): { status: number; tags: number } {
+  const top = (host.getUint16(IMAGE.status, true) >> 11) & 7;
+  let tags = 0;
+  for (let i = 0; i < 8; i++) {
+    const [a, b] = [readNumber(host, i), readNumber(guest, i)];
+    if (((a.se | b.se) & 0x7fff) <= 1 && distance(a, b) <= BigInt(tolerance)) tags |= 3 << (2 * ((top + i) & 7));
+  }
+  return { status: tags === 0 ? 0 : UE, tags };
+}
+
 /** What differs, or nothing. */
 function difference(host: DataView, guest: DataView, options: Comparison): string | undefined {
-  const { ignoredStatus = 0, tolerance = 0, comparesMemory = () => true } = options;
+  const { ignoredStatus = 0, tolerance = 0, mayUnderflow = false, comparesMemory = () => true } = options;
+  const unsettled = mayUnderflow ? atUnderflow(host, guest, tolerance) : { status: 0, tags: 0 };
   const word = (at: number) => host.getUint16(at, true) ^ guest.getUint16(at, true);
   if (word(IMAGE.control)) return "control word";
-  if (word(IMAGE.status) & ~ignoredStatus) return "status word";
-  if (word(IMAGE.tags)) return "tag word";
+  if (word(IMAGE.status) & ~(ignoredStatus | unsettled.status)) return "status word";
+  if (word(IMAGE.tags) & ~unsettled.tags) return "tag word";
   if (word(RECORD.flags) & FLAGS) return "flags";
   if (host.getBigUint64(RECORD.rax, true) !== guest.getBigUint64(RECORD.rax, true)) return "RAX";
   for (let i = 0; i < 8; i++) {

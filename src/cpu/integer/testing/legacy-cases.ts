@@ -1,9 +1,10 @@
 /** Random tests of the integer instructions in 16-bit and 32-bit code. */
+
+import type { SeededRandom } from "../../../bits/testing/seeded-random.ts";
 import { type AddressOperand, EncodeError, type EncodeOperand, encode } from "../../../isa/encode.ts";
 import type { Form } from "../../../isa/instruction.ts";
 import { resolveWidth } from "../../../isa/operand.ts";
 import { type OperandSize, RBP, RBX, RCX, RDI, RSI, RSP } from "../../../isa/semantics.ts";
-import type { Random } from "../../../isa/testing/random-encoding.ts";
 import { CODE, COMPARED_FLAGS, DATA, FIELD, MEMORY_SIZE, RECORD_SIZE } from "./record.ts";
 
 /** MOV ECX (or CX) to jump over. */
@@ -15,7 +16,7 @@ type LegacyBits = 16 | 32;
 
 class Builder {
   readonly record = new DataView(new ArrayBuffer(RECORD_SIZE));
-  readonly #random: Random;
+  readonly #random: SeededRandom;
   readonly #form: Form;
   readonly #bits: LegacyBits;
   readonly #operandSize: OperandSize;
@@ -23,7 +24,7 @@ class Builder {
   /** Registers that addresses are made from. */
   readonly #anchors = new Set<number>();
 
-  constructor(random: Random, form: Form, bits: LegacyBits) {
+  constructor(random: SeededRandom, form: Form, bits: LegacyBits) {
     this.#random = random;
     this.#form = form;
     this.#bits = bits;
@@ -193,6 +194,6 @@ class Builder {
 }
 
 /** A random test of `form`, or undefined where what was drawn cannot be encoded. */
-export function legacyCase(random: Random, form: Form, bits: LegacyBits): DataView | undefined {
+export function legacyCase(random: SeededRandom, form: Form, bits: LegacyBits): DataView | undefined {
   return new Builder(random, form, bits).build();
 }

@@ -1,4 +1,5 @@
 /** Instructions compared with the host's processor on random and special operands. */
+import { SeededRandom } from "../../../bits/testing/seeded-random.ts";
 import type { Form, Instruction } from "../../../isa/instruction.ts";
 import type { OperandSize } from "../../../isa/semantics.ts";
 import { type Bench, encode, type Variant } from "./bench.ts";
@@ -6,17 +7,6 @@ import { MEMORY_SIZE, STATE, STATE_SIZE, STATUS_FLAGS } from "./state.ts";
 
 /** A source of 32-bit random numbers. */
 export type Random = () => number;
-
-/** xorshift32. */
-export function seeded(seed: number): Random {
-  let state = seed | 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return state >>> 0;
-  };
-}
 
 export interface Oracle {
   run(encoded: readonly { bytes: readonly number[]; states: Uint8Array }[]): Uint8Array[];
@@ -120,7 +110,8 @@ function normalise(states: Uint8Array): void {
  * Also counts the states.
  */
 export function differences(oracle: Oracle, bench: Bench, plan: Plan, limit = 3): { found: string[]; states: number } {
-  const random = seeded(0x5eed);
+  const numbers = new SeededRandom(0x5eed);
+  const random = () => numbers.next();
   const { differs = (guest, host) => guest.some((byte, i) => byte !== host[i]) } = plan;
   const all = plan.instructions.flatMap((instruction) => instruction.parsed.flatMap((form) => variants(form, plan)));
   const inputs = all.map(() => randomStates(plan.states, random, plan));
