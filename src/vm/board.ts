@@ -69,6 +69,8 @@ export interface BoardWiring {
   debugExit(status: number): void;
   /** Room for more input on a serial line. */
   serialRoom(): void;
+  /** Room for more input on the virtio console. */
+  consoleRoom(): void;
   /** The balloon gives up pages. */
   release(address: number, length: number): void;
 }
@@ -214,7 +216,7 @@ export class Board {
       this.virtioConsole = new VirtioConsole({
         memory: ram,
         output: config.virtioConsole,
-        inputTaken: wiring.serialRoom,
+        inputTaken: wiring.consoleRoom,
       });
       plug("virtio-console", this.virtioConsole);
     }
