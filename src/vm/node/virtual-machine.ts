@@ -65,6 +65,8 @@ export type FromWorker =
   | { kind: "failed"; name: string; message: string };
 
 const MIB = 1024 * 1024;
+/** A machine's garbage is short-lived: room for more of it would only be memory that the host misses. */
+const HEAP = { maxYoungGenerationSizeMb: 12 } as const;
 /** The worker's source, or its compiled form in the published package. */
 const WORKER = new URL(`./machine-worker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
 
@@ -109,7 +111,7 @@ export class VirtualMachine {
   static create(options: VirtualMachineOptions): Promise<VirtualMachine> {
     const definition = check(options);
     return new Promise((resolve, reject) => {
-      const worker = new Worker(WORKER, { workerData: definition });
+      const worker = new Worker(WORKER, { workerData: definition, resourceLimits: HEAP });
       const failed = (error: Error) => {
         void worker.terminate();
         reject(error);
