@@ -7,7 +7,7 @@ import type { ProcessorBus } from "../cpu/bus.ts";
 import { PHYSICAL_BITS } from "../cpu/mmu/paging.ts";
 import { Processor } from "../cpu/processor.ts";
 import { InPlace } from "../cpu/translate/in-place.ts";
-import { i440fxBoard } from "../firmware/acpi/board.ts";
+import { i440fxBoard, PC_HPET } from "../firmware/acpi/board.ts";
 import { boardSetup } from "../firmware/board-setup.ts";
 import { loadKernel } from "../firmware/direct-boot.ts";
 import { installTables } from "../firmware/install-tables.ts";
@@ -160,7 +160,7 @@ export class Machine {
   #boot(): void {
     const { kernel, memory } = this.#definition;
     const map = memoryMap(memory);
-    const board = i440fxBoard(1);
+    const board = i440fxBoard(1, { hpet: PC_HPET });
     const system = {
       ramSize: memory,
       sockets: 1,
