@@ -60,6 +60,8 @@ export interface ProcessorOptions {
   readonly regions?: (options: RegionSettings) => RegionMaker;
   /** How often a block runs in the interpreter before it is translated, 1 or more; DEFAULT_HEAT unless given. */
   readonly heat?: number;
+  /** Handlers of the interpreter that are kept; for tests. */
+  readonly mostHandlers?: number;
 }
 
 /** What a maker of regions needs to know of a processor. */
@@ -114,7 +116,7 @@ export class Processor implements SystemContext {
   /** Whether a breakpoint is enabled: instructions then run one at a time. */
   #breakpoints = false;
 
-  constructor({ memory, memoryPages, bus, model, regions, heat = DEFAULT_HEAT }: ProcessorOptions) {
+  constructor({ memory, memoryPages, bus, model, regions, heat = DEFAULT_HEAT, mostHandlers }: ProcessorOptions) {
     const vcpu = VCPU_BASE;
     this.#bus = bus;
     this.registers = new Registers(memory, vcpu);
@@ -127,7 +129,7 @@ export class Processor implements SystemContext {
     this.#runtime = instance.exports as unknown as RuntimeExports;
     const runtime = instance.exports as Record<string, WebAssembly.ImportValue>;
     const environment = { memory, memoryPages, table, runtime, host };
-    this.#handlers = new Handlers(environment, vcpu);
+    this.#handlers = new Handlers(environment, vcpu, mostHandlers);
     const has = (feature: Feature) => this.system.has(feature);
     this.#blocks = new BlockCache({
       buffer: memory.buffer,

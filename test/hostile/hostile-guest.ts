@@ -4,6 +4,7 @@
  */
 import { serialize } from "node:v8";
 import { smallKernelImage } from "../../src/cli/testing/small-kernel.ts";
+import { MOST_HANDLERS } from "../../src/cpu/interpret/handlers.ts";
 import { MemoryStore } from "../../src/disk/memory-store.ts";
 import { OverlayDisk } from "../../src/disk/overlay/overlay-disk.ts";
 import { RawDisk } from "../../src/disk/raw/raw-disk.ts";
@@ -17,6 +18,8 @@ import { MIB, RAM } from "./interesting.ts";
 /** Bytes that all of a board's devices may keep together, and ranges on a bus. */
 const MOST_STATE = 4 * MIB;
 const MOST_RANGES = 100;
+/** Instructions of a block, its end included. */
+const ONE_BLOCK = 49;
 const NS_PER_LOOK = 6e6;
 /** Slices of guest time of one situation, at most. */
 const SLICES = 40;
@@ -166,6 +169,8 @@ export class HostileGuest {
     for (const { state } of devices.values()) size += serialize(state).length;
     if (size > MOST_STATE) throw new Error(`the devices' state has ${size} bytes`);
     const ranges = memory.ranges().length + ports.ranges().length;
+    const { handlers } = machine.processor.statistics;
+    if (handlers > MOST_HANDLERS + ONE_BLOCK) throw new Error(`there are ${handlers} handlers`);
     if (ranges > MOST_RANGES) throw new Error(`there are ${ranges} ranges on the buses`);
   }
 }

@@ -124,6 +124,7 @@ export class BlockCache {
     for (const page of this.#pages.keys()) this.#forgetPage(page);
     this.#pages.clear();
     this.#i32.fill(-1, BLOCK_TABLE >> 2, (BLOCK_TABLE + BLOCK_ENTRIES * 16) >> 2);
+    if (this.#wiring.handlers.full) this.#wiring.handlers.clear();
     this.#wiring.newGeneration();
   }
 
@@ -134,7 +135,8 @@ export class BlockCache {
 
   /** Whether a clear is due before more is decoded; done by the run loop, when no block runs. */
   get full(): boolean {
-    return this.#next + BLOCK_HEADER + (MAX_INSTRUCTIONS + 3) * RECORD_SIZE > RECORDS + RECORDS_SIZE;
+    const end = this.#next + BLOCK_HEADER + (MAX_INSTRUCTIONS + 3) * RECORD_SIZE;
+    return end > RECORDS + RECORDS_SIZE || this.#wiring.handlers.full;
   }
 
   /**
