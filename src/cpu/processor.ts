@@ -660,7 +660,8 @@ export class Processor implements SystemContext {
         }
         return this.#blocks.decode(Number(physical), linear, this.registers.get32("context"), this.#codeRoom(linear));
       },
-      hot: (record) => this.#translator?.translate(record, this.#linearIp(), Number(this.registers.get64("ip") & 0xffff_ffffn) | 0),
+      hot: (record) =>
+        this.#translator?.translate(record, this.#linearIp(), Number(this.registers.get64("ip") & 0xffff_ffffn) | 0),
     };
     return { ...functions, ...(host as unknown as Record<string, WebAssembly.ImportValue>) };
   }

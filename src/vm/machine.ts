@@ -78,6 +78,7 @@ export class Machine {
       memoryPages: this.ram.memoryPages,
       bus: this.#bus(),
       model: definition.cpu,
+      ...(definition.heat === undefined ? {} : { heat: definition.heat }),
       // What runs when must depend on the inputs alone where time is a count of instructions.
       regions: (settings) => (icount ? undefined : host.regions?.(settings)) ?? new InPlace(settings),
     });

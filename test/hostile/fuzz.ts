@@ -30,7 +30,7 @@ try {
       const ends = Object.entries(report.ends).map(([kind, times]) => `${times} ${kind}`);
       const size = Math.round(resident / 1024 / 1024);
       console.log(
-        `seed ${seed}: ${report.instructions} instructions, ${report.handlers} handlers, ${size} MiB; ${ends.join(", ")}`,
+        `seed ${seed}: ${report.instructions} instructions, ${report.handlers} handlers, ${report.regions} regions, ${size} MiB; ${ends.join(", ")}`,
       );
       if (Date.now() > end) break;
     }

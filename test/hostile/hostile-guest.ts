@@ -37,6 +37,8 @@ export interface GuestReport {
   readonly ends: Readonly<Record<string, number>>;
   /** The most handlers that the interpreter of one machine had. */
   readonly handlers: number;
+  /** Regions that the translator made, all machines together. */
+  readonly regions: number;
 }
 
 /** A stream of numbers for each seed. */
@@ -68,6 +70,7 @@ export class HostileGuest {
     let machines = 0;
     let instructions = 0;
     let handlers = 0;
+    let regions = 0;
     while (this.#left > 0) {
       const machine = this.#create();
       machines++;
@@ -88,9 +91,11 @@ export class HostileGuest {
       }
       this.#checkSize(machine);
       instructions += machine.instructions;
-      handlers = Math.max(handlers, machine.processor.statistics.handlers);
+      const { statistics } = machine.processor;
+      handlers = Math.max(handlers, statistics.handlers);
+      regions += statistics.translated.regions;
     }
-    return { instructions, machines, situations: this.#situations, ends: this.#ends, handlers };
+    return { instructions, machines, situations: this.#situations, ends: this.#ends, handlers, regions };
   }
 
   #create(): Machine {
@@ -101,6 +106,8 @@ export class HostileGuest {
       {
         memory: RAM,
         cpu: random.below(3) === 0 ? random.pick(CPU_MODELS) : "max",
+        // Interpreted for the most part, or translated as soon as may be.
+        ...(random.below(2) === 0 ? {} : { heat: random.pick([1, 2, 10]) }),
         clock: random.pick(["icount", "real"]),
         kernel: { image: smallKernelImage("wait"), commandLine: "" },
         disks: [{ device: disk, serial: "hostile" }, { device: new RawDisk(new MemoryStore(MIB), { readOnly: true }) }],

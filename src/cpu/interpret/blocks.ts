@@ -50,6 +50,8 @@ import { COUNT, type Handlers, type Pseudo, RESUME } from "./handlers.ts";
 
 const PAGE_BYTES = 4096;
 const MAX_INSTRUCTIONS = 48;
+/** Regions that are kept before all are dropped; each has at most some tens of KiB of code (LIMITS of region.ts). */
+const MOST_REGIONS = 8192;
 
 const straddlingKey = (physical: number, context: number): number => physical * (1 << CONTEXT_BITS) + context;
 
@@ -106,6 +108,7 @@ export class BlockCache {
   /** Regions with code from each physical page. */
   readonly #regions = new Map<number, Set<InstalledRegion>>();
   #next = RECORDS;
+  #regionCount = 0;
 
   constructor(wiring: BlockWiring) {
     this.#wiring = wiring;
@@ -136,7 +139,7 @@ export class BlockCache {
   /** Whether a clear is due before more is decoded; done by the run loop, when no block runs. */
   get full(): boolean {
     const end = this.#next + BLOCK_HEADER + (MAX_INSTRUCTIONS + 3) * RECORD_SIZE;
-    return end > RECORDS + RECORDS_SIZE || this.#wiring.handlers.full;
+    return end > RECORDS + RECORDS_SIZE || this.#wiring.handlers.full || this.#regionCount > MOST_REGIONS;
   }
 
   /**
@@ -283,8 +286,10 @@ export class BlockCache {
     return findRecord(this.#i32, physical, context);
   }
 
-  /** Makes a region found in place of its first block, unless that was dropped meanwhile. */
-  addRegion(entry: RegionEntry): void {
+  /** Makes a region found in place of its first block; false where there is no room before the next clear. */
+  addRegion(entry: RegionEntry): boolean {
+    const size = BLOCK_HEADER + REGION.list + entry.pages.length * 8 + 16;
+    if (this.full || this.#next + size > RECORDS + RECORDS_SIZE) return false;
     for (const { first, last } of entry.pages) this.#markCode(first, last);
     const record = this.#next + BLOCK_HEADER;
     this.#i32[(record + BLOCK_COUNT) >> 2] = 1;
@@ -297,12 +302,14 @@ export class BlockCache {
     this.#next = (record + REGION.list + entry.pages.length * 8 + 15) & ~15;
     this.#i32[(entry.block + BLOCK_REGION) >> 2] = record;
     const region = { ...entry, record };
+    this.#regionCount++;
     for (const page of entry.pages.map(pageOf)) {
       const regions = this.#regions.get(page) ?? new Set();
       regions.add(region);
       this.#regions.set(page, regions);
     }
     this.#wiring.newGeneration();
+    return true;
   }
 
   #dropRegions(page: number): void {
@@ -310,6 +317,7 @@ export class BlockCache {
       this.#i32[(region.block + BLOCK_REGION) >> 2] = 0;
       this.countAgain(region.block);
       for (const other of region.pages) this.#regions.get(pageOf(other))?.delete(region);
+      this.#regionCount--;
       this.#wiring.regionDropped(region.handler);
     }
     this.#regions.delete(page);

@@ -14,7 +14,18 @@ import { enterBlock, HANDLER } from "../emit/enter-block.ts";
 import { type FlagStore, Flags } from "../emit/flags.ts";
 import { GuestAccess } from "../emit/memory.ts";
 import { type BoundOperand, type Linkage, type Shape, WasmSemantics } from "../emit/semantics.ts";
-import { BLOCK_FIRST, BLOCK_HEAT, CONTEXT, CS_BASE, EXIT, fieldAddress, GPR, NOTED_TARGETS, RECORD, RECORD_SIZE } from "../state.ts";
+import {
+  BLOCK_FIRST,
+  BLOCK_HEAT,
+  CONTEXT,
+  CS_BASE,
+  EXIT,
+  fieldAddress,
+  GPR,
+  NOTED_TARGETS,
+  RECORD,
+  RECORD_SIZE,
+} from "../state.ts";
 
 /** Sign and exponent of an x87 register that was written as an MMX register. */
 const MMX_EXPONENT = 0xffff;

@@ -75,7 +75,7 @@ export class Translator {
       blocks.countAgain(block);
       return false;
     }
-    blocks.addRegion({ block, handler: job.handler, pages: code });
+    if (!blocks.addRegion({ block, handler: job.handler, pages: code })) return false;
     this.#regions++;
     this.#instructions += instructions;
     return true;
