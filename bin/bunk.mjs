@@ -6,15 +6,35 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { runOnRuntime, runtimePath } from "./runtime.mjs";
 
+// A machine's garbage is short-lived: room for more of it would only be memory that the host misses.
+const HEAP_OPTION = "--max-semi-space-size=4";
+const OPTIONS = ["--disable-warning=ExperimentalWarning", HEAP_OPTION];
+
 if (runtimePath() === process.execPath) {
   hideExperimentalWarnings();
+  becomeProcessWith(OPTIONS);
   // The published package has compiled JavaScript; a clone runs its sources.
   const compiled = new URL("../dist/cli/main.js", import.meta.url);
   await import(
     existsSync(compiled) && !existsSync(new URL("../src", import.meta.url)) ? compiled.href : "../src/cli/main.ts"
   );
 } else {
-  await runOnRuntime([fileURLToPath(import.meta.url), ...process.argv.slice(2)]);
+  await runOnRuntime([...OPTIONS, fileURLToPath(import.meta.url), ...process.argv.slice(2)]);
+}
+
+/**
+ * Starts this program again in the same process, with options of Node that it cannot give itself. Where that cannot
+ * be (Windows), it goes on without.
+ */
+function becomeProcessWith(options) {
+  const { execve, execArgv, execPath } = process;
+  // A channel to a parent would not outlast it.
+  if (execve === undefined || process.connected || execArgv.includes(HEAP_OPTION)) return;
+  try {
+    execve.call(process, execPath, [execPath, ...execArgv, ...options, ...process.argv.slice(1)], process.env);
+  } catch {
+    // Without the options then.
+  }
 }
 
 /** As --disable-warning=ExperimentalWarning does for a process that this file could give options to. */

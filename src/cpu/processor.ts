@@ -64,6 +64,8 @@ export interface ProcessorOptions {
   readonly regions?: (options: RegionSettings) => RegionMaker;
   /** How often a block runs in the interpreter before it is translated, 1 or more; DEFAULT_HEAT unless given. */
   readonly heat?: number;
+  /** Handlers of the interpreter that are kept; for tests. */
+  readonly mostHandlers?: number;
 }
 
 /** What a maker of regions needs to know of a processor. */
@@ -86,6 +88,14 @@ const HAS_ERROR_CODE = new Set([8, 10, 11, 12, 13, 14, 17, 21]);
  */
 const REPEATED_COST = 256;
 
+/**
+ * What one `run` does at most of what takes far longer than an instruction: calls from WebAssembly to the host count
+ * as 1, exceptions and interrupts too, decoded blocks as `DECODING_EFFORT`. A guest of nothing else would hold up
+ * the machine for seconds within the instructions that it is granted.
+ */
+const MOST_EFFORT = 10_000;
+const DECODING_EFFORT = 10;
+
 const ATTRIBUTE_LONG = 0x2000;
 const ATTRIBUTE_BIG = 0x4000;
 const TRAP_FLAG = 0x100;
@@ -106,10 +116,11 @@ export class Processor implements SystemContext {
   readonly #wide = new Uint32Array(2);
   #nmi = false;
   #returnRequested = false;
+  #effort = 0;
   /** Whether a breakpoint is enabled: instructions then run one at a time. */
   #breakpoints = false;
 
-  constructor({ memory, memoryPages, bus, model, regions, heat = DEFAULT_HEAT }: ProcessorOptions) {
+  constructor({ memory, memoryPages, bus, model, regions, heat = DEFAULT_HEAT, mostHandlers }: ProcessorOptions) {
     const vcpu = VCPU_BASE;
     this.#bus = bus;
     this.registers = new Registers(memory, vcpu);
@@ -122,7 +133,7 @@ export class Processor implements SystemContext {
     this.#runtime = instance.exports as unknown as RuntimeExports;
     const runtime = instance.exports as Record<string, WebAssembly.ImportValue>;
     const environment = { memory, memoryPages, table, runtime, host };
-    this.#handlers = new Handlers(environment, vcpu);
+    this.#handlers = new Handlers(environment, vcpu, mostHandlers);
     const has = (feature: Feature) => this.system.has(feature);
     this.#blocks = new BlockCache({
       buffer: memory.buffer,
@@ -172,6 +183,11 @@ export class Processor implements SystemContext {
     this.#translator?.close();
   }
 
+  #spend(effort: number): void {
+    this.#effort += effort;
+    if (this.#effort > MOST_EFFORT) this.requestReturn();
+  }
+
   /** Counts of what was built and decoded, for reports. */
   get statistics(): { handlers: number; recordBytes: number; translated: Translator["statistics"] } {
     const translated = this.#translator?.statistics ?? { asked: 0, regions: 0, instructions: 0, bytes: 0 };
@@ -189,12 +205,13 @@ export class Processor implements SystemContext {
   run(budget: number): RunResult {
     const { registers } = this;
     this.#returnRequested = false;
+    this.#effort = 0;
     this.#grant(budget);
     try {
       for (;;) {
         const activity = registers.get32("activity");
         if (activity !== 0) {
-          if (activity === 1 && this.#wakes()) registers.set32("activity", 0);
+          if (activity === 1 && this.wakes) registers.set32("activity", 0);
           else return { kind: "halted" };
         }
         if (this.#returnRequested) return { kind: "budget" };
@@ -238,7 +255,7 @@ export class Processor implements SystemContext {
   }
 
   /** Whether something waits that ends HLT. */
-  #wakes(): boolean {
+  get wakes(): boolean {
     const { registers } = this;
     if (registers.get32("debugTraps") !== 0) return true;
     if (this.#nmi && registers.get32("nmiBlocked") === 0) return true;
@@ -432,6 +449,7 @@ export class Processor implements SystemContext {
     registers.set32("shadow", SHADOW.none);
     // An event counts as an instruction, so that a guest that only faults uses up its budget too.
     registers.set32("budget", registers.get32("budget") - 1);
+    this.#spend(1);
     const vectors: number[] = [];
     let current: { vector: number; errorCode?: number; kind: "exception" | "external" } = event;
     for (;;) {
@@ -619,6 +637,7 @@ export class Processor implements SystemContext {
     for (const [name, implementation] of Object.entries(this.system.functions)) {
       const nothing = this.system.resultType(name) === "i64" ? 0n : 0;
       functions[name] = (...args: never[]) => {
+        this.#spend(1);
         try {
           return implementation(...args);
         } catch (error) {
@@ -634,10 +653,12 @@ export class Processor implements SystemContext {
     const wide = this.#wide;
     const host: RuntimeHost = {
       readMemory: (physical, bytes) => {
+        this.#spend(1);
         const low = this.#bus.readMemory(Number(physical), bytes, wide);
         return bytes === 8 ? (BigInt(wide[1] as number) << 32n) | BigInt(wide[0] as number) : BigInt(low);
       },
       writeMemory: (physical, bytes, value) => {
+        this.#spend(1);
         this.#bus.writeMemory(
           Number(physical),
           bytes,
@@ -645,10 +666,14 @@ export class Processor implements SystemContext {
           Number((value >> 32n) & 0xffff_ffffn),
         );
       },
-      codeWritten: (page) => this.#blocks.pageWritten(page),
+      codeWritten: (page) => {
+        this.#spend(1);
+        this.#blocks.pageWritten(page);
+      },
       watched: (linear, bytes, write) =>
         addDebugTraps(this.registers, dataBreakpoints(this.registers, linear, bytes, write !== 0)),
       decodeBlock: (physical, linear) => {
+        this.#spend(DECODING_EFFORT);
         if (!this.#isRam(Number(physical))) {
           this.#fetchFault();
           return 0;

@@ -69,8 +69,8 @@ function configByte({ slot, fn }: { slot: number; fn: number }, register: number
   ];
 }
 
-/** The writes, in order: ports first, then memory, then MSRs. */
-export function boardSetup(board: AcpiBoard): BoardSetup {
+/** The writes, in order: ports first, then memory, then MSRs. `mtrrs`: whether the processors have these registers. */
+export function boardSetup(board: AcpiBoard, { mtrrs = true } = {}): BoardSetup {
   const { power, pciIrqs, localApic } = board;
   const steering = [0, 1, 2, 3].map((pirq) => steered(pciIrqs, pirq));
   const levelTriggered = [power.sciIrq, ...steering].reduce((mask, irq) => mask | (1 << irq), 0);
@@ -91,7 +91,7 @@ export function boardSetup(board: AcpiBoard): BoardSetup {
       address: guestPhysical(localApic + offset),
       value,
     })),
-    msrs: [{ msr: IA32_MTRR_DEF_TYPE, value: WRITE_BACK }],
+    msrs: mtrrs ? [{ msr: IA32_MTRR_DEF_TYPE, value: WRITE_BACK }] : [],
   };
 }
 

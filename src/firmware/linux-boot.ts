@@ -39,6 +39,8 @@ import { RamLayout } from "./ram-layout.ts";
 export interface LinuxBootOptions extends KernelFiles {
   /** `auto`, the default, takes the widest entry that the kernel has. */
   readonly entry?: "auto" | "64" | "32" | "16";
+  /** Whether the processor has 64-bit mode; true unless given. */
+  readonly longMode?: boolean;
   /** Seeds the kernel's random number generator; left out, the kernel gathers its own entropy. */
   readonly random?: RandomSource;
   /** The display shows 80x25 text when the kernel starts (32-bit and 64-bit entry; the 16-bit code asks the BIOS). */
@@ -68,7 +70,7 @@ const OLD_CEILING = 0xa000;
 /** Puts the kernel, its initial RAM disk and its parameters in RAM; throws BootError where that cannot work. */
 export function loadLinux(target: BootTarget, options: LinuxBootOptions): LoadedKernel {
   const image = parseLinuxImage(options.kernel);
-  const entry = chooseEntry(image, options.entry ?? "auto");
+  const entry = chooseEntry(image, options.entry ?? "auto", options.longMode ?? true);
   const layout = new RamLayout(target.memory, target.map);
 
   const kernel = loadCode(layout, image);
@@ -99,7 +101,14 @@ export function loadLinux(target: BootTarget, options: LinuxBootOptions): Loaded
   };
 }
 
-function chooseEntry(image: LinuxImage, wanted: "auto" | "64" | "32" | "16"): "64" | "32" | "16" {
+function chooseEntry(image: LinuxImage, wanted: "auto" | "64" | "32" | "16", longMode: boolean): "64" | "32" | "16" {
+  // It would say so on a display, and stop.
+  if (!longMode && image.kernel64) {
+    throw new BootError(
+      "unsupported",
+      "this Linux kernel is a 64-bit one, which the processor model is not; take another model or a 32-bit kernel",
+    );
+  }
   if (wanted === "auto") return image.kernel64 ? "64" : image.loadedHigh ? "32" : "16";
   if (wanted === "64" && !image.kernel64) {
     throw new BootError(

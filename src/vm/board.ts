@@ -3,6 +3,7 @@
  */
 import { guestPhysical } from "../bits/units.ts";
 import { FwCfg } from "../device/fw-cfg/fw-cfg.ts";
+import { HPET_ADDRESS, HPET_SIZE, Hpet } from "../device/hpet/hpet.ts";
 import { I8042 } from "../device/i8042/i8042.ts";
 import { Ps2Keyboard } from "../device/i8042/ps2-keyboard.ts";
 import { Ps2Mouse } from "../device/i8042/ps2-mouse.ts";
@@ -40,6 +41,8 @@ export const TSC_HERTZ = 1_000_000_000;
 const ISA_IRQS = 16;
 const LOCAL_APIC_LENGTH = 0x1000;
 const IO_APIC_AT = guestPhysical(0xfec0_0000);
+/** I/O APIC inputs that no PCI or ISA interrupt uses. */
+const HPET_ROUTES = 0xf0_0000;
 const SOUTH_BRIDGE = 1;
 const FIRST_CARD = 3;
 
@@ -69,6 +72,8 @@ export interface BoardWiring {
   debugExit(status: number): void;
   /** Room for more input on a serial line. */
   serialRoom(): void;
+  /** Room for more input on the virtio console. */
+  consoleRoom(): void;
   /** The balloon gives up pages. */
   release(address: number, length: number): void;
 }
@@ -128,12 +133,20 @@ export class Board {
     this.ports.register(0x20, 2, pic, { name: "8259 master", width: 1 });
     this.ports.register(0xa0, 2, pic, { name: "8259 slave", width: 1 });
     this.ports.register(0x4d0, 2, pic, { name: "ELCR", width: 1 });
-    const pit = this.#add("i8254", new I8254({ time, irq0: irq(0) }));
+    const hpet = this.#add(
+      "hpet",
+      new Hpet(
+        { routes: HPET_ROUTES },
+        { time, route: (input) => ioApic.pins[input] as SignalLine, irq0: irq(0), irq8: irq(8) },
+      ),
+    );
+    this.memory.map(guestPhysical(HPET_ADDRESS), HPET_SIZE, hpet, "HPET");
+    const pit = this.#add("i8254", new I8254({ time, irq0: hpet.pitInput }));
     this.ports.register(0x40, 4, pit, { name: "8254", width: 1 });
     this.ports.register(0x61, 1, pit, { name: "NMI status", width: 1 });
     const cmos = this.#add(
       "mc146818",
-      new Mc146818({ unixSeconds: config.unixSeconds }, { time, irq8: irq(8), nmiMask: { set: () => {} } }),
+      new Mc146818({ unixSeconds: config.unixSeconds }, { time, irq8: hpet.rtcInput, nmiMask: { set: () => {} } }),
     );
     this.ports.register(0x70, 4, cmos, { name: "CMOS", width: 1 });
 
@@ -214,7 +227,7 @@ export class Board {
       this.virtioConsole = new VirtioConsole({
         memory: ram,
         output: config.virtioConsole,
-        inputTaken: wiring.serialRoom,
+        inputTaken: wiring.consoleRoom,
       });
       plug("virtio-console", this.virtioConsole);
     }

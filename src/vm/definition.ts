@@ -11,6 +11,8 @@ export interface MachineDefinition {
   /** Guest RAM in bytes: a multiple of 1 MiB, 2 MiB to 3 GiB. */
   readonly memory: number;
   readonly cpu: CpuModel;
+  /** How often a block of code runs before it is translated, 1 or more; for tests. */
+  readonly heat?: number;
   /**
    * "real": guest time is the host's. "icount": time is a count of executed instructions, so that two runs with
    * the same inputs are the same; the time a halted guest waits is skipped. The guest's random numbers are then the

@@ -7,7 +7,7 @@ import type { ProcessorBus } from "../cpu/bus.ts";
 import { PHYSICAL_BITS } from "../cpu/mmu/paging.ts";
 import { Processor } from "../cpu/processor.ts";
 import { InPlace } from "../cpu/translate/in-place.ts";
-import { i440fxBoard } from "../firmware/acpi/board.ts";
+import { i440fxBoard, PC_HPET } from "../firmware/acpi/board.ts";
 import { boardSetup } from "../firmware/board-setup.ts";
 import { loadKernel } from "../firmware/direct-boot.ts";
 import { installTables } from "../firmware/install-tables.ts";
@@ -16,11 +16,11 @@ import type { AccessSize, ByteSink, RandomSource } from "../machine/device.ts";
 import { GuestTime } from "../machine/guest-time.ts";
 import { Board } from "./board.ts";
 import { applyBootState } from "./boot-processor.ts";
+import { ConsoleInput } from "./console-input.ts";
 import { crashReport } from "./crash-report.ts";
 import type { Host, MachineDefinition, MachineEnd } from "./definition.ts";
 import { GuestRam } from "./guest-ram.ts";
 import { SeededRandom } from "./seeded-random.ts";
-import { SerialInput } from "./serial-input.ts";
 import { WorkQueue } from "./work-queue.ts";
 
 /** Guest nanoseconds of one instruction where time is a count of instructions. */
@@ -30,6 +30,8 @@ const SLICE = 400_000;
 const SLICE_WHILE_WORKING = 60_000;
 /** The host's event loop gets its turn this often, in nanoseconds. */
 const YIELD_EVERY = 5e6;
+/** Nanoseconds that a halted machine without a deadline waits before it looks again. */
+const LONGEST_SLEEP = 50e6;
 const ICOUNT_SEED = 1;
 const NOWHERE: ByteSink = { write: () => {} };
 
@@ -42,7 +44,9 @@ export class Machine {
   readonly #time: GuestTime;
   readonly #random: RandomSource;
   readonly #work: WorkQueue;
-  readonly #serialInput: SerialInput;
+  /** Input on its way; not there yet while the board is built. */
+  readonly #serialInput: ConsoleInput | undefined;
+  readonly #consoleInput: ConsoleInput | undefined;
   readonly #startedAt: number;
   #intr = false;
   #end: MachineEnd | undefined;
@@ -74,6 +78,7 @@ export class Machine {
       memoryPages: this.ram.memoryPages,
       bus: this.#bus(),
       model: definition.cpu,
+      ...(definition.heat === undefined ? {} : { heat: definition.heat }),
       // What runs when must depend on the inputs alone where time is a count of instructions.
       regions: (settings) => (icount ? undefined : host.regions?.(settings)) ?? new InPlace(settings),
     });
@@ -100,11 +105,13 @@ export class Machine {
         powerOff: () => this.#finish({ kind: "power-off" }),
         reset: (cause) => this.#requestReset(cause),
         debugExit: (status) => this.#finish({ kind: "debug-exit", status }),
-        serialRoom: () => this.#serialInput.pump(),
+        serialRoom: () => this.#serialInput?.pump(),
+        consoleRoom: () => this.#consoleInput?.pump(),
         release: () => {},
       },
     );
-    this.#serialInput = new SerialInput(this.board.serial[0]);
+    this.#serialInput = new ConsoleInput(this.board.serial[0]);
+    if (this.board.virtioConsole) this.#consoleInput = new ConsoleInput(this.board.virtioConsole);
     this.#boot();
   }
 
@@ -154,7 +161,7 @@ export class Machine {
   #boot(): void {
     const { kernel, memory } = this.#definition;
     const map = memoryMap(memory);
-    const board = i440fxBoard(1);
+    const board = i440fxBoard(1, { hpet: PC_HPET });
     const system = {
       ramSize: memory,
       sockets: 1,
@@ -164,7 +171,7 @@ export class Machine {
       version: "0.1",
     };
     const { rsdp } = installTables(this.ram, map, { board, system });
-    const setup = boardSetup(board);
+    const setup = boardSetup(board, { mtrrs: this.processor.system.has("mtrr") });
     for (const { port, size, value } of setup.ports) this.board.ports.write(port, size, value);
     for (const { address, value } of setup.memory) this.board.memory.write(address, 4, value);
     for (const { msr, value } of setup.msrs) this.processor.system.writeMsr(msr, value);
@@ -173,6 +180,7 @@ export class Machine {
       {
         kernel: kernel.image,
         commandLine: kernel.commandLine,
+        longMode: this.processor.system.has("lm"),
         random: this.#random,
         ...(kernel.initrd ? { initrd: kernel.initrd } : {}),
         ...(kernel.entry ? { entry: kernel.entry } : {}),
@@ -216,13 +224,19 @@ export class Machine {
 
   /** Queues bytes as COM1's input. */
   sendSerial(bytes: Uint8Array): void {
-    this.#serialInput.send(bytes);
+    this.#serialInput?.send(bytes);
+    this.#wake();
+  }
+
+  /** Queues bytes as the virtio console's input; dropped where there is none. */
+  sendConsole(bytes: Uint8Array): void {
+    this.#consoleInput?.send(bytes);
     this.#wake();
   }
 
   /** Bytes of COM1's input that the guest has not read yet; beyond 1 MiB more of them are dropped. */
   get serialBacklog(): number {
-    return this.#serialInput.length;
+    return this.#serialInput?.length ?? 0;
   }
 
   powerButton(): void {
@@ -246,7 +260,8 @@ export class Machine {
       if (this.#resetCause !== undefined) this.#reset();
       this.#work.drain();
       this.#time.fireDue();
-      this.#serialInput.pump();
+      this.#serialInput?.pump();
+      this.#consoleInput?.pump();
       const before = this.#host.monotonic();
       const count = this.instructions;
       const result = this.processor.run(this.#budget(icount));
@@ -258,10 +273,9 @@ export class Machine {
       const ran = this.instructions - count;
       if (ran > 10_000) this.#rate = 0.7 * this.#rate + 0.3 * (ran / Math.max(now - before, 1));
       if (icount && this.#work.pending > 0) await this.#untilSettled();
-      if (result.kind === "halted" && this.#resetCause === undefined) {
-        await this.#idle(icount);
-        yieldedAt = this.#host.monotonic();
-      } else if (now - yieldedAt > YIELD_EVERY || (!icount && this.#work.pending > 0)) {
+      const slept = result.kind === "halted" && this.#resetCause === undefined && (await this.#idle(icount));
+      if (slept) yieldedAt = this.#host.monotonic();
+      else if (now - yieldedAt > YIELD_EVERY || (!icount && this.#work.pending > 0)) {
         await this.#host.yield();
         yieldedAt = this.#host.monotonic();
       }
@@ -288,17 +302,18 @@ export class Machine {
     }
   }
 
-  async #idle(icount: boolean): Promise<void> {
+  /** Waits for what ends a halt; whether the host's event loop had its turn meanwhile. */
+  async #idle(icount: boolean): Promise<boolean> {
+    if (this.processor.wakes) return false;
     const deadline = this.#time.nextDeadline;
-    if (icount) {
-      if (this.#intr) return;
-      if (deadline !== undefined) this.#skipped += Math.max(deadline - this.#time.now(), 0);
-      else await this.#sleep(20e6);
-      return;
+    if (icount && deadline !== undefined) {
+      this.#skipped += Math.max(deadline - this.#time.now(), 0);
+      return false;
     }
-    if (this.#intr) return;
-    const wait = deadline === undefined ? 50e6 : deadline - this.#time.now();
-    if (wait > 0) await this.#sleep(wait);
+    const wait = deadline === undefined ? LONGEST_SLEEP : deadline - this.#time.now();
+    if (wait <= 0) return false;
+    await this.#sleep(wait);
+    return true;
   }
 
   async #sleep(ns: number): Promise<void> {

@@ -10,9 +10,14 @@ import { VirtualMachine, type VirtualMachineOptions } from "../../src/vm/index.t
 const HOST_LACKS = new Set(["tool-missing", "no-debian-source", "no-root-filesystem"]);
 
 /** The named guest; or undefined, with the test skipped, where this host cannot make it. */
-export async function catalogueGuest(t: TestContext, name: string): Promise<PreparedGuest | undefined> {
+export function catalogueGuest(t: TestContext, name: string): Promise<PreparedGuest | undefined> {
+  return orSkip(t, () => prepareGuest(name));
+}
+
+/** What `make` takes from Debian; or undefined, with the test skipped, where this host has no Debian to take it from. */
+export async function orSkip<T>(t: TestContext, make: () => Promise<T>): Promise<T | undefined> {
   try {
-    return await prepareGuest(name);
+    return await make();
   } catch (error) {
     if (!(error instanceof CatalogueError) || !HOST_LACKS.has(error.failure.kind)) throw error;
     t.skip(error.message);

@@ -25,6 +25,7 @@ export function kernelContract(
     if (!guest) return;
     const { source, target, content } = await diskPair(t, mebibytes * MIB);
     const vm = await machineOf(t, guest, {
+      virtioConsole: true,
       disks: [
         { file: source, readOnly: true, serial: "source" },
         { file: target, serial: "target" },
@@ -71,6 +72,20 @@ export function kernelContract(
       assert.equal(await shell.run(`sh -c '${script}' 2>/dev/null`), "caught\n143\n");
       await shell.run("sh -c 'kill -SEGV $$'", 128 + 11);
       assert.equal(await shell.interrupt("sh -c 'echo asleep; exec sleep 1000'", "asleep"), 128 + 2);
+    });
+
+    await t.test("the virtio console carries lines both ways", async () => {
+      await shell.run("echo to the host >/dev/hvc0");
+      await vm.console?.expect("to the host\r\n", { timeout: 60_000 });
+      shell.type('read -r line </dev/hvc0; echo "@""$line@"\n');
+      vm.console?.write("to the guest\n");
+      await shell.expect("@to the guest@");
+    });
+
+    await t.test("the kernel finds the HPET, and prefers the clock that costs least", async () => {
+      const sources = "/sys/devices/system/clocksource/clocksource0";
+      assert.match(await shell.run(`cat ${sources}/available_clocksource`), /\bhpet\b/);
+      assert.match(await shell.run(`cat ${sources}/current_clocksource`), /^(tsc|kvm-clock)$/m);
     });
 
     await t.test("two seconds last two seconds", async () => {

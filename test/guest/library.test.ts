@@ -5,6 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { type TestContext, test } from "node:test";
 import { smallKernel } from "../../src/cli/testing/small-kernel.ts";
+import { CPU_MODELS } from "../../src/vm/definition.ts";
 import { DefinitionError, ExpectError, VirtualMachine } from "../../src/vm/index.ts";
 import { catalogueGuest } from "./catalogue-guest.ts";
 
@@ -60,6 +61,16 @@ test("a machine is stopped while it runs", async (t) => {
   assert.deepEqual(await ended, { kind: "stopped" });
 });
 
+for (const clock of ["real", "icount"] as const) {
+  test(`a machine is stopped while it ignores the interrupt that it waits for (${clock})`, async (t) => {
+    const vm = await VirtualMachine.create({ memory: "4M", kernel: await kernelOf(t, "sleep"), clock });
+    const ended = vm.start();
+    await vm.serial.expect("on");
+    assert.deepEqual(await vm.stop(), { kind: "stopped" });
+    assert.deepEqual(await ended, { kind: "stopped" });
+  });
+}
+
 test("a wait for what the guest never says fails with what it said", async (t) => {
   const vm = await VirtualMachine.create({ memory: "4M", kernel: await kernelOf(t, "wait") });
   t.after(() => vm.stop());
@@ -70,6 +81,23 @@ test("a wait for what the guest never says fails with what it said", async (t) =
     assert.equal(error.output, "n");
     return true;
   });
+});
+
+test("a 64-bit kernel on a processor model without 64-bit mode is refused with a line that says what to change", async (t) => {
+  const guest = await catalogueGuest(t, "debian");
+  if (!guest) return;
+  await assert.rejects(
+    VirtualMachine.create({ kernel: guest.kernel, cpu: "pentium" }),
+    /is a 64-bit one.*another model/,
+  );
+});
+
+test("every processor model starts a 32-bit kernel", async (t) => {
+  const kernel = await kernelOf(t, "greet");
+  for (const cpu of CPU_MODELS) {
+    const vm = await VirtualMachine.create({ memory: "4M", kernel, cpu, debugExit: true });
+    assert.deepEqual(await vm.start(), { kind: "debug-exit", status: 43 }, cpu);
+  }
 });
 
 test("what cannot be a machine is refused with a line that says what to change", async (t) => {

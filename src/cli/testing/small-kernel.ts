@@ -45,6 +45,29 @@ const PROGRAMS = {
   echo: "mov esp,0x90000\n next: call receive\n call send\n cmp al,46\n jnz next\n xor eax,eax\n out 0xf4,al\n stay: jmp stay",
   /** Says "on" and waits for ever. */
   wait: "mov esp,0x90000\n mov al,111\n call send\n mov al,110\n call send\n stay: jmp stay",
+  /** Says "on" and halts for ever: interrupts are off, and one of the timer's waits. */
+  sleep: `mov esp,0x90000
+    mov al,0x34
+    out 0x43,al
+    mov al,0xff
+    out 0x40,al
+    out 0x40,al
+    mov al,0x11
+    out 0x20,al
+    mov al,0x20
+    out 0x21,al
+    mov al,4
+    out 0x21,al
+    mov al,1
+    out 0x21,al
+    mov al,0
+    out 0x21,al
+    mov al,111
+    call send
+    mov al,110
+    call send
+    stay: hlt
+    jmp stay`,
   /** Sends "y" for ever. */
   flood: "mov esp,0x90000\n stay: mov al,121\n call send\n jmp stay",
   /** Asks the keyboard controller for a reset. */
@@ -53,10 +76,14 @@ const PROGRAMS = {
   crash: "lidt [zeros]\n int3\n zeros: dd 0, 0",
 } as const;
 
+/** The guest's kernel file. */
+export function smallKernelImage(program: keyof typeof PROGRAMS): Uint8Array {
+  return assemble(`${HEADER}\n${PROGRAMS[program]}\n${SEND}\n${RECEIVE}`, { bits: 32, origin: ORIGIN }).bytes;
+}
+
 /** Writes the guest's kernel file into `directory`; returns its path. */
 export async function smallKernel(program: keyof typeof PROGRAMS, directory: string): Promise<string> {
-  const { bytes } = assemble(`${HEADER}\n${PROGRAMS[program]}\n${SEND}\n${RECEIVE}`, { bits: 32, origin: ORIGIN });
   const file = path.join(directory, `${program}.kernel`);
-  await writeFile(file, bytes);
+  await writeFile(file, smallKernelImage(program));
   return file;
 }

@@ -50,6 +50,8 @@ import { COUNT, type Handlers, type Pseudo, RESUME } from "./handlers.ts";
 
 const PAGE_BYTES = 4096;
 const MAX_INSTRUCTIONS = 48;
+/** Regions that are kept before all are dropped; each has at most some tens of KiB of code (LIMITS of region.ts). */
+const MOST_REGIONS = 8192;
 
 const straddlingKey = (physical: number, context: number): number => physical * (1 << CONTEXT_BITS) + context;
 
@@ -108,6 +110,7 @@ export class BlockCache {
   /** Regions with code from each physical page. */
   readonly #regions = new Map<number, Set<InstalledRegion>>();
   #next = RECORDS;
+  #regionCount = 0;
 
   constructor(wiring: BlockWiring) {
     this.#wiring = wiring;
@@ -126,6 +129,7 @@ export class BlockCache {
     for (const page of this.#pages.keys()) this.#forgetPage(page);
     this.#pages.clear();
     this.#i32.fill(-1, BLOCK_TABLE >> 2, (BLOCK_TABLE + BLOCK_ENTRIES * 16) >> 2);
+    if (this.#wiring.handlers.full) this.#wiring.handlers.clear();
     this.#wiring.newGeneration();
   }
 
@@ -136,7 +140,8 @@ export class BlockCache {
 
   /** Whether a clear is due before more is decoded; done by the run loop, when no block runs. */
   get full(): boolean {
-    return this.#next + BLOCK_HEADER + (MAX_INSTRUCTIONS + 3) * RECORD_SIZE > RECORDS + RECORDS_SIZE;
+    const end = this.#next + BLOCK_HEADER + (MAX_INSTRUCTIONS + 3) * RECORD_SIZE;
+    return end > RECORDS + RECORDS_SIZE || this.#wiring.handlers.full || this.#regionCount > MOST_REGIONS;
   }
 
   /**
@@ -283,8 +288,13 @@ export class BlockCache {
     return findRecord(this.#i32, physical, context);
   }
 
-  /** Makes a region found in place of its first block, and of a region that it had before. */
-  addRegion(entry: RegionEntry): void {
+  /**
+   * Makes a region found in place of its first block, and of a region that it had before; false where there is no room
+   * before the next clear.
+   */
+  addRegion(entry: RegionEntry): boolean {
+    const size = BLOCK_HEADER + REGION.list + entry.pages.length * 8 + 16;
+    if (this.full || this.#next + size > RECORDS + RECORDS_SIZE) return false;
     const old = this.#i32[(entry.block + BLOCK_REGION) >> 2] as number;
     for (const region of this.#regions.get(pageOf(entry.pages[0] as CodePage)) ?? []) {
       if (region.record === old) this.#dropRegion(region);
@@ -302,12 +312,14 @@ export class BlockCache {
     this.#next = (record + REGION.list + entry.pages.length * 8 + 15) & ~15;
     this.#i32[(entry.block + BLOCK_REGION) >> 2] = record;
     const region = { ...entry, record };
+    this.#regionCount++;
     for (const page of entry.pages.map(pageOf)) {
       const regions = this.#regions.get(page) ?? new Set();
       regions.add(region);
       this.#regions.set(page, regions);
     }
     this.#wiring.newGeneration();
+    return true;
   }
 
   #dropRegions(page: number): void {
@@ -319,6 +331,7 @@ export class BlockCache {
     this.#i32[(region.block + BLOCK_REGION) >> 2] = 0;
     this.countAgain(region.block);
     for (const other of region.pages) this.#regions.get(pageOf(other))?.delete(region);
+    this.#regionCount--;
     this.#wiring.regionDropped(region.handler);
   }
 

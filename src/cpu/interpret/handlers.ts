@@ -67,6 +67,12 @@ export const RESUME = 1;
 /** Table entry of the handler that counts how often a block runs. */
 export const COUNT = 2;
 
+/**
+ * Handlers that are kept before all are dropped: systems need some hundreds to a few thousand, a hostile guest could
+ * ask for hundreds of thousands, of about 10 KiB each.
+ */
+export const MOST_HANDLERS = 8192;
+
 export class Handlers {
   readonly #environment: CodeEnvironment;
   readonly #vcpu: number;
@@ -74,10 +80,12 @@ export class Handlers {
   #wanted: { index: number; shape: HandlerShape }[] = [];
   #next = COUNT + 1;
   readonly #free: number[] = [];
+  readonly #most: number;
 
-  constructor(environment: CodeEnvironment, vcpu: number) {
+  constructor(environment: CodeEnvironment, vcpu: number, most: number = MOST_HANDLERS) {
     this.#environment = environment;
     this.#vcpu = vcpu;
+    this.#most = most;
     const module = this.#module();
     const hot = module.importFunction("host", "hot", signature(["i32"]));
     module.elements(RESUME, [
@@ -87,9 +95,27 @@ export class Handlers {
     this.#instantiate(module);
   }
 
-  /** Handlers built so far. */
+  /** Handlers that there are. */
   get count(): number {
-    return this.#next;
+    return this.#known.size;
+  }
+
+  /** Whether a clear is due before more are built. */
+  get full(): boolean {
+    return this.#known.size > this.#most;
+  }
+
+  /** Drops all handlers of instructions. Not while a record refers to one. */
+  clear(): void {
+    for (const index of this.#known.values()) this.release(index);
+    this.#known.clear();
+    this.#wanted = [];
+  }
+
+  /** Gives a table entry back whose function is not called any more. */
+  release(index: number): void {
+    this.#environment.table.set(index, null);
+    this.#free.push(index);
   }
 
   /** The table entry of a pseudo instruction's handler. */
@@ -142,7 +168,7 @@ export class Handlers {
         (Number(shape.lock) << 14));
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const index = this.#next++;
+    const index = this.#free.pop() ?? this.#next++;
     this.#known.set(key, index);
     this.#wanted.push({ index, shape: { ...shape, form } });
     return index;
@@ -153,12 +179,6 @@ export class Handlers {
     const index = this.#free.pop() ?? this.#next++;
     this.#growTable();
     return index;
-  }
-
-  /** Gives a table entry back whose function is not called any more. */
-  release(index: number): void {
-    this.#environment.table.set(index, null);
-    this.#free.push(index);
   }
 
   #growTable(): void {

@@ -1,6 +1,5 @@
 /** The processor's system functions, put together: what instruction meanings call, and what the run loop calls. */
 import { functionSpec } from "../../isa/functions.ts";
-import type { Feature } from "../../isa/instruction.ts";
 import { fpuFunctions } from "../fpu/index.ts";
 import { integerFunctions } from "../integer/functions.ts";
 import { sseFunctions } from "../sse/index.ts";
@@ -15,7 +14,7 @@ import type { HostFunctions } from "./host-functions.ts";
 import { interruptFunctions } from "./interrupt-control.ts";
 import { combine, deliver, type InterruptEvent } from "./interrupts.ts";
 import { iretFunctions } from "./iret.ts";
-import { cpuModel } from "./models.ts";
+import { type CpuFeature, cpuModel } from "./models.ts";
 import { ModelSpecificRegisters, msrFunctions } from "./msrs.ts";
 import { portFunctions } from "./ports.ts";
 import { powerOn } from "./power-on.ts";
@@ -32,7 +31,7 @@ export interface System {
   readonly functions: HostFunctions;
   /** CPUID leaf 1, EAX and EDX. */
   readonly processorId: { readonly signature: number; readonly features: number };
-  has(feature: Feature): boolean;
+  has(feature: CpuFeature): boolean;
   reset(): void;
   setUnitTraps(): void;
   /** Writes an MSR as firmware does. */

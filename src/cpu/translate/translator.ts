@@ -92,7 +92,7 @@ export class Translator {
       blocks.countAgain(block);
       return false;
     }
-    blocks.addRegion({ block, handler: job.handler, pages: code });
+    if (!blocks.addRegion({ block, handler: job.handler, pages: code })) return false;
     this.#installed.set(job.handler, job);
     this.#regions++;
     this.#instructions += instructions;

@@ -17,6 +17,9 @@ const load = async (file: string | Uint8Array) =>
 
 async function main(definition: WorkerDefinition): Promise<void> {
   const serial = new SerialBatch((bytes) => post({ kind: "serial", bytes }));
+  const virtioConsole = definition.virtioConsole
+    ? new SerialBatch((bytes) => post({ kind: "console", bytes }))
+    : undefined;
   const disks = await openDisks(definition.disks);
   const image = await load(definition.kernel);
   const initrd = definition.initrd === undefined ? undefined : await load(definition.initrd);
@@ -28,6 +31,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
       kernel: { image, commandLine: definition.append, ...(initrd ? { initrd } : {}) },
       disks: disks.devices,
       serial,
+      ...(virtioConsole ? { virtioConsole } : {}),
       debugExit: definition.debugExit,
       noReboot: definition.noReboot,
     },
@@ -37,6 +41,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
     port?.on("message", (message: ToWorker) => {
       if (message.kind === "start") resolve();
       else if (message.kind === "serial") machine.sendSerial(message.bytes);
+      else if (message.kind === "console") machine.sendConsole(message.bytes);
       else if (message.kind === "power-button") machine.powerButton();
       else {
         machine.stop();
@@ -49,6 +54,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
   try {
     const end = await machine.run();
     serial.flush();
+    virtioConsole?.flush();
     post({ kind: "ended", end, instructions: machine.instructions, hash: stateHash(machine) });
   } finally {
     await disks.close();

@@ -26,6 +26,8 @@ export interface VirtualMachineOptions {
   cpu?: CpuModel;
   /** "real" unless given; "icount" makes runs repeatable. */
   clock?: "real" | "icount";
+  /** A virtio console beside the serial port, Linux's hvc0: `console` is its stream. */
+  virtioConsole?: boolean;
   /** The isa-debug-exit port at 0xF4. */
   debugExit?: boolean;
   /** End where the guest asks for a reset, instead of starting again. */
@@ -49,22 +51,25 @@ export interface WorkerDefinition {
   readonly disks: readonly { file: string; readOnly: boolean; snapshot: boolean; serial?: string }[];
   readonly cpu: CpuModel;
   readonly clock: "real" | "icount";
+  readonly virtioConsole: boolean;
   readonly debugExit: boolean;
   readonly noReboot: boolean;
 }
 
 export type ToWorker =
   | { kind: "start" }
-  | { kind: "serial"; bytes: Uint8Array }
+  | { kind: "serial" | "console"; bytes: Uint8Array }
   | { kind: "stop" }
   | { kind: "power-button" };
 export type FromWorker =
   | { kind: "ready" }
-  | { kind: "serial"; bytes: Uint8Array }
+  | { kind: "serial" | "console"; bytes: Uint8Array }
   | { kind: "ended"; end: MachineEnd; instructions: number; hash: string }
   | { kind: "failed"; name: string; message: string };
 
 const MIB = 1024 * 1024;
+/** A machine's garbage is short-lived: room for more of it would only be memory that the host misses. */
+const HEAP = { maxYoungGenerationSizeMb: 12 } as const;
 /** The worker's source, or its compiled form in the published package. */
 const WORKER = new URL(`./machine-worker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
 
@@ -89,6 +94,7 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
     })),
     cpu,
     clock,
+    virtioConsole: options.virtioConsole ?? false,
     debugExit: options.debugExit ?? false,
     noReboot: options.noReboot ?? false,
   };
@@ -97,6 +103,8 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
 export class VirtualMachine {
   /** COM1. */
   readonly serial: SerialStream;
+  /** The virtio console; undefined where the options ask for none. */
+  readonly console: SerialStream | undefined;
   readonly #worker: Worker;
   readonly #ended: Promise<MachineEnd>;
   #instructions = 0;
@@ -109,7 +117,7 @@ export class VirtualMachine {
   static create(options: VirtualMachineOptions): Promise<VirtualMachine> {
     const definition = check(options);
     return new Promise((resolve, reject) => {
-      const worker = new Worker(WORKER, { workerData: definition });
+      const worker = new Worker(WORKER, { workerData: definition, resourceLimits: HEAP });
       const failed = (error: Error) => {
         void worker.terminate();
         reject(error);
@@ -117,24 +125,20 @@ export class VirtualMachine {
       worker.once("error", failed);
       worker.once("message", (message: FromWorker) => {
         worker.off("error", failed);
-        if (message.kind === "ready") resolve(new VirtualMachine(worker));
+        if (message.kind === "ready") resolve(new VirtualMachine(worker, definition));
         else if (message.kind === "failed") failed(Object.assign(new Error(message.message), { name: message.name }));
       });
     });
   }
 
-  private constructor(worker: Worker) {
+  private constructor(worker: Worker, definition: WorkerDefinition) {
     this.#worker = worker;
-    this.serial = new SerialStream(
-      (bytes) => this.#post({ kind: "serial", bytes }),
-      (ms, fire) => {
-        const timer = setTimeout(fire, ms);
-        return () => clearTimeout(timer);
-      },
-    );
+    this.serial = this.#stream("serial");
+    this.console = definition.virtioConsole ? this.#stream("console") : undefined;
     this.#ended = new Promise((resolve, reject) => {
       worker.on("message", (message: FromWorker) => {
         if (message.kind === "serial") this.serial.receive(message.bytes);
+        else if (message.kind === "console") this.console?.receive(message.bytes);
         else if (message.kind === "ended") {
           this.#instructions = message.instructions;
           this.#hash = message.hash;
@@ -144,9 +148,20 @@ export class VirtualMachine {
       worker.on("error", reject);
       worker.on("exit", () => resolve({ kind: "stopped" }));
     });
-    this.#ended.then(
-      () => this.serial.end(),
-      () => this.serial.end(),
+    const end = () => {
+      this.serial.end();
+      this.console?.end();
+    };
+    this.#ended.then(end, end);
+  }
+
+  #stream(kind: "serial" | "console"): SerialStream {
+    return new SerialStream(
+      (bytes) => this.#post({ kind, bytes }),
+      (ms, fire) => {
+        const timer = setTimeout(fire, ms);
+        return () => clearTimeout(timer);
+      },
     );
   }
 

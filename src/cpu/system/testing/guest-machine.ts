@@ -13,13 +13,13 @@ export class GuestMachine {
   waiting = -1;
   readonly output: number[] = [];
 
-  constructor() {
+  constructor(options: { readonly mostHandlers?: number } = {}) {
     const pages = (RAM_BASE + RAM) >> 16;
     const memoryPages = { initial: pages, maximum: pages };
     const memory = new WebAssembly.Memory({ ...memoryPages, shared: true });
     new Uint8Array(memory.buffer).fill(PAGE.io, PAGE_FLAGS + (RAM >> 12), PAGE_FLAGS + (1 << 20));
     this.ram = new DataView(memory.buffer, RAM_BASE, RAM);
-    this.processor = new Processor({ memory, memoryPages, bus: this.#bus(), model: "max" });
+    this.processor = new Processor({ memory, memoryPages, bus: this.#bus(), model: "max", ...options });
   }
 
   #bus(): ProcessorBus {

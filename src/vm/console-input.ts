@@ -1,15 +1,19 @@
-/** Bytes on their way into a serial port, held until its receiver has room. */
-import type { Ns16550 } from "../device/ns16550/ns16550.ts";
+/** Bytes on their way into a serial port or a console, held until its receiver has room. */
 
 /** Beyond this the oldest unread bytes would only grow the host's memory; the newest are dropped. */
 const CAPACITY = 1024 * 1024;
 
-export class SerialInput {
-  readonly #port: Pick<Ns16550, "receive">;
+/** Takes bytes of the host; says how many it took, from the first on. */
+export interface Receiver {
+  receive(bytes: Uint8Array): number;
+}
+
+export class ConsoleInput {
+  readonly #port: Receiver;
   #queue: Uint8Array[] = [];
   #length = 0;
 
-  constructor(port: Pick<Ns16550, "receive">) {
+  constructor(port: Receiver) {
     this.#port = port;
   }
 
