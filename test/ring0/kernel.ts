@@ -386,7 +386,7 @@ export class Kernel {
     while (left > 0) {
       const before = this.machine.processor.instructions;
       const { kind } = this.machine.processor.run(left);
-      if (kind !== "budget") return kind;
+      if (kind === "halted" || kind === "shutdown") return kind;
       left -= Math.max(this.machine.processor.instructions - before, 1);
     }
     return "running";
