@@ -219,7 +219,7 @@ export class Processor implements SystemContext {
         const fault = this.#takeEvents(woken || !this.debugger.steps);
         if (fault) return fault;
         if (woken && this.debugger.steps) return { kind: "debug", stop: { kind: "step" } };
-        if (this.debugger.breaks && this.debugger.breaksAt(this.#linearIp())) {
+        if (this.debugger.breaks && this.debugger.breaksAt(this.linearIp)) {
           return { kind: "debug", stop: { kind: "breakpoint" } };
         }
         if (registers.get32("budget") <= 0) return { kind: "budget" };
@@ -307,7 +307,7 @@ export class Processor implements SystemContext {
   #runBlocks(): RunResult | undefined {
     const { registers } = this;
     registers.set32("exit", EXIT.none);
-    const record = this.#runtime.findBlock(this.#linearIp());
+    const record = this.#runtime.findBlock(this.linearIp);
     if (record !== 0) {
       const count = registers.i32[(record + BLOCK_COUNT) >> 2] as number;
       const left = registers.get32("budget") - count;
@@ -350,7 +350,7 @@ export class Processor implements SystemContext {
     const { registers } = this;
     const flags = registers.get32("eflagsSystem");
     if (this.#breakpoints && !(flags & RESUME_FLAG) && registers.get32("shadow") !== SHADOW.debugTraps) {
-      const hits = instructionBreakpoints(registers, this.#linearIp());
+      const hits = instructionBreakpoints(registers, this.linearIp);
       if (hits !== 0) return this.#deliverDebug(hits);
     }
     registers.set32("eflagsSystem", flags & ~RESUME_FLAG);
@@ -383,7 +383,7 @@ export class Processor implements SystemContext {
     registers.set32("exit", EXIT.none);
     registers.set32("pc", 0);
     registers.set32("context", registers.get32("context") | CONTEXT.step);
-    const record = this.#runtime.findBlock(this.#linearIp());
+    const record = this.#runtime.findBlock(this.linearIp);
     registers.set32("context", registers.get32("context") & ~CONTEXT.step);
     if (record === 0) return false;
     // The budget ends with this instruction, so that the next block is not entered.
@@ -422,7 +422,8 @@ export class Processor implements SystemContext {
     return Math.max(registers.limit(CS) - offset + 1, 0);
   }
 
-  #linearIp(): bigint {
+  /** Linear address of the next instruction. */
+  get linearIp(): bigint {
     const ip = this.registers.get64("ip");
     if (this.registers.get32("context") & CONTEXT.long) return ip;
     return (ip + this.registers.segmentBase(CS)) & 0xffff_ffffn;

@@ -217,6 +217,11 @@ export class Machine {
     this.#wake();
   }
 
+  /** The file of the kernel that is started directly. */
+  get kernelImage(): Uint8Array {
+    return this.#definition.kernel.image;
+  }
+
   /** Instructions executed since power-on. */
   get instructions(): number {
     return this.processor.instructions;

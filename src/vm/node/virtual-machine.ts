@@ -30,6 +30,11 @@ export interface VirtualMachineOptions {
   debugExit?: boolean;
   /** End where the guest asks for a reset, instead of starting again. */
   noReboot?: boolean;
+  /**
+   * Lets a gdb connect, see `gdbAddress`. The port is 0, any that is free, and the host 127.0.0.1, which only this host
+   * reaches, unless given. With `wait` the guest starts when gdb says so.
+   */
+  gdb?: { port?: number; host?: string; wait?: boolean };
 }
 
 /** A definition that cannot be a machine; `message` is one line that says what to change. */
@@ -51,6 +56,7 @@ export interface WorkerDefinition {
   readonly clock: "real" | "icount";
   readonly debugExit: boolean;
   readonly noReboot: boolean;
+  readonly gdb?: { readonly port: number; readonly host?: string; readonly wait: boolean };
 }
 
 export type ToWorker =
@@ -59,7 +65,7 @@ export type ToWorker =
   | { kind: "stop" }
   | { kind: "power-button" };
 export type FromWorker =
-  | { kind: "ready" }
+  | { kind: "ready"; gdbAddress?: string }
   | { kind: "serial"; bytes: Uint8Array }
   | { kind: "ended"; end: MachineEnd; instructions: number; hash: string }
   | { kind: "failed"; name: string; message: string };
@@ -91,12 +97,22 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
     clock,
     debugExit: options.debugExit ?? false,
     noReboot: options.noReboot ?? false,
+    ...(options.gdb === undefined ? {} : { gdb: checkGdb(options.gdb) }),
   };
+}
+
+function checkGdb({ port = 0, wait = false, ...gdb }: NonNullable<VirtualMachineOptions["gdb"]>) {
+  if (!(Number.isInteger(port) && port >= 0 && port <= 65535)) {
+    throw new DefinitionError(`gdb: port ${port} must be a whole number from 0 to 65535`);
+  }
+  return { ...gdb, port, wait };
 }
 
 export class VirtualMachine {
   /** COM1. */
   readonly serial: SerialStream;
+  /** Where gdb connects, as its `target remote` takes it; undefined without the option `gdb`. */
+  readonly gdbAddress: string | undefined;
   readonly #worker: Worker;
   readonly #ended: Promise<MachineEnd>;
   #instructions = 0;
@@ -104,7 +120,7 @@ export class VirtualMachine {
 
   /**
    * Checks the options, opens the files and builds the machine; it does not run yet.
-   * @throws DefinitionError, BootError or BlockError with one line that says what to change.
+   * @throws DefinitionError, BootError, BlockError or GdbServerError with one line that says what to change.
    */
   static create(options: VirtualMachineOptions): Promise<VirtualMachine> {
     const definition = check(options);
@@ -117,14 +133,15 @@ export class VirtualMachine {
       worker.once("error", failed);
       worker.once("message", (message: FromWorker) => {
         worker.off("error", failed);
-        if (message.kind === "ready") resolve(new VirtualMachine(worker));
+        if (message.kind === "ready") resolve(new VirtualMachine(worker, message.gdbAddress));
         else if (message.kind === "failed") failed(Object.assign(new Error(message.message), { name: message.name }));
       });
     });
   }
 
-  private constructor(worker: Worker) {
+  private constructor(worker: Worker, gdbAddress: string | undefined) {
     this.#worker = worker;
+    this.gdbAddress = gdbAddress;
     this.serial = new SerialStream(
       (bytes) => this.#post({ kind: "serial", bytes }),
       (ms, fire) => {
