@@ -5,16 +5,16 @@
 import { guestPhysical } from "../bits/units.ts";
 import { physicalAddress, type ReadEntry } from "../cpu/mmu/page-walk.ts";
 import type { Registers } from "../cpu/registers.ts";
-import type { GuestRam } from "./guest-ram.ts";
+import type { GuestMemory } from "../machine/device.ts";
 
 const PAGE = 4096;
 const LONG_MODE_ACTIVE = 0x400;
 
 export class GuestView {
   readonly #registers: Registers;
-  readonly #ram: GuestRam;
+  readonly #ram: GuestMemory;
 
-  constructor(registers: Registers, ram: GuestRam) {
+  constructor(registers: Registers, ram: GuestMemory) {
     this.#registers = registers;
     this.#ram = ram;
   }
