@@ -29,13 +29,13 @@ export class Gdb {
       "prompt",
       "debuginfod enabled off",
     ];
-    this.#process = spawn("gdb", ["-nx", "-q", ...settings.flatMap((setting) => ["-ex", `set ${setting}`])]);
+    const args = settings.flatMap((setting) => ["-ex", `set ${setting}`]);
+    // One pipe for both, so that errors come in order.
+    this.#process = spawn("sh", ["-c", 'exec gdb -nx -q "$@" 2>&1', "gdb", ...args]);
     this.#process.stdin.on("error", () => {});
-    for (const stream of [this.#process.stdout, this.#process.stderr]) {
-      stream.setEncoding("utf8").on("data", (text: string) => {
-        this.#output += text;
-      });
-    }
+    this.#process.stdout.setEncoding("utf8").on("data", (text: string) => {
+      this.#output += text;
+    });
     this.#ended = once(this.#process, "close");
   }
 
