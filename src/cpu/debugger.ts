@@ -3,8 +3,8 @@
  * or after one instruction.
  *
  * Breakpoints are linear addresses, decoded blocks are found by physical ones; both have the same offset in their page.
- * So every address with the page offset of a breakpoint is marked: no decoded block goes on across a mark, and one that
- * starts at a mark returns to the run loop, which looks whether the breakpoint is meant.
+ * So every address with the page offset of a breakpoint is marked: no decoded block and no translated region goes on
+ * across a mark, and a block that starts at a mark returns to the run loop, which looks whether the breakpoint is meant.
  */
 
 export interface Watchpoint {
@@ -56,6 +56,11 @@ export class Debugger {
     if (kept || (wanted.size === 0 && this.#marks.size === 0)) return false;
     this.#marks = wanted;
     return true;
+  }
+
+  /** Offsets in a page of all that `isMarked` is true for. */
+  get marks(): readonly number[] {
+    return [...this.#marks];
   }
 
   /** Whether a block must not run into or through the instruction at an address, linear or physical. */

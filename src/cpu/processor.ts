@@ -154,6 +154,7 @@ export class Processor implements SystemContext {
         blocks: this.#blocks,
         maker: regions({ memory, memoryPages, vcpu, model, heat }),
         paging: () => this.#paging(),
+        marks: () => this.debugger.marks,
       });
     this.reset();
   }
@@ -717,7 +718,7 @@ export class Processor implements SystemContext {
       },
       remakeRegion: (handler) => this.#blocks.remakeRegion(handler, REMAKE_HEAT),
       hot: (record) =>
-        this.#translator?.translate(record, this.#linearIp(), Number(this.registers.get64("ip") & 0xffff_ffffn) | 0),
+        this.#translator?.translate(record, this.linearIp, Number(this.registers.get64("ip") & 0xffff_ffffn) | 0),
     };
     return { ...functions, ...(host as unknown as Record<string, WebAssembly.ImportValue>) };
   }

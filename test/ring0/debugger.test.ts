@@ -59,6 +59,12 @@ class Debugged {
   }
 }
 
+/** In the interpreter, and with hot code translated. */
+const RUNS = MODES.flatMap((mode) => [
+  { mode, name: mode, translates: false },
+  { mode, name: `${mode}, translated`, translates: true },
+]);
+
 const write = (address: number, length = 4): Watchpoint => ({ kind: "write", address: BigInt(address), length });
 
 const LOOP = `
@@ -70,9 +76,9 @@ const LOOP = `
     jb next
   end: hlt`;
 
-for (const mode of MODES) {
-  test(`${mode}: the guest stops before the instruction at a breakpoint, each time`, () => {
-    const guest = new Debugged(mode, LOOP);
+for (const { mode, name, translates } of RUNS) {
+  test(`${name}: the guest stops before the instruction at a breakpoint, each time`, () => {
+    const guest = new Debugged(mode, LOOP, { translates });
     guest.order({ breakpoints: ["middle"] });
     for (let i = 1; i < 4; i++) {
       assert.equal(guest.stop(), "breakpoint at middle");
@@ -86,11 +92,13 @@ for (const mode of MODES) {
     assert.equal(guest.ecx, 5000);
   });
 
-  test(`${mode}: a breakpoint in code that runs for long is met, at a jump's target too`, () => {
-    const guest = new Debugged(mode, LOOP);
-    assert.equal(guest.run(5).kind, "budget");
+  test(`${name}: a breakpoint in code that runs for long is met, at a jump's target too`, () => {
+    const guest = new Debugged(mode, LOOP, { translates });
+    assert.equal(guest.run(11).kind, "budget");
+    const { regions } = guest.kernel.machine.processor.statistics.translated;
+    assert.equal(regions > 0, translates);
     const before = guest.ecx;
-    assert.ok(before > 500 && before < 4000);
+    assert.ok(before > 2000 && before < 4000);
     guest.order({ breakpoints: ["next"] });
     assert.equal(guest.stop(), "breakpoint at next");
     assert.ok(guest.ecx - before < 2);
@@ -99,11 +107,15 @@ for (const mode of MODES) {
     assert.equal(guest.ecx, 5000);
   });
 
-  test(`${mode}: breakpoints and steps change neither results nor the count of instructions`, () => {
+  test(`${name}: breakpoints and steps change neither results nor the count of instructions`, () => {
     const run = (debug: (guest: Debugged) => void) => {
-      const guest = new Debugged(mode, LOOP);
+      const guest = new Debugged(mode, LOOP, { translates });
       const before = guest.kernel.machine.processor.instructions;
+      guest.run(3);
       debug(guest);
+      // An address in the same place of another page.
+      guest.order({ breakpoints: [BigInt(guest.kernel.at("middle") + 0x7000)] });
+      guest.run(8);
       guest.order({});
       assert.equal(guest.stop(), "halted");
       return [guest.kernel.machine.processor.instructions - before, guest.ecx, guest.kernel.gpr(EAX)];
@@ -121,8 +133,9 @@ for (const mode of MODES) {
     );
   });
 
-  test(`${mode}: the guest stops after a write that a watchpoint covers`, () => {
-    const guest = new Debugged(mode, LOOP);
+  test(`${name}: the guest stops after a write that a watchpoint covers`, () => {
+    const guest = new Debugged(mode, LOOP, { translates });
+    guest.run(11);
     for (const watchpoint of [write(LOW), write(LOW + 3, 1), write(LOW - 7, 8), write(LOW + 1, 100)]) {
       const before = guest.ecx;
       guest.order({ watchpoints: [watchpoint] });
@@ -137,7 +150,9 @@ for (const mode of MODES) {
     guest.order({ watchpoints: [write(LOW - 4), write(LOW + 4), { ...write(LOW), kind: "read" }] });
     assert.equal(guest.stop(), "halted");
   });
+}
 
+for (const mode of MODES) {
   test(`${mode}: watchpoints tell reads from writes, and take an instruction that does both for both`, () => {
     const program = `
       mov eax,[${LOW}]
