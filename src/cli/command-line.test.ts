@@ -15,6 +15,7 @@ const DEFAULTS: Omit<RunOptions, "source"> = {
   noReboot: false,
   clock: "real",
   entry: "auto",
+  gdb: undefined,
 };
 
 test("a guest is run by its name", () => {
@@ -26,7 +27,7 @@ test("a guest is run by its name", () => {
 
 test("a kernel is run from files, with every option", () => {
   const args =
-    "--kernel k --initrd i --memory 64M --cpu i686 --console out.txt --debug-exit --no-reboot --clock icount";
+    "--kernel k --initrd i --memory 64M --cpu i686 --console out.txt --debug-exit --no-reboot --clock icount --gdb 1234";
   assert.deepEqual(
     parse("run", ...args.split(" "), "--entry", "32", "--append", "-v a=b", "--disk", "a", "--disk", "b,snapshot=on"),
     {
@@ -44,6 +45,7 @@ test("a kernel is run from files, with every option", () => {
         noReboot: true,
         clock: "icount",
         entry: "32",
+        gdb: { port: 1234, wait: false },
       },
     },
   );
@@ -54,6 +56,17 @@ test("options may stand before the guest and carry their value after an equals s
   assert.ok(invocation.verb === "run");
   assert.equal(invocation.options.memory, 2 ** 30);
   assert.deepEqual(invocation.options.source, { kind: "catalogue", name: "debian", append: undefined });
+});
+
+test("a debugger's port is on this host unless another address is given", () => {
+  const gdb = (...args: string[]) => {
+    const invocation = parse("run", "debian", ...args);
+    return invocation.verb === "run" && invocation.options.gdb;
+  };
+  assert.deepEqual(gdb("--gdb", "0", "--gdb-wait"), { port: 0, wait: true });
+  assert.deepEqual(gdb("--gdb", ":1234"), { port: 1234, wait: false });
+  assert.deepEqual(gdb("--gdb", "0.0.0.0:1234"), { host: "0.0.0.0", port: 1234, wait: false });
+  assert.deepEqual(gdb("--gdb", "[::1]:1234"), { host: "::1", port: 1234, wait: false });
 });
 
 test("list and cache are told apart from cache clean", () => {
@@ -98,6 +111,14 @@ for (const [args, message] of [
   ],
   ["run debian ubuntu", "too many arguments for 'run'. Expected 1 argument but got 2; see bunk --help"],
   ["run debian --kernel k", 'either the guest "debian" or --kernel k can be run, not both'],
+  ...["1234x", "65536", "::1:1234", "-1", "host"].map(
+    (port) =>
+      [
+        `run debian --gdb=${port}`,
+        `--gdb ${port} must be a port, 0 (any that is free) to 65535, or HOST:PORT such as 0.0.0.0:1234`,
+      ] as const,
+  ),
+  ["run debian --gdb-wait", "--gdb-wait goes with --gdb PORT"],
   ["run debian --initrd i", '--initrd goes with --kernel; the guest "debian" brings its own'],
 ] as const) {
   test(`"bunk ${args}" is refused with one line that says what to do`, () => {

@@ -1,8 +1,10 @@
 /** Reads the command line. It has no effects: what is to be done, or printed, is returned. */
 import { Command, CommanderError, Option } from "commander";
 import { CPU_MODELS, type CpuModel } from "../vm/definition.ts";
+import type { GdbAddress } from "../vm/node/gdb-server.ts";
 import { type DiskOption, parseDisk } from "./disk-option.ts";
 import { usageError } from "./failure.ts";
+import { parseGdb } from "./gdb-option.ts";
 import { CACHE_HELP, LIST_HELP, MAIN_HELP, RUN_HELP } from "./help-text.ts";
 import { parseMemory } from "./memory-size.ts";
 import { CLOCKS, type ConsoleTarget, ENTRIES, type GuestSource, type RunOptions } from "./run-options.ts";
@@ -103,6 +105,8 @@ interface RawRunOptions {
   readonly reboot: boolean;
   readonly clock: RunOptions["clock"];
   readonly entry: RunOptions["entry"];
+  readonly gdb?: GdbAddress;
+  readonly gdbWait?: boolean;
 }
 
 function describeRun(program: Command, found: (invocation: Invocation) => void): void {
@@ -142,6 +146,12 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
         .default("real"),
     )
     .addOption(new Option("--entry <MODE>", "entry of a Linux kernel to start at").choices(ENTRIES).default("auto"))
+    .option(
+      "--gdb <[HOST:]PORT>",
+      "let gdb connect to this port; from this host only unless HOST says otherwise",
+      parseGdb,
+    )
+    .option("--gdb-wait", "start the guest when a connected gdb says so")
     .addHelpText("after", RUN_HELP)
     .action((guest: string | undefined, raw: RawRunOptions) => found({ verb: "run", options: checkRun(guest, raw) }));
 }
@@ -157,7 +167,14 @@ function checkRun(guest: string | undefined, raw: RawRunOptions): RunOptions {
     noReboot: !raw.reboot,
     clock: raw.clock,
     entry: raw.entry,
+    gdb: gdbOption(raw),
   };
+}
+
+function gdbOption({ gdb, gdbWait = false }: RawRunOptions): RunOptions["gdb"] {
+  if (gdb !== undefined) return { ...gdb, wait: gdbWait };
+  if (gdbWait) throw usageError("--gdb-wait goes with --gdb PORT");
+  return undefined;
 }
 
 function guestSource(guest: string | undefined, { kernel, initrd, append }: RawRunOptions): GuestSource {

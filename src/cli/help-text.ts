@@ -18,6 +18,7 @@ Examples:
   bunk run --kernel bzImage --initrd initrd.gz --append "console=ttyS0 quiet"
   bunk run --kernel tests.elf --debug-exit --no-reboot --console none
   bunk run --kernel tests.elf --debug-exit <input.txt >output.txt
+  bunk run debian --gdb 1234                  then: gdb -ex "target remote :1234"
 
 Keys, where the console is standard input and output:
 ${KEY_HELP.replaceAll(/^/gm, "  ")}

@@ -10,9 +10,10 @@ import { hostError } from "../disk/node/host-error.ts";
 import { BootError } from "../firmware/boot-error.ts";
 import { type PreparedGuest, prepareGuest } from "../hypervisor/catalogue/debian-guest.ts";
 import { progressOn } from "../hypervisor/catalogue/progress.ts";
-import type { MachineDefinition } from "../vm/definition.ts";
+import type { MachineDefinition, MachineEnd } from "../vm/definition.ts";
 import { Machine } from "../vm/machine.ts";
 import type { DiskOptions } from "../vm/node/disks.ts";
+import { GdbServer, GdbServerError } from "../vm/node/gdb-server.ts";
 import { nodeHost } from "../vm/node/host.ts";
 import { readBootFile } from "./boot-files.ts";
 import type { ConsoleOutput } from "./console-output.ts";
@@ -45,8 +46,10 @@ export async function runCommand(options: RunOptions): Promise<number> {
   const initrd = plan.initrd === undefined ? undefined : await readBootFile(plan.initrd, plan.memory);
   const output = await openOutput(options.console);
   const disks = await openDiskFiles(plan.disks);
-  let end: SessionEnd;
+  let end: SessionEnd | undefined;
+  let gdb: GdbServer | undefined;
   try {
+    gdb = options.gdb && (await waitForGdb(options.gdb));
     const definition = {
       memory: plan.memory,
       cpu: options.cpu,
@@ -57,7 +60,13 @@ export async function runCommand(options: RunOptions): Promise<number> {
       noReboot: options.noReboot,
     };
     end = await runSession(
-      (serial, pace) => createMachine({ ...definition, serial: serial ?? NOWHERE }, pace(nodeHost()), plan.kernel),
+      (serial, pace) => {
+        const complete = { ...definition, serial: serial ?? NOWHERE };
+        const machine = createMachine(complete, pace(nodeHost()), plan.kernel);
+        gdb?.attach(machine);
+        if (options.gdb?.wait) machine.pause();
+        return machine;
+      },
       {
         input: options.console.kind === "stdio" ? process.stdin : undefined,
         output,
@@ -66,6 +75,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
       },
     );
   } finally {
+    await gdb?.close(end && machineEnd(end));
     await closeDisks(disks);
   }
   return report(end);
@@ -107,6 +117,19 @@ async function makeReady(name: string, signal: AbortSignal): Promise<PreparedGue
   }
 }
 
+/** Listens for a debugger, and says where. */
+async function waitForGdb(address: NonNullable<RunOptions["gdb"]>): Promise<GdbServer> {
+  try {
+    const gdb = await GdbServer.listen(address);
+    const waiting = address.wait ? "the guest waits for gdb" : "gdb can connect";
+    process.stderr.write(`bunk: ${waiting}: target remote ${gdb.address}\n`);
+    return gdb;
+  } catch (error) {
+    if (error instanceof GdbServerError) throw new CliError(ExitStatus.unavailable, error.message);
+    throw error;
+  }
+}
+
 /** The stream for the guest's output; undefined where it is dropped. */
 async function openOutput(target: ConsoleTarget): Promise<Writable | undefined> {
   if (target.kind === "none") return undefined;
@@ -140,6 +163,11 @@ async function closeDisks(disks: { close(): Promise<void> }): Promise<void> {
     if (error instanceof BlockError) throw new CliError(ExitStatus.hostFailure, error.message);
     throw error;
   }
+}
+
+/** The machine's part of an end. */
+function machineEnd(end: SessionEnd): MachineEnd {
+  return end.kind === "signal" || end.kind === "output-failed" ? { kind: "stopped" } : end;
 }
 
 /** Says how the machine ended, where that is worth a line. */

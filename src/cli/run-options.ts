@@ -1,5 +1,6 @@
 /** What `bunk run` is told, checked. */
 import type { CpuModel } from "../vm/definition.ts";
+import type { GdbAddress } from "../vm/node/gdb-server.ts";
 import type { DiskOption } from "./disk-option.ts";
 
 export const CLOCKS = ["real", "icount"] as const;
@@ -16,6 +17,8 @@ export interface RunOptions {
   readonly noReboot: boolean;
   readonly clock: (typeof CLOCKS)[number];
   readonly entry: (typeof ENTRIES)[number];
+  /** Where a gdb may connect; undefined for nowhere. */
+  readonly gdb: (GdbAddress & { readonly wait: boolean }) | undefined;
 }
 
 export type GuestSource =

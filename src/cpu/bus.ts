@@ -1,3 +1,5 @@
+import type { DebugStop } from "./debugger.ts";
+
 /** What a processor needs of the machine around it. Physical addresses and values are unsigned numbers. */
 export interface ProcessorBus {
   readPort(port: number, bytes: number): number;
@@ -24,6 +26,8 @@ export type RunResult =
   | { kind: "budget" }
   /** HLT: nothing to do until an interrupt. */
   | { kind: "halted" }
+  /** What a debugger asked for has come: a stop between two instructions. */
+  | { kind: "debug"; stop: DebugStop }
   /** Triple fault: the processor has shut down. */
   | { kind: "shutdown"; fault: FaultReport };
 

@@ -5,8 +5,9 @@
 import type { Feature } from "../isa/instruction.ts";
 import { CS, DS, ES, SS } from "../isa/semantics.ts";
 import type { FaultReport, ProcessorBus, RunResult } from "./bus.ts";
+import { Debugger, type DebugOrders } from "./debugger.ts";
 import { BlockCache } from "./interpret/blocks.ts";
-import { Handlers } from "./interpret/handlers.ts";
+import { Handlers, RESUME } from "./interpret/handlers.ts";
 import type { PagingMode } from "./mmu/code-walk.ts";
 import { ACCESS } from "./mmu/paging.ts";
 import { Registers } from "./registers.ts";
@@ -29,8 +30,8 @@ import {
   PAGE,
   PAGE_FLAGS,
   PAGE_KEY,
-  RAM_BASE,
   RECORD,
+  RECORD_SIZE,
   SEGMENT,
   SEGMENT_SIZE,
   SEGMENTS,
@@ -108,6 +109,8 @@ export class Processor implements SystemContext {
   readonly registers: Registers;
   readonly memory: LinearMemory;
   readonly system: System;
+  /** What a debugger outside of the guest asked for. */
+  readonly debugger = new Debugger();
   readonly #bus: ProcessorBus;
   readonly #runtime: RuntimeExports;
   readonly #handlers: Handlers;
@@ -119,6 +122,10 @@ export class Processor implements SystemContext {
   #effort = 0;
   /** Whether a breakpoint is enabled: instructions then run one at a time. */
   #breakpoints = false;
+  /** Control came back where a debugger's breakpoint may be: the instruction there runs by itself. */
+  #atMark = false;
+  /** The record whose handler was taken out so that a block ends before it. */
+  #cut: { at: number; handler: number } | undefined;
 
   constructor({ memory, memoryPages, bus, model, regions, heat = DEFAULT_HEAT, mostHandlers }: ProcessorOptions) {
     const vcpu = VCPU_BASE;
@@ -141,6 +148,7 @@ export class Processor implements SystemContext {
       handlers: this.#handlers,
       has,
       translateCode: (linear) => this.#translateCode(linear),
+      isMarked: (address) => this.debugger.isMarked(address),
       newGeneration: () => this.#newGeneration(),
       forgetKeptPages: () => this.#forgetKeptPages(),
       heat: regions ? heat : 0,
@@ -154,6 +162,7 @@ export class Processor implements SystemContext {
         blocks: this.#blocks,
         maker: regions({ memory, memoryPages, vcpu, model, heat }),
         paging: () => this.#paging(),
+        marks: () => this.debugger.marks,
       });
     this.reset();
   }
@@ -170,6 +179,12 @@ export class Processor implements SystemContext {
   nmi(): void {
     this.#nmi = true;
     this.requestEvents();
+  }
+
+  /** Takes a debugger's orders, between two runs. */
+  obey(orders: DebugOrders): void {
+    if (this.debugger.take(orders)) this.#blocks.clear();
+    this.modeChanged();
   }
 
   /** Makes `run` come back after the present block. */
@@ -209,20 +224,28 @@ export class Processor implements SystemContext {
     this.#grant(budget);
     try {
       for (;;) {
+        const hit = this.debugger.takeHit();
+        if (hit) return { kind: "debug", stop: hit };
         const activity = registers.get32("activity");
-        if (activity !== 0) {
-          if (activity === 1 && this.wakes) registers.set32("activity", 0);
-          else return { kind: "halted" };
-        }
+        const woken = activity === 1 && this.wakes;
+        if (woken) registers.set32("activity", 0);
+        else if (activity !== 0) return { kind: "halted" };
         if (this.#returnRequested) return { kind: "budget" };
-        const fault = this.#takeEvents();
+        const fault = this.#takeEvents(woken || !this.debugger.steps);
         if (fault) return fault;
+        if (woken && this.debugger.steps) return { kind: "debug", stop: { kind: "step" } };
+        if (this.debugger.breaks && this.debugger.breaksAt(this.linearIp)) {
+          return { kind: "debug", stop: { kind: "breakpoint" } };
+        }
         if (registers.get32("budget") <= 0) return { kind: "budget" };
         const before = registers.get32("budget");
         const shadow = registers.get32("shadow");
-        const steps = shadow !== 0 || this.#breakpoints || (registers.get32("eflagsSystem") & TRAP_FLAG) !== 0;
+        const asked = this.debugger.steps || this.#atMark;
+        const steps = shadow !== 0 || this.#breakpoints || asked || (registers.get32("eflagsSystem") & TRAP_FLAG) !== 0;
+        this.#atMark = false;
         const report = steps ? this.#step() : this.#runBlocks();
         if (report) return report;
+        if (this.debugger.steps) return { kind: "debug", stop: this.debugger.takeHit() ?? { kind: "step" } };
         if (registers.get32("exit") === EXIT.event && registers.get32("budgetAside") === 0 && !steps) {
           // The budget does not reach through the next block: hand back what is left of it.
           if (registers.get32("budget") === before || registers.get32("budget") < 64) return { kind: "budget" };
@@ -232,6 +255,20 @@ export class Processor implements SystemContext {
     } finally {
       this.#account();
     }
+  }
+
+  /** Ends the block that runs after the instruction whose access a watchpoint covers. */
+  #stopAfterAccess(): void {
+    const { registers } = this;
+    this.requestEvents();
+    const record = registers.get32("pc");
+    if (this.#cut !== undefined || record <= 0) return;
+    // The last instruction of a block looks at the budget by itself, and what follows its record is not the block's.
+    const left = (registers.i32[(record + RECORD.scale) >> 2] as number) >>> 16;
+    if (left <= 1) return;
+    const at = record + RECORD_SIZE;
+    this.#cut = { at, handler: registers.i32[at >> 2] as number };
+    registers.i32[at >> 2] = RESUME;
   }
 
   /** Adds up what ran of the budget that was granted. */
@@ -262,14 +299,14 @@ export class Processor implements SystemContext {
     return (registers.get32("eflagsSystem") & INTERRUPT_FLAG) !== 0 && this.#bus.interruptPending();
   }
 
-  /** Delivers what is due before the next instruction. @spec SDM 3A table 6-2 */
-  #takeEvents(): RunResult | undefined {
+  /** Delivers what is due before the next instruction; `external` interrupts too. @spec SDM 3A table 6-2 */
+  #takeEvents(external: boolean): RunResult | undefined {
     const { registers } = this;
     if (this.#blocks.full) this.#blocks.clear();
     const shadow = registers.get32("shadow");
     const traps = registers.get32("debugTraps");
     if (traps !== 0 && shadow !== SHADOW.debugTraps) return this.#deliverDebug(traps);
-    if (shadow !== 0) return undefined;
+    if (shadow !== 0 || !external) return undefined;
     if (this.#nmi && registers.get32("nmiBlocked") === 0) {
       this.#nmi = false;
       return this.#deliver({ vector: 2, kind: "external" });
@@ -285,7 +322,7 @@ export class Processor implements SystemContext {
   #runBlocks(): RunResult | undefined {
     const { registers } = this;
     registers.set32("exit", EXIT.none);
-    const record = this.#runtime.findBlock(this.#linearIp());
+    const record = this.#runtime.findBlock(this.linearIp);
     if (record !== 0) {
       const count = registers.i32[(record + BLOCK_COUNT) >> 2] as number;
       const left = registers.get32("budget") - count;
@@ -295,6 +332,8 @@ export class Processor implements SystemContext {
       }
       registers.set32("budget", left);
       this.#runtime.enter(record);
+      if (this.#cut !== undefined) registers.i32[this.#cut.at >> 2] = this.#cut.handler;
+      this.#cut = undefined;
     }
     return this.#afterRun();
   }
@@ -326,7 +365,7 @@ export class Processor implements SystemContext {
     const { registers } = this;
     const flags = registers.get32("eflagsSystem");
     if (this.#breakpoints && !(flags & RESUME_FLAG) && registers.get32("shadow") !== SHADOW.debugTraps) {
-      const hits = instructionBreakpoints(registers, this.#linearIp());
+      const hits = instructionBreakpoints(registers, this.linearIp);
       if (hits !== 0) return this.#deliverDebug(hits);
     }
     registers.set32("eflagsSystem", flags & ~RESUME_FLAG);
@@ -359,7 +398,7 @@ export class Processor implements SystemContext {
     registers.set32("exit", EXIT.none);
     registers.set32("pc", 0);
     registers.set32("context", registers.get32("context") | CONTEXT.step);
-    const record = this.#runtime.findBlock(this.#linearIp());
+    const record = this.#runtime.findBlock(this.linearIp);
     registers.set32("context", registers.get32("context") & ~CONTEXT.step);
     if (record === 0) return false;
     // The budget ends with this instruction, so that the next block is not entered.
@@ -398,7 +437,8 @@ export class Processor implements SystemContext {
     return Math.max(registers.limit(CS) - offset + 1, 0);
   }
 
-  #linearIp(): bigint {
+  /** Linear address of the next instruction. */
+  get linearIp(): bigint {
     const ip = this.registers.get64("ip");
     if (this.registers.get32("context") & CONTEXT.long) return ip;
     return (ip + this.registers.segmentBase(CS)) & 0xffff_ffffn;
@@ -423,6 +463,8 @@ export class Processor implements SystemContext {
     const { registers } = this;
     switch (registers.get32("exit")) {
       case EXIT.fault: {
+        // The instruction raised the exception in place of its accesses; where `pc` is 0 the next one did.
+        if (registers.get32("pc") !== 0) this.debugger.takeHit();
         this.#settle();
         const vector = registers.get32("faultVector");
         const errorCode = registers.get32("faultCode");
@@ -437,6 +479,10 @@ export class Processor implements SystemContext {
       case EXIT.resume:
         this.#settle();
         return undefined;
+      case EXIT.breakpoint:
+        this.#settle();
+        this.#atMark = true;
+        return undefined;
       default:
         return undefined;
     }
@@ -447,6 +493,7 @@ export class Processor implements SystemContext {
     const { registers } = this;
     registers.set32("exit", EXIT.none);
     registers.set32("shadow", SHADOW.none);
+    registers.set32("pc", 0);
     // An event counts as an instruction, so that a guest that only faults uses up its budget too.
     registers.set32("budget", registers.get32("budget") - 1);
     this.#spend(1);
@@ -499,7 +546,9 @@ export class Processor implements SystemContext {
     if (flags & RESUME_FLAG && !this.#breakpoints) registers.set32("eflagsSystem", flags & ~RESUME_FLAG);
     const alignment = (cr0 & flags & ALIGNMENT_CHECK) !== 0;
     let mode: number = user ? MMU_MODE.user : flags & ALIGNMENT_CHECK ? MMU_MODE.supervisorAc : MMU_MODE.supervisor;
-    if ((user && alignment) || watchesData(registers)) mode = MMU_MODE.checked;
+    const watching = watchesData(registers) || this.debugger.watches;
+    registers.set32("watching", watching ? 1 : 0);
+    if ((user && alignment) || watching) mode = MMU_MODE.checked;
     registers.set32("mmuMode", mode);
     registers.set32("tlb", registers.base + TLBS + mode * TLB_SIZE);
     this.#setPageKey();
@@ -670,8 +719,12 @@ export class Processor implements SystemContext {
         this.#spend(1);
         this.#blocks.pageWritten(page);
       },
-      watched: (linear, bytes, write) =>
-        addDebugTraps(this.registers, dataBreakpoints(this.registers, linear, bytes, write !== 0)),
+      watched: (linear, bytes, write) => {
+        if (this.#breakpoints) {
+          addDebugTraps(this.registers, dataBreakpoints(this.registers, linear, bytes, write !== 0));
+        }
+        if (this.debugger.accessed(linear, bytes, write !== 0)) this.#stopAfterAccess();
+      },
       decodeBlock: (physical, linear) => {
         this.#spend(DECODING_EFFORT);
         if (!this.#isRam(Number(physical))) {
@@ -688,22 +741,9 @@ export class Processor implements SystemContext {
       remakeRegion: (handler) => this.#translator?.remake(handler, false),
       growRegion: (handler) => this.#translator?.remake(handler, true),
       hot: (record) =>
-        this.#translator?.translate(record, this.#linearIp(), Number(this.registers.get64("ip") & 0xffff_ffffn) | 0),
+        this.#translator?.translate(record, this.linearIp, Number(this.registers.get64("ip") & 0xffff_ffffn) | 0),
     };
     return { ...functions, ...(host as unknown as Record<string, WebAssembly.ImportValue>) };
-  }
-
-  /** Up to `length` bytes of RAM at a linear address, as a debugger reads them: shorter where nothing is mapped. */
-  peek(linear: bigint, length: number): Uint8Array {
-    const bytes: number[] = [];
-    while (bytes.length < length) {
-      const at = linear + BigInt(bytes.length);
-      const physical = Number(this.#runtime.translate(at, ACCESS.probe | ACCESS.supervisor));
-      if (physical < 0 || !this.#isRam(physical)) break;
-      const end = Math.min(length - bytes.length, 4096 - (physical % 4096));
-      bytes.push(...this.registers.bytes.subarray(RAM_BASE + physical, RAM_BASE + physical + end));
-    }
-    return Uint8Array.from(bytes);
   }
 
   /** Bytes at a physical address were changed by something other than this processor. */

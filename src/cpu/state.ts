@@ -148,6 +148,8 @@ place(
   "debugTraps",
   // Not zero while instructions run one at a time: repeated ones then do one element.
   "stepping",
+  // Not zero while accesses to data are told of, to breakpoints of the guest or of a debugger.
+  "watching",
   // NMIs are held off until the next IRET.
   "nmiBlocked",
   // Processor activity: 0 runs, 1 halted, 2 shut down, 3 waits for SIPI.
@@ -233,6 +235,8 @@ export const EXIT = {
   restart: 3,
   /** The instruction at `pc` is complete and the block ends after it: what follows may have been changed. */
   resume: 4,
+  /** The instruction at `pc` has not run: a debugger may have a breakpoint there. */
+  breakpoint: 5,
 } as const;
 
 /** Value of `pc` for a fault that belongs to a task just switched to. */

@@ -1,5 +1,4 @@
 /** What a user is told when the guest's processor shuts down. */
-import { guestPhysical } from "../bits/units.ts";
 import type { FaultReport } from "../cpu/bus.ts";
 import { decode, MAX_LENGTH } from "../cpu/decode/decoder.ts";
 import { describeWalk } from "../cpu/mmu/page-walk.ts";
@@ -7,6 +6,7 @@ import type { Processor } from "../cpu/processor.ts";
 import { CONTEXT } from "../cpu/state.ts";
 import { disassemble } from "../isa/disassemble.ts";
 import type { GuestRam } from "./guest-ram.ts";
+import { GuestView } from "./guest-view.ts";
 
 const NAMES = [
   "RAX",
@@ -33,10 +33,20 @@ const hex = (value: bigint | number, digits = 16) => value.toString(16).padStart
 
 /** Registers, the instructions at RIP, and the page walk of the address that faulted. */
 export function crashReport(processor: Processor, ram: GuestRam, fault: FaultReport): string {
-  const { registers } = processor;
   const vectors = fault.vectors.join(", ");
+  const view = new GuestView(processor.registers, ram);
   return [
     `triple fault: exceptions ${vectors}, last error code ${hex(fault.errorCode >>> 0, 4)}`,
+    ...describeProcessor(processor),
+    "code at RIP:",
+    ...codeAt(processor, view).map((line) => `  ${line}`),
+    ...walkOf(processor, view, fault).map((line) => `  ${line}`),
+  ].join("\n");
+}
+
+/** Lines with the general, segment and control registers. */
+export function describeProcessor({ registers }: Processor): string[] {
+  return [
     `RIP ${hex(registers.get64("ip"))}  RFLAGS ${hex(registers.eflags >>> 0, 8)}  CPL ${registers.get32("cpl")}`,
     ...[0, 4, 8, 12].map((i) => [0, 1, 2, 3].map((j) => `${NAMES[i + j]} ${hex(registers.gpr(i + j))}`).join("  ")),
     ...SEGMENT_NAMES.map(
@@ -46,20 +56,17 @@ export function crashReport(processor: Processor, ram: GuestRam, fault: FaultRep
     ["cr0", "cr2", "cr3", "cr4", "efer"]
       .map((name) => `${name.toUpperCase()} ${hex(registers.get64(name))}`)
       .join("  "),
-    "code at RIP:",
-    ...codeAt(processor).map((line) => `  ${line}`),
-    ...walkOf(processor, ram, fault).map((line) => `  ${line}`),
-  ].join("\n");
+  ];
 }
 
-function codeAt(processor: Processor): string[] {
+function codeAt(processor: Processor, view: GuestView): string[] {
   const { registers } = processor;
   const context = registers.get32("context");
   const long = (context & CONTEXT.long) !== 0;
   const mode = { long, code32: (context & CONTEXT.code32) !== 0 };
   const ip = registers.get64("ip");
   const linear = long ? ip : (ip + registers.segmentBase(CODE)) & 0xffff_ffffn;
-  const bytes = processor.peek(linear, SHOWN * MAX_LENGTH);
+  const bytes = view.read(linear, SHOWN * MAX_LENGTH);
   const lines: string[] = [];
   let position = 0;
   while (lines.length < SHOWN && position < bytes.length) {
@@ -79,17 +86,11 @@ function codeAt(processor: Processor): string[] {
 
 const PAGE_FAULT = 14;
 
-function walkOf(processor: Processor, ram: GuestRam, fault: FaultReport): string[] {
+function walkOf(processor: Processor, view: GuestView, fault: FaultReport): string[] {
   if (!fault.vectors.includes(PAGE_FAULT)) return [];
   const address = processor.registers.get64("cr2");
-  const read = (physical: bigint, bytes: 4 | 8) => {
-    const view = ram.view(guestPhysical(Number(physical)), bytes, "read");
-    if (view === undefined) return undefined;
-    const data = new DataView(view.buffer, view.byteOffset, bytes);
-    return bytes === 8 ? data.getBigUint64(0, true) : BigInt(data.getUint32(0, true));
-  };
   return [
     `page walk of ${hex(address)}:`,
-    ...describeWalk(processor.registers, address, read).map((line) => `  ${line}`),
+    ...describeWalk(processor.registers, address, view.readEntry).map((line) => `  ${line}`),
   ];
 }

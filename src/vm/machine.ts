@@ -3,7 +3,8 @@
  * deadlines fire, host operations complete and input arrives.
  */
 import { guestPhysical } from "../bits/units.ts";
-import type { ProcessorBus } from "../cpu/bus.ts";
+import type { FaultReport, ProcessorBus } from "../cpu/bus.ts";
+import type { DebugStop } from "../cpu/debugger.ts";
 import { PHYSICAL_BITS } from "../cpu/mmu/paging.ts";
 import { Processor } from "../cpu/processor.ts";
 import { InPlace } from "../cpu/translate/in-place.ts";
@@ -33,6 +34,8 @@ const YIELD_EVERY = 5e6;
 /** Nanoseconds that a halted machine without a deadline waits before it looks again. */
 const LONGEST_SLEEP = 50e6;
 const ICOUNT_SEED = 1;
+/** The longest that a paused machine sleeps; it is woken to go on. */
+const PAUSE = 60e9;
 const NOWHERE: ByteSink = { write: () => {} };
 
 export class Machine {
@@ -52,6 +55,14 @@ export class Machine {
   #end: MachineEnd | undefined;
   #resetCause: string | undefined;
   #wake: () => void = () => {};
+  #paused = false;
+  /** Nanoseconds of the host's time that passed while the machine was paused. */
+  #stoodStill = 0;
+  /**
+   * Told when the processor came to where a debugger wants it, or shut down; the machine is paused then. Without it a
+   * processor that shuts down ends the machine at once.
+   */
+  onDebugStop: ((stop: DebugStop | { kind: "shutdown"; fault: FaultReport }) => void) | undefined;
   /** Guest time that icount skipped while the processor was halted. */
   #skipped = 0;
   /** Instructions a nanosecond of host time takes, as measured. */
@@ -69,7 +80,9 @@ export class Machine {
     this.#random = icount ? new SeededRandom(ICOUNT_SEED) : { fill: (target) => host.random(target) };
     this.ram = new GuestRam(definition.memory);
     this.#time = new GuestTime(
-      icount ? () => this.instructions * ICOUNT_NS + this.#skipped : () => this.#host.monotonic() - this.#startedAt,
+      icount
+        ? () => this.instructions * ICOUNT_NS + this.#skipped
+        : () => this.#host.monotonic() - this.#startedAt - this.#stoodStill,
       () => this.processor.requestReturn(),
     );
     this.#work = new WorkQueue({ inOrder: icount, onSettled: () => this.#wake() });
@@ -212,6 +225,11 @@ export class Machine {
     this.#wake();
   }
 
+  /** The file of the kernel that is started directly. */
+  get kernelImage(): Uint8Array {
+    return this.#definition.kernel.image;
+  }
+
   /** Instructions executed since power-on. */
   get instructions(): number {
     return this.processor.instructions;
@@ -220,6 +238,21 @@ export class Machine {
   /** Ends the run as if the plug was pulled. */
   stop(): void {
     this.#finish({ kind: "stopped" });
+  }
+
+  /** Keeps the guest between two instructions, where it is now, and its time with it, until `resume`. */
+  pause(): void {
+    this.#paused = true;
+    this.#wake();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#wake();
+  }
+
+  get paused(): boolean {
+    return this.#paused;
   }
 
   /** Queues bytes as COM1's input. */
@@ -258,6 +291,10 @@ export class Machine {
     let yieldedAt = this.#host.monotonic();
     while (this.#end === undefined) {
       if (this.#resetCause !== undefined) this.#reset();
+      if (this.#paused) {
+        await this.#standStill();
+        continue;
+      }
       this.#work.drain();
       this.#time.fireDue();
       this.#serialInput?.pump();
@@ -267,12 +304,19 @@ export class Machine {
       const result = this.processor.run(this.#budget(icount));
       if (this.#end !== undefined) break;
       if (result.kind === "shutdown") {
+        if (this.onDebugStop) await this.#stopFor({ kind: "shutdown", fault: result.fault });
+        if (this.#end !== undefined) break;
         return { kind: "crash", report: crashReport(this.processor, this.ram, result.fault) };
       }
       const now = this.#host.monotonic();
       const ran = this.instructions - count;
       if (ran > 10_000) this.#rate = 0.7 * this.#rate + 0.3 * (ran / Math.max(now - before, 1));
       if (icount && this.#work.pending > 0) await this.#untilSettled();
+      if (result.kind === "debug") {
+        await this.#stopFor(result.stop);
+        yieldedAt = this.#host.monotonic();
+        continue;
+      }
       const slept = result.kind === "halted" && this.#resetCause === undefined && (await this.#idle(icount));
       if (slept) yieldedAt = this.#host.monotonic();
       else if (now - yieldedAt > YIELD_EVERY || (!icount && this.#work.pending > 0)) {
@@ -281,6 +325,19 @@ export class Machine {
       }
     }
     return this.#end;
+  }
+
+  /** Pauses for a debugger, until it lets the machine go on. */
+  async #stopFor(stop: Parameters<NonNullable<Machine["onDebugStop"]>>[0]): Promise<void> {
+    this.#paused = this.onDebugStop !== undefined;
+    this.onDebugStop?.(stop);
+    await this.#standStill();
+  }
+
+  async #standStill(): Promise<void> {
+    const since = this.#host.monotonic();
+    while (this.#paused && this.#end === undefined) await this.#sleep(PAUSE);
+    this.#stoodStill += this.#host.monotonic() - since;
   }
 
   /** Instructions until something is due. */

@@ -79,6 +79,8 @@ export interface KernelOptions {
   readonly missing?: readonly number[];
   /** Writes to memory before the start. */
   readonly setup?: (kernel: Kernel) => void;
+  /** Hot code is translated. */
+  readonly translates?: boolean;
   /** Instructions to run at most. */
   readonly budget?: number;
 }
@@ -268,9 +270,10 @@ function source(mode: Mode, program: string): string {
 }
 
 /** Kernels share it, one after the other: what it has built for one serves the next. */
-const machine = new GuestMachine();
+const machines = { plain: new GuestMachine(), translating: new GuestMachine({ translates: true }) };
 
-function resetMachine(): GuestMachine {
+function resetMachine(translates: boolean): GuestMachine {
+  const machine = translates ? machines.translating : machines.plain;
   machine.waiting = -1;
   machine.output.length = 0;
   new Uint8Array(machine.ram.buffer, machine.ram.byteOffset, machine.ram.byteLength).fill(0);
@@ -282,7 +285,7 @@ function resetMachine(): GuestMachine {
 /** A guest, until the next one is made. */
 export class Kernel {
   readonly mode: Mode;
-  readonly machine = resetMachine();
+  readonly machine: GuestMachine;
   readonly ram: DataView;
   readonly symbols: ReadonlyMap<string, bigint>;
   readonly #budget: number;
@@ -290,6 +293,7 @@ export class Kernel {
 
   constructor(mode: Mode, program: string, options: KernelOptions = {}) {
     this.mode = mode;
+    this.machine = resetMachine(options.translates ?? false);
     this.ram = this.machine.ram;
     this.#budget = options.budget ?? 100_000;
     this.symbols = this.machine.load(source(mode, program));
@@ -386,7 +390,7 @@ export class Kernel {
     while (left > 0) {
       const before = this.machine.processor.instructions;
       const { kind } = this.machine.processor.run(left);
-      if (kind !== "budget") return kind;
+      if (kind === "halted" || kind === "shutdown") return kind;
       left -= Math.max(this.machine.processor.instructions - before, 1);
     }
     return "running";

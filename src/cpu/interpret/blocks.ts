@@ -46,14 +46,14 @@ import {
   ZERO,
 } from "../state.ts";
 import { blockSlot, findRecord } from "./block-table.ts";
-import { COUNT, type Handlers, type Pseudo, RESUME } from "./handlers.ts";
+import { BREAKPOINT, COUNT, type Handlers, type Pseudo, RESUME } from "./handlers.ts";
 
 const PAGE_BYTES = 4096;
 const MAX_INSTRUCTIONS = 48;
 /** Regions that are kept before all are dropped; each has at most some tens of KiB of code (LIMITS of region.ts). */
 const MOST_REGIONS = 8192;
 
-const straddlingKey = (physical: number, context: number): number => physical * (1 << CONTEXT_BITS) + context;
+const aloneKey = (physical: number, context: number): number => physical * (1 << CONTEXT_BITS) + context;
 
 /** A translated region to be found in place of the block that it begins with. */
 export interface RegionEntry {
@@ -87,6 +87,8 @@ export interface BlockWiring {
   has(feature: Feature): boolean;
   /** The physical address of the byte at `linear`, or -1 with the page fault recorded. */
   translateCode(linear: bigint): number;
+  /** Whether a debugger may have a breakpoint at an address: blocks end before it, and do not run what is there. */
+  isMarked(address: number): boolean;
   /** Makes the jump cache forget everything. */
   newGeneration(): void;
   /** Makes translated code forget the pages that it has kept: some may not be written in place any more. */
@@ -105,8 +107,11 @@ export class BlockCache {
   readonly #i64: BigInt64Array;
   /** First records of the blocks decoded from each physical page. */
   readonly #pages = new Map<number, { record: number; physical: number; context: number }[]>();
-  /** Blocks of one instruction that spans two pages, by its first byte and context. */
-  readonly #straddling = new Map<number, { record: number; second: number }>();
+  /**
+   * Blocks of one instruction that the block table does not have, by its first byte and context: one that spans two
+   * pages (`second` is where it goes on, else -1), and those of single steps.
+   */
+  readonly #alone = new Map<number, { record: number; second: number }>();
   /** Regions with code from each physical page. */
   readonly #regions = new Map<number, Set<InstalledRegion>>();
   #next = RECORDS;
@@ -124,7 +129,7 @@ export class BlockCache {
   /** Drops all blocks. Not while one runs. */
   clear(): void {
     this.#next = RECORDS;
-    this.#straddling.clear();
+    this.#alone.clear();
     for (const page of this.#regions.keys()) this.#dropRegions(page);
     for (const page of this.#pages.keys()) this.#forgetPage(page);
     this.#pages.clear();
@@ -151,8 +156,9 @@ export class BlockCache {
   decode(physical: number, linear: bigint, contextBits: number, room: number): number {
     const context = contextBits & BLOCK_CONTEXT;
     const limit = context & CONTEXT.step ? 1 : MAX_INSTRUCTIONS;
-    const known = this.#straddling.get(straddlingKey(physical, context));
+    const known = this.#alone.get(aloneKey(physical, context));
     if (known !== undefined) {
+      if (known.second < 0) return -known.record;
       const second = this.#wiring.translateCode((linear & ~0xfffn) + 0x1000n);
       if (second < 0) return 0;
       if (second === known.second) return -known.record;
@@ -163,9 +169,13 @@ export class BlockCache {
     let isCut = false;
     const instructions: Decoded[] = [];
     let position = physical;
-    let ending: Pseudo | undefined = "fallThrough";
+    let ending: Pseudo | "breakpoint" | undefined = "fallThrough";
     let secondPage = -1;
     while (instructions.length < limit) {
+      if (limit > 1 && this.#wiring.isMarked(position)) {
+        if (instructions.length === 0) ending = "breakpoint";
+        break;
+      }
       const decoded: Decoded | DecodeFailure =
         position >= end
           ? "truncated"
@@ -211,8 +221,9 @@ export class BlockCache {
       return -record;
     }
     this.#remember(record, physical, context, secondPage);
-    if (secondPage < 0 && limit > 1 && this.#wiring.heat > 0) this.#count(record);
-    return secondPage < 0 ? record : -record;
+    const isFound = secondPage < 0 && !(context & CONTEXT.step);
+    if (isFound && ending !== "breakpoint" && this.#wiring.heat > 0) this.#count(record);
+    return isFound ? record : -record;
   }
 
   /** An instruction whose bytes lie on two pages; undefined where the second cannot be fetched. */
@@ -231,7 +242,7 @@ export class BlockCache {
     return { decoded: decode(bytes, 0, bytes.length, mode, this.#wiring.has), second };
   }
 
-  #write(instructions: readonly Decoded[], ending: Pseudo | undefined, context: number): number {
+  #write(instructions: readonly Decoded[], ending: Pseudo | "breakpoint" | undefined, context: number): number {
     const { handlers } = this.#wiring;
     const record = this.#next + BLOCK_HEADER;
     let at = record;
@@ -243,7 +254,7 @@ export class BlockCache {
       at += RECORD_SIZE;
     });
     if (ending !== undefined) {
-      this.#i32[at >> 2] = handlers.pseudo(ending, context);
+      this.#i32[at >> 2] = this.#endingHandler(ending, context);
       this.#u16[(at + RECORD.delta) >> 1] = delta;
       this.#u16[(at + RECORD.nextDelta) >> 1] = delta;
       this.#u16[(at + RECORD.left) >> 1] = ending === "fallThrough" ? 0 : 1;
@@ -335,6 +346,13 @@ export class BlockCache {
     this.#wiring.regionDropped(region.handler);
   }
 
+  #endingHandler(ending: Pseudo | "breakpoint", context: number): number {
+    if (ending === "breakpoint") return BREAKPOINT;
+    // After a single instruction the next block need not be looked up.
+    if (ending === "fallThrough" && context & CONTEXT.step) return RESUME;
+    return this.#wiring.handlers.pseudo(ending, context);
+  }
+
   #writeRecord(at: number, decoded: Decoded, delta: number, context: number, left: number): void {
     const { form, memory, immediate } = decoded;
     const { vcpu, handlers } = this.#wiring;
@@ -407,9 +425,9 @@ export class BlockCache {
   #remember(record: number, physical: number, context: number, secondPage: number): void {
     const entry = { record, physical, context };
     this.#blocksOf(physical).push(entry);
-    if (secondPage >= 0) {
-      this.#blocksOf(secondPage).push(entry);
-      this.#straddling.set(straddlingKey(physical, context), { record, second: secondPage });
+    if (secondPage >= 0) this.#blocksOf(secondPage).push(entry);
+    if (secondPage >= 0 || context & CONTEXT.step) {
+      this.#alone.set(aloneKey(physical, context), { record, second: secondPage });
       return;
     }
     const at = (BLOCK_TABLE + blockSlot(physical) * 16) >> 2;
@@ -467,7 +485,7 @@ export class BlockCache {
       for (let at = record; at < end; at += RECORD_SIZE) this.#i32[at >> 2] = RESUME;
       const slot = (BLOCK_TABLE + blockSlot(physical) * 16) >> 2;
       if (this.#i32[slot + BLOCK.record / 4] === record) this.#i32[slot + BLOCK.context / 4] = -1;
-      this.#straddling.delete(straddlingKey(physical, context));
+      this.#alone.delete(aloneKey(physical, context));
     }
     this.#wiring.newGeneration();
   }

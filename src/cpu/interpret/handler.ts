@@ -315,10 +315,13 @@ export function flagMemory(f: FunctionBuilder, vcpu: number): FlagStore {
   };
 }
 
-/** The handler that ends a chain after an instruction whose successors may have changed. */
-export function buildResume(f: FunctionBuilder, vcpu: number): void {
+/**
+ * The handler that ends a chain before its own instruction: after one whose successors may have changed (EXIT.resume),
+ * or where a debugger may have a breakpoint (EXIT.breakpoint).
+ */
+export function buildEnd(f: FunctionBuilder, vcpu: number, exit: number): void {
   f.store("i32", 0, f.param(0), fieldAddress(vcpu, "pc"));
-  f.store("i32", 0, EXIT.resume, fieldAddress(vcpu, "exit"));
+  f.store("i32", 0, exit, fieldAddress(vcpu, "exit"));
   f.return();
 }
 

@@ -9,8 +9,8 @@ import type { ValueType } from "../../wasm/opcodes.ts";
 import type { Decoded } from "../decode/decoder.ts";
 import { HANDLER } from "../emit/enter-block.ts";
 import type { CodeContext, Linkage, SegmentUse } from "../emit/semantics.ts";
-import { CONTEXT } from "../state.ts";
-import { buildCount, buildHandler, buildResume, type HandlerShape } from "./handler.ts";
+import { CONTEXT, EXIT } from "../state.ts";
+import { buildCount, buildEnd, buildHandler, type HandlerShape } from "./handler.ts";
 
 /** Endings of blocks that no instruction stands for. */
 const PSEUDO = {
@@ -66,6 +66,8 @@ const SEGMENT_BITS = { flat: 0, based: 1, checked: 2 } as const;
 export const RESUME = 1;
 /** Table entry of the handler that counts how often a block runs. */
 export const COUNT = 2;
+/** Table entry of the handler that returns where a debugger may have a breakpoint. */
+export const BREAKPOINT = 3;
 
 /**
  * Handlers that are kept before all are dropped: systems need some hundreds to a few thousand, a hostile guest could
@@ -78,7 +80,7 @@ export class Handlers {
   readonly #vcpu: number;
   readonly #known = new Map<number, number>();
   #wanted: { index: number; shape: HandlerShape }[] = [];
-  #next = COUNT + 1;
+  #next = BREAKPOINT + 1;
   readonly #free: number[] = [];
   readonly #most: number;
 
@@ -89,8 +91,9 @@ export class Handlers {
     const module = this.#module();
     const hot = module.importFunction("host", "hot", signature(["i32"]));
     module.elements(RESUME, [
-      module.function(HANDLER, (f) => buildResume(f, vcpu)),
+      module.function(HANDLER, (f) => buildEnd(f, vcpu, EXIT.resume)),
       module.function(HANDLER, (f) => buildCount(f, hot)),
+      module.function(HANDLER, (f) => buildEnd(f, vcpu, EXIT.breakpoint)),
     ]);
     this.#instantiate(module);
   }

@@ -56,7 +56,7 @@ export interface MmuImports {
   readonly writeMemory: Callee;
   /** (physical page number): decoded code in these 64-byte pieces was written. */
   readonly codeWritten: Callee;
-  /** (linear i64, bytes, 1 for a write): an access while breakpoints are enabled. */
+  /** (linear i64, bytes, 1 for a write): an access while `watching` is set. */
   readonly watched: Callee;
 }
 
@@ -410,7 +410,7 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
 
   /** Tells of an access that was found possible, where breakpoints on data may be. */
   const watch = (f: FunctionBuilder, linear: Value, bytes: Value, write: number) => {
-    f.if(isChecked(f).and(f.load("i64", 0, at("dr7")).wrap().and(0xff).ne(0)), () => {
+    f.if(isChecked(f).and(f.load("i32", 0, at("watching"))), () => {
       f.call(imports.watched, linear, bytes, write);
     });
   };
@@ -560,6 +560,7 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
         },
         () => {
           f.if(f.call(special, physical, 1, bytes).eqz(), () => {
+            watch(f, linear, bytes, 0);
             watch(f, linear, bytes, 1);
             f.return(physical.wrap().add(RAM_BASE));
           });

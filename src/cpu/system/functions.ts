@@ -4,7 +4,7 @@ import { fpuFunctions } from "../fpu/index.ts";
 import { integerFunctions } from "../integer/functions.ts";
 import { sseFunctions } from "../sse/index.ts";
 import type { WasmFunctions } from "../wasm-functions.ts";
-import { controlRegisterFunctions } from "./control-registers.ts";
+import { ControlRegisters, controlRegisterFunctions } from "./control-registers.ts";
 import { Cpuid, cpuidFunctions } from "./cpuid.ts";
 import { debugRegisterFunctions } from "./debug-registers.ts";
 import { descriptorTableFunctions } from "./descriptor-tables.ts";
@@ -34,8 +34,9 @@ export interface System {
   has(feature: CpuFeature): boolean;
   reset(): void;
   setUnitTraps(): void;
-  /** Writes an MSR as firmware does. */
+  /** Writes an MSR, or a control register, as a program does; throws GuestFault where it does not take the value. */
   writeMsr(msr: number, value: bigint): void;
+  writeControl(number: number, value: bigint): void;
   deliver(event: InterruptEvent): void;
   /** What the processor does about a fault that came up while it delivered `first`. */
   combine(
@@ -55,6 +56,7 @@ export function createSystem(cpu: SystemContext, modelName: string): System {
   const model = cpuModel(modelName);
   if (!model) throw new Error(`no processor model is named ${modelName}`);
   const msrs = new ModelSpecificRegisters(cpu, model);
+  const control = new ControlRegisters(cpu, model);
   const cpuid = new Cpuid(cpu, model, { apicId: 0, processors: 1 });
   return {
     functions: {
@@ -84,6 +86,7 @@ export function createSystem(cpu: SystemContext, modelName: string): System {
     },
     setUnitTraps: () => setUnitTraps(cpu),
     writeMsr: (msr, value) => msrs.write(msr, value),
+    writeControl: (number, value) => control.write(number, value),
     deliver: (event) => deliver(cpu, event),
     combine(first, second) {
       const outcome = combine(first.kind === "exception" ? first.vector : undefined, second.vector);

@@ -11,6 +11,8 @@ export interface CodeSource {
   /** Physical address of the byte at a linear address, undefined where none can be fetched. */
   translate(linear: bigint): number | undefined;
   has(feature: Feature): boolean;
+  /** Whether the instructions at an offset in any page are not to be read. */
+  isMarked(offset: number): boolean;
 }
 
 export class CodeReader {
@@ -18,7 +20,7 @@ export class CodeReader {
   readonly #start: bigint;
   readonly #mode: { long: boolean; code32: boolean };
   readonly #pages = new Map<number, number | undefined>();
-  readonly #decoded = new Map<number, Decoded | DecodeFailure | "not mapped">();
+  readonly #decoded = new Map<number, Decoded | DecodeFailure | "not mapped" | "marked">();
   /** Lowest and highest offset read in each page, by its distance. */
   readonly #read = new Map<number, { first: number; last: number }>();
 
@@ -52,7 +54,7 @@ export class CodeReader {
     return page === undefined ? undefined : page + offset;
   }
 
-  decode(delta: number): Decoded | DecodeFailure | "not mapped" {
+  decode(delta: number): Decoded | DecodeFailure | "not mapped" | "marked" {
     let known = this.#decoded.get(delta);
     if (known === undefined) {
       known = this.#decodeAt(delta);
@@ -61,9 +63,10 @@ export class CodeReader {
     return known;
   }
 
-  #decodeAt(delta: number): Decoded | DecodeFailure | "not mapped" {
-    const { memory, has } = this.#source;
+  #decodeAt(delta: number): Decoded | DecodeFailure | "not mapped" | "marked" {
+    const { memory, has, isMarked } = this.#source;
     const { distance, offset } = this.#locate(delta);
+    if (isMarked(offset)) return "marked";
     const page = this.#page(distance);
     if (page === undefined) return "not mapped";
     const at = RAM_BASE + page;

@@ -58,6 +58,8 @@ export interface RegionJob {
   readonly paging: PagingMode;
   /** Whether the region has run much already, and may be large. */
   readonly large: boolean;
+  /** Offsets in a page of instructions that are left to the interpreter. */
+  readonly marks: readonly number[];
 }
 
 /** Code that a region was made from. */
@@ -132,13 +134,14 @@ export class RegionCompiler {
     return { regions, module: new WebAssembly.Module(bytes), size: bytes.length };
   }
 
-  #reader({ linear, physical, context, paging }: RegionJob): CodeReader {
+  #reader({ linear, physical, context, paging, marks }: RegionJob): CodeReader {
     const { long, code32 } = codeContext(context);
     const firstPage = linear & ~0xfffn;
     return new CodeReader(
       {
         memory: this.#bytes,
         has: (feature) => this.#model.has(feature),
+        isMarked: (offset) => marks.includes(offset),
         // The page that it begins in is known, whatever has become of the page tables.
         translate: (address) =>
           address === firstPage ? physical - (physical % 4096) : this.#walk.translate(address, paging),

@@ -23,6 +23,8 @@ export interface TranslatorWiring {
   readonly blocks: BlockCache;
   readonly maker: RegionMaker;
   paging(): PagingMode;
+  /** Offsets in a page of instructions that no region may have: a debugger stops there. */
+  marks(): readonly number[];
 }
 
 export class Translator {
@@ -48,14 +50,15 @@ export class Translator {
 
   /** Asks for a region that begins with the block whose first record is `record`, at linear address `linear` and offset `ip`. */
   translate(record: number, linear: bigint, ip: number): void {
-    const { physical, context } = this.#wiring.blocks.hot(record);
-    this.#request({ linear, physical, ip, context, paging: this.#wiring.paging(), large: false });
+    const { paging, marks, blocks } = this.#wiring;
+    const { physical, context } = blocks.hot(record);
+    this.#request({ linear, physical, ip, context, paging: paging(), marks: marks(), large: false });
   }
 
   /** Asks for a region in place of the one whose function has the table entry `handler`: a large one, or as before. */
   remake(handler: number, large: boolean): void {
     const job = this.#installed.get(handler);
-    if (job) this.#request({ ...job, large: job.large || large });
+    if (job) this.#request({ ...job, marks: this.#wiring.marks(), large: job.large || large });
   }
 
   /** The region of a table entry is not run any more. */
@@ -83,9 +86,10 @@ export class Translator {
     for (const region of regions) if (!this.#add(region)) handlers.release(region.job.handler);
   }
 
-  /** Has a region found, unless its code has changed since it was asked for. */
+  /** Has a region found, unless its code, or a debugger's breakpoints, have changed since it was asked for. */
   #add({ job, instructions, code }: CompiledRegion): boolean {
-    const { blocks } = this.#wiring;
+    const { blocks, marks } = this.#wiring;
+    if (job.marks.join() !== marks().join()) return false;
     const block = blocks.find(job.physical, job.context);
     if (instructions === 0 || block === undefined) return false;
     if (!code.every((page) => this.#isUnchanged(page))) {

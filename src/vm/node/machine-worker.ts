@@ -1,8 +1,10 @@
 /** The worker thread of one machine. */
 import { readFile } from "node:fs/promises";
 import { parentPort, workerData } from "node:worker_threads";
+import type { MachineEnd } from "../definition.ts";
 import { Machine } from "../machine.ts";
 import { openDisks } from "./disks.ts";
+import { GdbServer } from "./gdb-server.ts";
 import { nodeHost } from "./host.ts";
 import { SerialBatch } from "./serial-batch.ts";
 import { stateHash } from "./state-hash.ts";
@@ -23,6 +25,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
   const disks = await openDisks(definition.disks);
   const image = await load(definition.kernel);
   const initrd = definition.initrd === undefined ? undefined : await load(definition.initrd);
+  const gdb = definition.gdb && (await GdbServer.listen(definition.gdb));
   const machine = Machine.create(
     {
       memory: definition.memory,
@@ -37,6 +40,8 @@ async function main(definition: WorkerDefinition): Promise<void> {
     },
     nodeHost(),
   );
+  gdb?.attach(machine);
+  if (definition.gdb?.wait) machine.pause();
   const started = new Promise<void>((resolve) => {
     port?.on("message", (message: ToWorker) => {
       if (message.kind === "start") resolve();
@@ -49,14 +54,16 @@ async function main(definition: WorkerDefinition): Promise<void> {
       }
     });
   });
-  post({ kind: "ready" });
+  post({ kind: "ready", ...(gdb ? { gdbAddress: gdb.address } : {}) });
   await started;
+  let end: MachineEnd | undefined;
   try {
-    const end = await machine.run();
+    end = await machine.run();
     serial.flush();
     virtioConsole?.flush();
     post({ kind: "ended", end, instructions: machine.instructions, hash: stateHash(machine) });
   } finally {
+    await gdb?.close(end);
     await disks.close();
     port?.close();
   }

@@ -26,6 +26,7 @@ const INTERNAL = new Set([
   "tlb",
   "budget",
   "budgetAside",
+  "watching",
   "exit",
   "pc",
   "faultVector",

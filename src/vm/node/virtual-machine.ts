@@ -32,6 +32,11 @@ export interface VirtualMachineOptions {
   debugExit?: boolean;
   /** End where the guest asks for a reset, instead of starting again. */
   noReboot?: boolean;
+  /**
+   * Lets a gdb connect, see `gdbAddress`. The port is 0, any that is free, and the host 127.0.0.1, which only this host
+   * reaches, unless given. With `wait` the guest starts when gdb says so.
+   */
+  gdb?: { port?: number; host?: string; wait?: boolean };
 }
 
 /** A definition that cannot be a machine; `message` is one line that says what to change. */
@@ -54,6 +59,7 @@ export interface WorkerDefinition {
   readonly virtioConsole: boolean;
   readonly debugExit: boolean;
   readonly noReboot: boolean;
+  readonly gdb?: { readonly port: number; readonly host?: string; readonly wait: boolean };
 }
 
 export type ToWorker =
@@ -62,7 +68,7 @@ export type ToWorker =
   | { kind: "stop" }
   | { kind: "power-button" };
 export type FromWorker =
-  | { kind: "ready" }
+  | { kind: "ready"; gdbAddress?: string }
   | { kind: "serial" | "console"; bytes: Uint8Array }
   | { kind: "ended"; end: MachineEnd; instructions: number; hash: string }
   | { kind: "failed"; name: string; message: string };
@@ -97,7 +103,15 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
     virtioConsole: options.virtioConsole ?? false,
     debugExit: options.debugExit ?? false,
     noReboot: options.noReboot ?? false,
+    ...(options.gdb === undefined ? {} : { gdb: checkGdb(options.gdb) }),
   };
+}
+
+function checkGdb({ port = 0, wait = false, ...gdb }: NonNullable<VirtualMachineOptions["gdb"]>) {
+  if (!(Number.isInteger(port) && port >= 0 && port <= 65535)) {
+    throw new DefinitionError(`gdb: port ${port} must be a whole number from 0 to 65535`);
+  }
+  return { ...gdb, port, wait };
 }
 
 export class VirtualMachine {
@@ -105,6 +119,8 @@ export class VirtualMachine {
   readonly serial: SerialStream;
   /** The virtio console; undefined where the options ask for none. */
   readonly console: SerialStream | undefined;
+  /** Where gdb connects, as its `target remote` takes it; undefined without the option `gdb`. */
+  readonly gdbAddress: string | undefined;
   readonly #worker: Worker;
   readonly #ended: Promise<MachineEnd>;
   #instructions = 0;
@@ -112,7 +128,7 @@ export class VirtualMachine {
 
   /**
    * Checks the options, opens the files and builds the machine; it does not run yet.
-   * @throws DefinitionError, BootError or BlockError with one line that says what to change.
+   * @throws DefinitionError, BootError, BlockError or GdbServerError with one line that says what to change.
    */
   static create(options: VirtualMachineOptions): Promise<VirtualMachine> {
     const definition = check(options);
@@ -125,14 +141,15 @@ export class VirtualMachine {
       worker.once("error", failed);
       worker.once("message", (message: FromWorker) => {
         worker.off("error", failed);
-        if (message.kind === "ready") resolve(new VirtualMachine(worker, definition));
+        if (message.kind === "ready") resolve(new VirtualMachine(worker, definition, message.gdbAddress));
         else if (message.kind === "failed") failed(Object.assign(new Error(message.message), { name: message.name }));
       });
     });
   }
 
-  private constructor(worker: Worker, definition: WorkerDefinition) {
+  private constructor(worker: Worker, definition: WorkerDefinition, gdbAddress: string | undefined) {
     this.#worker = worker;
+    this.gdbAddress = gdbAddress;
     this.serial = this.#stream("serial");
     this.console = definition.virtioConsole ? this.#stream("console") : undefined;
     this.#ended = new Promise((resolve, reject) => {

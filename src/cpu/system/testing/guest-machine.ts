@@ -1,8 +1,9 @@
 /** A processor with 4 MiB of RAM and no devices, for tests that run guest programs. */
 import { assemble } from "../../../isa/assemble.ts";
 import type { ProcessorBus } from "../../bus.ts";
-import { Processor } from "../../processor.ts";
+import { Processor, type RegionSettings } from "../../processor.ts";
 import { PAGE, PAGE_FLAGS, RAM_BASE } from "../../state.ts";
+import { InPlace } from "../../translate/in-place.ts";
 
 const RAM = 4 << 20;
 
@@ -13,13 +14,24 @@ export class GuestMachine {
   waiting = -1;
   readonly output: number[] = [];
 
-  constructor(options: { readonly mostHandlers?: number } = {}) {
+  /** With `translates`, hot code becomes regions, made in place. */
+  constructor({
+    translates = false,
+    ...options
+  }: { readonly translates?: boolean; readonly mostHandlers?: number } = {}) {
     const pages = (RAM_BASE + RAM) >> 16;
     const memoryPages = { initial: pages, maximum: pages };
     const memory = new WebAssembly.Memory({ ...memoryPages, shared: true });
     new Uint8Array(memory.buffer).fill(PAGE.io, PAGE_FLAGS + (RAM >> 12), PAGE_FLAGS + (1 << 20));
     this.ram = new DataView(memory.buffer, RAM_BASE, RAM);
-    this.processor = new Processor({ memory, memoryPages, bus: this.#bus(), model: "max", ...options });
+    this.processor = new Processor({
+      memory,
+      memoryPages,
+      bus: this.#bus(),
+      model: "max",
+      ...options,
+      ...(translates ? { regions: (settings: RegionSettings) => new InPlace(settings) } : {}),
+    });
   }
 
   #bus(): ProcessorBus {
