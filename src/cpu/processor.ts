@@ -266,20 +266,44 @@ export class Processor implements SystemContext {
 
   /** Runs blocks until something is up, and deals with exceptions. */
   #runBlocks(): RunResult | undefined {
+    this.#enterBlocks();
+    return this.#afterRun();
+  }
+
+  /** Runs blocks until something is up, which `exit` tells. */
+  #enterBlocks(): void {
     const { registers } = this;
     registers.set32("exit", EXIT.none);
     const record = this.#runtime.findBlock(this.#linearIp());
-    if (record !== 0) {
-      const count = registers.i32[(record + BLOCK_COUNT) >> 2] as number;
-      const left = registers.get32("budget") - count;
-      if (left < 0) {
-        registers.set32("exit", EXIT.event);
-        return undefined;
-      }
-      registers.set32("budget", left);
-      this.#runtime.enter(record);
+    if (record === 0) return;
+    const count = registers.i32[(record + BLOCK_COUNT) >> 2] as number;
+    const left = registers.get32("budget") - count;
+    if (left < 0) {
+      registers.set32("exit", EXIT.event);
+      return;
     }
-    return this.#afterRun();
+    registers.set32("budget", left);
+    this.#runtime.enter(record);
+  }
+
+  /**
+   * Runs blocks and regions as far as about `budget` instructions reach, and looks at no event. Returns the exception
+   * that ended that, which is not delivered; a page fault's address is in `faultAddress`. For tests and debuggers.
+   */
+  stretch(budget: number): { vector: number; errorCode: number } | undefined {
+    const { registers } = this;
+    this.#grant(budget);
+    let exit: number;
+    do {
+      if (this.#blocks.full) this.#blocks.clear();
+      this.#enterBlocks();
+      exit = registers.get32("exit");
+      if (exit !== EXIT.event) this.#settle();
+      this.#recallBudget();
+    } while ((exit === EXIT.restart || exit === EXIT.resume) && registers.get32("budget") > 0);
+    this.#account();
+    if (exit !== EXIT.fault) return undefined;
+    return { vector: registers.get32("faultVector"), errorCode: registers.get32("faultCode") };
   }
 
   /**
