@@ -64,6 +64,8 @@ export interface ProcessorOptions {
   readonly regions?: (options: RegionSettings) => RegionMaker;
   /** How often a block runs in the interpreter before it is translated, 1 or more; DEFAULT_HEAT unless given. */
   readonly heat?: number;
+  /** Instructions of a decoded block at the most: with 1, all that is interpreted ends exactly where its budget does. */
+  readonly blockLimit?: number;
 }
 
 /** What a maker of regions needs to know of a processor. */
@@ -109,7 +111,7 @@ export class Processor implements SystemContext {
   /** Whether a breakpoint is enabled: instructions then run one at a time. */
   #breakpoints = false;
 
-  constructor({ memory, memoryPages, bus, model, regions, heat = DEFAULT_HEAT }: ProcessorOptions) {
+  constructor({ memory, memoryPages, bus, model, regions, heat = DEFAULT_HEAT, blockLimit }: ProcessorOptions) {
     const vcpu = VCPU_BASE;
     this.#bus = bus;
     this.registers = new Registers(memory, vcpu);
@@ -133,6 +135,7 @@ export class Processor implements SystemContext {
       newGeneration: () => this.#newGeneration(),
       forgetKeptPages: () => this.#forgetKeptPages(),
       heat: regions ? heat : 0,
+      blockLimit,
       regionDropped: (handler) => this.#translator?.dropped(handler),
     });
     this.#translator =

@@ -91,6 +91,8 @@ export interface BlockWiring {
   forgetKeptPages(): void;
   /** How often a block runs before it is translated; 0 for never. */
   readonly heat: number;
+  /** Instructions of a block at the most. */
+  readonly blockLimit?: number | undefined;
   /** The function of a region is not called any more. */
   regionDropped(handler: number): void;
 }
@@ -145,7 +147,7 @@ export class BlockCache {
    */
   decode(physical: number, linear: bigint, contextBits: number, room: number): number {
     const context = contextBits & BLOCK_CONTEXT;
-    const limit = context & CONTEXT.step ? 1 : MAX_INSTRUCTIONS;
+    const limit = context & CONTEXT.step ? 1 : (this.#wiring.blockLimit ?? MAX_INSTRUCTIONS);
     const known = this.#straddling.get(straddlingKey(physical, context));
     if (known !== undefined) {
       const second = this.#wiring.translateCode((linear & ~0xfffn) + 0x1000n);
