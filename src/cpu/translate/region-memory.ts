@@ -48,11 +48,13 @@ export class RegionMemory implements MemoryUnit {
     const bytes = width / 8;
     const kept = this.#keptPage(write);
     if (kept === undefined) return tlbAddress(f, this.#look(linear, bytes, write), linear);
-    const tag = linear
-      .add(bytes - 1)
-      .and(-4096n)
-      .or(this.#pages().key);
-    f.ifRare(tag.ne(f.load("i64", 0, kept + KEPT.tag)), () => {
+    const tag = linear.and(-4096n).or(this.#pages().key);
+    const isOther = tag.ne(f.load("i64", 0, kept + KEPT.tag));
+    const isCrossing = linear
+      .wrap()
+      .and(4095)
+      .gtU(4096 - bytes);
+    f.ifRare(bytes === 1 ? isOther : isOther.or(isCrossing), () => {
       const access = write ? ACCESS.write : 0;
       const found = f.call(this.#linkage.callee("keepPage"), linear, bytes, access, kept, this.#pages().budget);
       f.if(found.eqz(), () => this.#interpret());
