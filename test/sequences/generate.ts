@@ -1,11 +1,12 @@
 /** Random sequences of instructions with branches, loops, calls, faults and changes of their own code. */
+
+import type { SeededRandom } from "../../src/bits/testing/seeded-random.ts";
 import { AssemblyError, assemble } from "../../src/isa/assemble.ts";
 import { type AddressOperand, type CodeBits, EncodeError, type EncodeOperand, encode } from "../../src/isa/encode.ts";
 import { FORMS } from "../../src/isa/index.ts";
 import type { Form } from "../../src/isa/instruction.ts";
 import { type OperandSpec, resolveWidth } from "../../src/isa/operand.ts";
 import { FS, GS, type OperandSize, RBP, RBX, RDI, RSI, RSP } from "../../src/isa/semantics.ts";
-import type { Random } from "../../src/isa/testing/random-encoding.ts";
 import { PLACE, type Regime } from "./regime.ts";
 
 export interface Sequence {
@@ -48,7 +49,7 @@ const USUAL_FORMS = PLAIN.filter(({ instruction }) => USUAL.test(instruction.nam
 const WILD = FORMS.filter((form) => !form.instruction.privileged && !isPlain(form));
 
 /** Where operands can be, as the offset in the data segments. */
-export function dataOffset(regime: Regime, random: Random): number {
+export function dataOffset(regime: Regime, random: SeededRandom): number {
   const base = regime.segments === "flat" ? PLACE.data : 0;
   const kind = random.below(10);
   if (kind < 6) return base + 16 * random.below(PLACE.dataSize / 16);
@@ -57,7 +58,7 @@ export function dataOffset(regime: Regime, random: Random): number {
 }
 
 /** A value that arithmetic finds interesting. */
-export function value(random: Random): bigint {
+export function value(random: SeededRandom): bigint {
   switch (random.below(6)) {
     case 0:
       return BigInt(random.below(20));
@@ -75,7 +76,7 @@ export function value(random: Random): bigint {
 }
 
 /** General registers at a sequence's start. */
-export function startRegisters(regime: Regime, random: Random): bigint[] {
+export function startRegisters(regime: Regime, random: SeededRandom): bigint[] {
   const registers = Array.from({ length: 16 }, () => value(random));
   for (const pointer of POINTERS[regime.bits]) registers[pointer] = BigInt(dataOffset(regime, random));
   if (regime.bits === 16) for (const index of [RSI, RDI]) registers[index] = BigInt(random.below(0x300));
@@ -86,10 +87,10 @@ export function startRegisters(regime: Regime, random: Random): bigint[] {
 
 class Writer {
   readonly #regime: Regime;
-  readonly #random: Random;
+  readonly #random: SeededRandom;
   readonly #count: number;
 
-  constructor(regime: Regime, random: Random, count: number) {
+  constructor(regime: Regime, random: SeededRandom, count: number) {
     this.#regime = regime;
     this.#random = random;
     this.#count = count;
@@ -239,7 +240,7 @@ class Writer {
 }
 
 /** A sequence of `count` instructions for `regime`, which ends at a breakpoint. */
-export function randomSequence(regime: Regime, random: Random, count: number): Sequence {
+export function randomSequence(regime: Regime, random: SeededRandom, count: number): Sequence {
   // Some span the two pages.
   const offset = random.below(3) === 0 ? 0x1000 - random.below(count * 4) : 16 * random.below(64);
   const origin = BigInt((regime.segments === "flat" ? PLACE.code : 0) + offset);

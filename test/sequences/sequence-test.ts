@@ -1,8 +1,9 @@
 /** One random sequence on both processors, told by a seed. */
+
+import { SeededRandom } from "../../src/bits/testing/seeded-random.ts";
 import { decode } from "../../src/cpu/decode/decoder.ts";
 import type { Difference } from "../../src/cpu/lockstep/state-difference.ts";
 import { disassemble } from "../../src/isa/disassemble.ts";
-import { Random } from "../../src/isa/testing/random-encoding.ts";
 import { randomSequence, startRegisters } from "./generate.ts";
 import { Pair } from "./pair.ts";
 import { PLACE, REGIMES, type Regime } from "./regime.ts";
@@ -37,7 +38,7 @@ export class SequenceTester {
   }
 
   run(seed: number): SequenceResult {
-    const random = new Random((Math.imul(seed, 0x9e37_79b1) ^ 0x5bd1_e995) | 1);
+    const random = new SeededRandom((Math.imul(seed, 0x9e37_79b1) ^ 0x5bd1_e995) | 1);
     for (let i = 0; i < 8; i++) random.next();
     const regime = random.pick(REGIMES);
     const pair = random.pick(this.#pairs);
@@ -84,7 +85,7 @@ export class SequenceTester {
     for (const piece of this.#code) pair.write(piece.physical, piece.bytes);
   }
 
-  #step(pair: Pair, random: Random): ReturnType<Pair["run"]> {
+  #step(pair: Pair, random: SeededRandom): ReturnType<Pair["run"]> {
     const result = pair.run(1 + random.below(30));
     // A block may be longer than that.
     return result.count === 0 && result.vector === undefined ? pair.run(BLOCK) : result;
