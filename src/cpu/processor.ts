@@ -67,6 +67,8 @@ export interface ProcessorOptions {
   readonly heat?: number;
   /** Handlers of the interpreter that are kept; for tests. */
   readonly mostHandlers?: number;
+  /** Instructions of a decoded block at the most: with 1, all that is interpreted ends exactly where its budget does. */
+  readonly blockLimit?: number;
 }
 
 /** What a maker of regions needs to know of a processor. */
@@ -127,7 +129,8 @@ export class Processor implements SystemContext {
   /** The record whose handler was taken out so that a block ends before it. */
   #cut: { at: number; handler: number } | undefined;
 
-  constructor({ memory, memoryPages, bus, model, regions, heat = DEFAULT_HEAT, mostHandlers }: ProcessorOptions) {
+  constructor(options: ProcessorOptions) {
+    const { memory, memoryPages, bus, model, regions, heat = DEFAULT_HEAT, mostHandlers, blockLimit } = options;
     const vcpu = VCPU_BASE;
     this.#bus = bus;
     this.registers = new Registers(memory, vcpu);
@@ -152,6 +155,7 @@ export class Processor implements SystemContext {
       newGeneration: () => this.#newGeneration(),
       forgetKeptPages: () => this.#forgetKeptPages(),
       heat: regions ? heat : 0,
+      blockLimit,
       regionDropped: (handler) => this.#translator?.dropped(handler),
     });
     this.#translator =
@@ -320,22 +324,46 @@ export class Processor implements SystemContext {
 
   /** Runs blocks until something is up, and deals with exceptions. */
   #runBlocks(): RunResult | undefined {
+    this.#enterBlocks();
+    return this.#afterRun();
+  }
+
+  /** Runs blocks until something is up, which `exit` tells. */
+  #enterBlocks(): void {
     const { registers } = this;
     registers.set32("exit", EXIT.none);
     const record = this.#runtime.findBlock(this.linearIp);
-    if (record !== 0) {
-      const count = registers.i32[(record + BLOCK_COUNT) >> 2] as number;
-      const left = registers.get32("budget") - count;
-      if (left < 0) {
-        registers.set32("exit", EXIT.event);
-        return undefined;
-      }
-      registers.set32("budget", left);
-      this.#runtime.enter(record);
-      if (this.#cut !== undefined) registers.i32[this.#cut.at >> 2] = this.#cut.handler;
-      this.#cut = undefined;
+    if (record === 0) return;
+    const count = registers.i32[(record + BLOCK_COUNT) >> 2] as number;
+    const left = registers.get32("budget") - count;
+    if (left < 0) {
+      registers.set32("exit", EXIT.event);
+      return;
     }
-    return this.#afterRun();
+    registers.set32("budget", left);
+    this.#runtime.enter(record);
+    if (this.#cut !== undefined) registers.i32[this.#cut.at >> 2] = this.#cut.handler;
+    this.#cut = undefined;
+  }
+
+  /**
+   * Runs blocks and regions as far as about `budget` instructions reach, and looks at no event. Returns the exception
+   * that ended that, which is not delivered; a page fault's address is in `faultAddress`. For tests and debuggers.
+   */
+  stretch(budget: number): { vector: number; errorCode: number } | undefined {
+    const { registers } = this;
+    this.#grant(budget);
+    let exit: number;
+    do {
+      if (this.#blocks.full) this.#blocks.clear();
+      this.#enterBlocks();
+      exit = registers.get32("exit");
+      if (exit !== EXIT.event) this.#settle();
+      this.#recallBudget();
+    } while ((exit === EXIT.restart || exit === EXIT.resume) && registers.get32("budget") > 0);
+    this.#account();
+    if (exit !== EXIT.fault) return undefined;
+    return { vector: registers.get32("faultVector"), errorCode: registers.get32("faultCode") };
   }
 
   /**
@@ -574,7 +602,7 @@ export class Processor implements SystemContext {
   /** Makes translated code forget the pages that it has kept. */
   #forgetKeptPages(): void {
     const { registers } = this;
-    this.#translations = (this.#translations + 1) % (1 << (PAGE_KEY.all - PAGE_KEY.mode));
+    this.#translations = (this.#translations + 1) % (1 << (PAGE_KEY.end - PAGE_KEY.number));
     if (this.#translations === 0) {
       const start = registers.base + KEPT_READS;
       registers.bytes.fill(0, start, start + 2 * KEPT_PAGES_EACH * KEPT_PAGE);
@@ -586,7 +614,7 @@ export class Processor implements SystemContext {
 
   #setPageKey(): void {
     const mode = this.registers.get32("mmuMode");
-    this.registers.set64("pageKey", BigInt((this.#translations << PAGE_KEY.mode) | mode));
+    this.registers.set64("pageKey", BigInt((this.#translations << PAGE_KEY.number) | (mode << PAGE_KEY.mode)));
   }
 
   flushPage(linear: bigint): void {

@@ -196,8 +196,11 @@ export const SCATTERED = area(SCATTERED_SIZE, 4096);
 /** How many instructions a region is still to run before it is worth making larger, by its table entry. */
 export const REGION_HEATS = 8192;
 export const REGION_HEAT = area(REGION_HEATS * 4, 4096);
-/** Bits of `pageKey`: the MMU mode, below a number that changes when a translation goes. None is 0. */
-export const PAGE_KEY = { mode: 2, all: 12 } as const;
+/**
+ * Bits of `pageKey`: from bit 6 to 11 a number, not 0, that changes when a translation goes; below it the MMU mode. The low
+ * four bits are zero, so that a comparison with a tag finds accesses that are not aligned, too.
+ */
+export const PAGE_KEY = { mode: 4, number: 6, end: 12 } as const;
 if (end > VCPU_SIZE) throw new Error("VCPU_SIZE is too small");
 
 /** Names of i32 and i64 fields. */
