@@ -20,6 +20,13 @@ export interface Mark {
 
 const SHOWN = 2000;
 
+/** Machines end with this process, however it ends. */
+const running = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
+
 export class GuestProcess {
   /** When the process was started, in seconds of the host's clock. */
   readonly startedAt = seconds();
@@ -41,7 +48,9 @@ export class GuestProcess {
       this.#read(socket);
     });
     this.#child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } });
+    running.add(this.#child);
     this.#exit = new Promise((resolve) => this.#child.once("exit", resolve).once("error", resolve));
+    void this.#exit.then(() => running.delete(this.#child));
     this.#child.stdin?.on("error", () => {}); // A guest that ends before it reads is noticed by its output's end.
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.#errors = (this.#errors + text).slice(-SHOWN);

@@ -2,9 +2,8 @@
 import { cpus, loadavg, release, totalmem } from "node:os";
 import process from "node:process";
 import { COMPILER } from "./guest-programs.ts";
-import { versionOf } from "./host-programs.ts";
+import { packageVersion, versionOf } from "./host-programs.ts";
 import { QEMU } from "./machines.ts";
-import { BOCHS } from "./peers/bochs.ts";
 import { v86Version } from "./peers/v86.ts";
 
 export interface HostFacts {
@@ -22,13 +21,8 @@ export interface HostFacts {
 export async function hostFacts(): Promise<HostFacts> {
   const all = cpus();
   const v86 = await v86Version();
-  const bochs = await versionOf(BOCHS, "--help");
-  const programs = [
-    await versionOf(QEMU),
-    v86 && `v86 ${v86}`,
-    bochs && `Bochs ${/Emulator ([\d.]+)/.exec(bochs)?.[1] ?? ""}`.trim(),
-    await versionOf(COMPILER),
-  ];
+  const bochs = await packageVersion("bochs");
+  const programs = [await versionOf(QEMU), v86 && `v86 ${v86}`, bochs && `Bochs ${bochs}`, await versionOf(COMPILER)];
   return {
     date: new Date().toISOString().slice(0, 16).replace("T", " "),
     processor: all[0]?.model.trim() ?? "unknown",

@@ -53,6 +53,8 @@ class Rounds {
   readonly #figures = new Figures();
   readonly #instructionRates = new Figures();
   readonly #doubts: string[] = [];
+  /** What part of a processor each run got. */
+  readonly #shares: { readonly run: string; readonly share: number }[] = [];
   readonly #failures: string[] = [];
   readonly #results = new ResultCheck();
   readonly #bench: Bench;
@@ -71,7 +73,7 @@ class Rounds {
     return {
       figures: this.#figures,
       instructionRates: this.#instructionRates,
-      doubts: this.#doubts,
+      doubts: [...this.#describeShares(), ...this.#doubts],
       differences: this.#results.differences,
       failures: this.#failures,
     };
@@ -203,8 +205,18 @@ class Rounds {
   }
 
   #checkShare(what: string, machine: MachineName, { seconds, waited }: { seconds: number; waited: number }): void {
-    const share = seconds / (seconds + waited);
-    if (share < ENOUGH_SHARE) this.#doubts.push(`${what}, ${machine}: got ${percent(share)} of a processor in one run`);
+    this.#shares.push({ run: `${what}, ${machine}`, share: seconds / (seconds + waited) });
+  }
+
+  /** One line on the runs that other work of the host slowed down: what they waited is taken off, caches are not. */
+  #describeShares(): string[] {
+    const short = this.#shares.filter(({ share }) => share < ENOUGH_SHARE).sort((a, b) => a.share - b.share);
+    const [least] = short;
+    if (least === undefined) return [];
+    const limit = percent(ENOUGH_SHARE);
+    return [
+      `${short.length} of ${this.#shares.length} runs got less than ${limit} of a processor, the least ${percent(least.share)} (${least.run})`,
+    ];
   }
 }
 

@@ -1,5 +1,6 @@
 /** `npm run bench`: our machine, other machines and the host itself on the same guest programs and kernels. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -106,11 +107,8 @@ async function main(): Promise<number> {
     return 0;
   }
   const directory = await mkdtemp(path.join(tmpdir(), "bunkhouse-bench-"));
-  try {
-    return await bench(options, directory);
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+  process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
+  return bench(options, directory);
 }
 
 try {

@@ -29,8 +29,8 @@ export interface ProgramHost {
 
 export const PROMPT = /bunkhouse:~# /;
 /** For a machine that is much slower than today's, on a busy host. */
-export const BOOT_TIMEOUT = 900_000;
-const PROGRAM_TIMEOUT = 600_000;
+export const BOOT_TIMEOUT = 1_800_000;
+const PROGRAM_TIMEOUT = 1_800_000;
 /** Programs of Debian would look for the host's language. */
 const ENVIRONMENT = "LC_ALL=C";
 

@@ -12,10 +12,10 @@ static u8 from[ROOM], to[ROOM];
 
 __attribute__((noinline)) static void copy(u8 *target, const u8 *source, u32 size) {
     if (size >= 16) {
-        __m128i last = load(source + size - 16);
+        vector last = load(source + size - 16);
         u32 at = 0;
         for (; at + 64 <= size; at += 64) {
-            __m128i a = load(source + at), b = load(source + at + 16), c = load(source + at + 32), d = load(source + at + 48);
+            vector a = load(source + at), b = load(source + at + 16), c = load(source + at + 32), d = load(source + at + 48);
             store(target + at, a);
             store(target + at + 16, b);
             store(target + at + 32, c);

@@ -13,12 +13,11 @@ static u32 starts[2048], count;
 
 __attribute__((noinline)) static u32 length_by_vectors(const u8 *string) {
     const u8 *at = (const u8 *)((__UINTPTR_TYPE__)string & ~(__UINTPTR_TYPE__)15);
-    __m128i zero = _mm_setzero_si128();
-    u32 found = (u32)_mm_movemask_epi8(_mm_cmpeq_epi8(load(at), zero)) >> (string - at);
+    u32 found = zero_bytes(load(at)) >> (string - at);
     if (found) return (u32)__builtin_ctz(found);
     for (;;) {
         at += 16;
-        found = (u32)_mm_movemask_epi8(_mm_cmpeq_epi8(load(at), zero));
+        found = zero_bytes(load(at));
         if (found) return (u32)(at - string) + (u32)__builtin_ctz(found);
     }
 }
