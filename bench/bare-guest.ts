@@ -3,7 +3,7 @@
  * them (4 KiB, user mode); its system calls (write, exit, clock_gettime) are served here.
  */
 import type { ProcessorBus } from "../src/cpu/bus.ts";
-import { Processor } from "../src/cpu/processor.ts";
+import { Processor, type ProcessorOptions } from "../src/cpu/processor.ts";
 import { TR } from "../src/cpu/state.ts";
 import { descriptor, gate } from "../src/cpu/system/testing/flat-cpu.ts";
 import { parseElf } from "../src/firmware/elf.ts";
@@ -39,6 +39,16 @@ const SERVE_32 = `mov [${CALL}],eax\n mov [${CALL + 8}],ebx\n mov [${CALL + 16}]
   out ${PORT},al\n mov eax,[${CALL}]\n iretd`;
 const CALLS = { 64: { write: 1, exit: 60, clock: 228 }, 32: { write: 4, exit: 1, clock: 265 } } as const;
 
+export interface BareGuestOptions {
+  readonly args: readonly string[];
+  /** What makes the translator's regions; without it all is interpreted. */
+  readonly regions: ProcessorOptions["regions"];
+  /** The guest's clock, in milliseconds. */
+  readonly now: () => number;
+  /** Gets what the program writes. */
+  readonly write: (text: string) => void;
+}
+
 export class BareGuest {
   readonly processor: Processor;
   readonly #ram = new GuestRam(RAM_BYTES);
@@ -49,27 +59,38 @@ export class BareGuest {
   readonly #now: () => number;
   #status: number | undefined;
 
-  constructor(file: Uint8Array, args: readonly string[], now: () => number, write: (text: string) => void) {
+  constructor(file: Uint8Array, { args, regions, now, write }: BareGuestOptions) {
     const image = parseElf(file);
     this.#bits = image.class;
     this.#now = now;
     this.#write = write;
     this.#view = new DataView(this.#ram.memory.buffer, this.#ram.bytes.byteOffset, RAM_BYTES);
     const { memory, memoryPages } = this.#ram;
-    this.processor = new Processor({ memory, memoryPages, bus: this.#bus(), model: "max" });
+    this.processor = new Processor({
+      memory,
+      memoryPages,
+      bus: this.#bus(),
+      model: "max",
+      ...(regions && { regions }),
+    });
     for (const { virtualAddress, content } of image.segments) this.#ram.bytes.set(content, Number(virtualAddress));
     this.#prepareKernel();
     this.#mapPages();
     this.#enter(image.entry, this.#layStack(["program", ...args]));
   }
 
-  /** Runs to the program's exit; its status. */
-  run(): number {
-    while (this.#status === undefined) {
-      const { kind } = this.processor.run(SLICE);
-      if (kind !== "budget") throw new Error(`the program is ${kind} at 0x${this.#ip()}`);
+  /** Runs to the program's exit; its status. After each slice of guest time `onSlice` is called and awaited. */
+  async run(onSlice: () => Promise<void> | undefined): Promise<number> {
+    try {
+      while (this.#status === undefined) {
+        const { kind } = this.processor.run(SLICE);
+        if (kind !== "budget") throw new Error(`the program is ${kind} at 0x${this.#ip()}`);
+        await onSlice();
+      }
+      return this.#status;
+    } finally {
+      this.processor.close();
     }
-    return this.#status;
   }
 
   #ip(): string {

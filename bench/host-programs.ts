@@ -12,6 +12,11 @@ export function packageVersion(name: string): Promise<string | undefined> {
   return firstLine("dpkg-query", ["--show", `--showformat=\${Version}`, name]);
 }
 
+/** The commit that the sources are of, in short. */
+export function commit(): Promise<string | undefined> {
+  return firstLine("git", ["-C", import.meta.dirname, "rev-parse", "--short", "HEAD"]);
+}
+
 async function firstLine(program: string, args: readonly string[]): Promise<string | undefined> {
   try {
     const { stdout } = await promisify(execFile)(program, args);

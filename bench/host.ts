@@ -2,12 +2,14 @@
 import { cpus, loadavg, release, totalmem } from "node:os";
 import process from "node:process";
 import { COMPILER } from "./guest-programs.ts";
-import { packageVersion, versionOf } from "./host-programs.ts";
+import { commit, packageVersion, versionOf } from "./host-programs.ts";
 import { QEMU } from "./machines.ts";
 import { v86Version } from "./peers/v86.ts";
 
 export interface HostFacts {
   readonly date: string;
+  /** Of the sources, where they are a Git work tree. */
+  readonly commit: string | undefined;
   readonly processor: string;
   readonly cores: number;
   readonly memoryGiB: number;
@@ -24,6 +26,7 @@ export async function hostFacts(): Promise<HostFacts> {
   const bochs = await packageVersion("bochs");
   const programs = [await versionOf(QEMU), v86 && `v86 ${v86}`, bochs && `Bochs ${bochs}`, await versionOf(COMPILER)];
   return {
+    commit: await commit(),
     date: new Date().toISOString().slice(0, 16).replace("T", " "),
     processor: all[0]?.model.trim() ?? "unknown",
     cores: all.length,

@@ -6,16 +6,20 @@
  *     node bin/node26.mjs --cpu-prof bench/micro.ts integer-64          a profile for Chrome's tools
  *     node bin/node26.mjs bench/micro.ts all
  *
- * Each program starts on a new processor, so what the first second takes to translate is in its figure.
+ * Time is processor time of this thread, so that other work on the host matters little. Each program starts on a new
+ * processor; figures are of the second half of the time, when what is hot has been translated. Regions are made on
+ * another thread, as in a machine; --in-place makes them on this one, --interpret makes none.
  */
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { Session } from "node:inspector";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { performance } from "node:perf_hooks";
 import process from "node:process";
 import { parseArgs, promisify } from "node:util";
+import type { ProcessorOptions } from "../src/cpu/processor.ts";
+import { InPlace } from "../src/cpu/translate/in-place.ts";
+import { TranslationThread } from "../src/vm/node/translation-thread.ts";
 import { BareGuest } from "./bare-guest.ts";
 import { type Bits, compile, fileName, isBare, PROGRAM_NAMES, type ProgramName } from "./guest-programs.ts";
 import { timesByFunction } from "./profile-times.ts";
@@ -32,11 +36,20 @@ const PROGRAMS: readonly MicroProgram[] = PROGRAM_NAMES.filter(isBare).flatMap((
 ]);
 const NAMES = PROGRAMS.map(({ name, bits }) => fileName(name, bits));
 const SAMPLE_MICROSECONDS = 200;
+/** The host's event loop gets its turn this often, in milliseconds, as in a machine (src/vm/machine.ts). */
+const YIELD_EVERY = 5;
 
 interface MicroRun extends Counted {
-  readonly instructions: number;
-  /** Seconds of the host, from the program's first line to its last. */
-  readonly seconds: number;
+  /** Guest instructions a second, in the second half of the time. */
+  readonly instructionRate: number;
+  /** The program's repetitions a second, likewise. */
+  readonly rate: number;
+}
+
+/** Milliseconds of processor time of this thread. */
+function now(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
 }
 
 function parseOutput(output: string): Counted {
@@ -45,31 +58,51 @@ function parseOutput(output: string): Counted {
   return BENCH_LINES.parse(match);
 }
 
+interface Moment {
+  readonly at: number;
+  readonly instructions: number;
+}
+const perSecond = (from: Moment, to: Moment) => ((to.instructions - from.instructions) / (to.at - from.at)) * 1000;
+
 /** Runs a program file; `onBegin` and `onEnd` are called around what is timed. */
-function runBare(file: Uint8Array, milliseconds: number, onBegin: () => void, onEnd: () => void): MicroRun {
+async function runBare(
+  file: Uint8Array,
+  { milliseconds, regions }: MicroOptions,
+  onBegin: () => void,
+  onEnd: () => void,
+): Promise<MicroRun> {
   let output = "";
-  let begin = { at: 0, instructions: 0 };
-  let end = begin;
-  const now = () => ({ at: performance.now(), instructions: guest.processor.instructions });
-  const guest = new BareGuest(
-    file,
-    [String(milliseconds)],
-    () => performance.now(),
-    (text) => {
+  const moments: Moment[] = [];
+  let timed = false;
+  const note = () => moments.push({ at: now(), instructions: guest.processor.instructions });
+  const guest = new BareGuest(file, {
+    args: [String(milliseconds)],
+    regions,
+    now,
+    write: (text) => {
       output += text;
-      if (BENCH_LINES.begin.test(text)) {
-        onBegin();
-        begin = now();
-      } else {
-        end = now();
-        onEnd();
-      }
+      timed = BENCH_LINES.begin.test(text);
+      note();
+      (timed ? onBegin : onEnd)();
     },
-  );
-  // A slice's instructions are counted at its end, so a program's first line may seem to come a little early.
-  guest.run();
-  const seconds = (end.at - begin.at) / 1000;
-  return { ...parseOutput(output), instructions: end.instructions - begin.instructions, seconds };
+  });
+  let yieldedAt = now();
+  await guest.run(() => {
+    if (timed) note();
+    if (now() - yieldedAt < YIELD_EVERY) return undefined;
+    yieldedAt = now();
+    return new Promise((resolve) => setImmediate(resolve));
+  });
+  const [begin, end] = [moments[0], moments.at(-1)];
+  if (begin === undefined || end === undefined || begin === end) throw new Error(`the program wrote: ${output}`);
+  const middle = moments.find(({ at }) => at >= (begin.at + end.at) / 2 && at < end.at) ?? begin;
+  const counted = parseOutput(output);
+  const instructionRate = perSecond(middle, end);
+  return {
+    ...counted,
+    instructionRate,
+    rate: (counted.iterations * instructionRate) / (end.instructions - begin.instructions),
+  };
 }
 
 async function runNative(file: string, milliseconds: number): Promise<Counted | undefined> {
@@ -110,6 +143,7 @@ interface MicroOptions {
   readonly milliseconds: number;
   readonly profileLines: number | undefined;
   readonly native: boolean;
+  readonly regions: ProcessorOptions["regions"];
 }
 
 /** One line of the table; throws where the result is wrong. */
@@ -121,25 +155,29 @@ async function measure({ name, bits }: MicroProgram, directory: string, options:
   const file = await readFile(compiled.file);
   if (profileLines !== undefined) console.log(`\n${fileName(name, bits)}`);
   const sampler = profileLines === undefined ? undefined : new Sampler(profileLines);
-  const run = runBare(
+  const run = await runBare(
     file,
-    milliseconds,
+    options,
     () => sampler?.begin(),
     () => sampler?.end(),
   );
   if (native !== undefined && native.outcome !== run.outcome) {
     throw new Error(`${fileName(name, bits)} gives ${run.outcome}, natively ${native.outcome}`);
   }
-  const rate = run.iterations / run.seconds;
   const nativeRate = native && native.iterations / (native.cpuSeconds ?? native.guestSeconds);
   return [
     fileName(name, bits),
-    figure(run.instructions / run.seconds / 1e6),
-    figure(rate),
+    figure(run.instructionRate / 1e6),
+    figure(run.rate),
     figure(nativeRate),
-    nativeRate === undefined ? "-" : `${((100 * rate) / nativeRate).toFixed(1)} %`,
+    nativeRate === undefined ? "-" : `${((100 * run.rate) / nativeRate).toFixed(1)} %`,
     run.outcome,
   ];
+}
+
+function regionsOf(interpret: boolean, inPlace: boolean): ProcessorOptions["regions"] {
+  if (interpret) return undefined;
+  return (settings) => (inPlace ? new InPlace(settings) : new TranslationThread(settings));
 }
 
 function parse(args: readonly string[]): { programs: MicroProgram[]; options: MicroOptions } {
@@ -149,6 +187,8 @@ function parse(args: readonly string[]): { programs: MicroProgram[]; options: Mi
       ms: { type: "string", default: "1000" },
       profile: { type: "string" },
       "no-native": { type: "boolean", default: false },
+      "in-place": { type: "boolean", default: false },
+      interpret: { type: "boolean", default: false },
     },
     allowPositionals: true,
   });
@@ -166,6 +206,7 @@ function parse(args: readonly string[]): { programs: MicroProgram[]; options: Mi
       milliseconds,
       profileLines: values.profile === undefined ? undefined : Number(values.profile),
       native: !values["no-native"],
+      regions: regionsOf(values.interpret, values["in-place"]),
     },
   };
 }

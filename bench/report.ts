@@ -34,10 +34,10 @@ export function text(report: Report): string {
 }
 
 function describeRun({ facts, load: [before, after], options }: Report): string[] {
-  const { date, processor, cores, memoryGiB, system, node, v8, programs } = facts;
+  const { date, commit, processor, cores, memoryGiB, system, node, v8, programs } = facts;
   const { rounds, duration } = options;
   return [
-    `Medians of ${rounds} ${rounds === 1 ? "round" : "rounds"}, programs ${duration / 1000} s each; ${date} UTC.`,
+    `Medians of ${rounds} ${rounds === 1 ? "round" : "rounds"}, programs ${duration / 1000} s each; ${date} UTC${commit === undefined ? "" : `, commit ${commit}`}.`,
     `${processor}, ${cores} cores, ${memoryGiB} GiB, ${system}; load ${before.toFixed(1)} before, ${after.toFixed(1)} after.`,
     `Node ${node} (V8 ${v8}); ${programs.join("; ")}.`,
   ];
