@@ -1,65 +1,44 @@
 /** Figures of all runs, by row of the table and machine, and what is told of them. */
 import type { MachineName } from "./machines.ts";
-
-export interface Row {
-  readonly name: string;
-  readonly text: string;
-  readonly unit: string;
-  readonly better: "higher" | "lower";
-  /** Digits after the point. */
-  readonly digits: number;
-  readonly target?: Target;
-}
-
-/** What a row's medians should come to. */
-export type Target =
-  | { readonly kind: "at-least"; readonly value: number }
-  | { readonly kind: "below"; readonly value: number }
-  /** Our figure is at most so many times QEMU's. */
-  | { readonly kind: "times-qemu"; readonly value: number };
+import type { Row } from "./workloads.ts";
 
 export class Figures {
-  readonly #values = new Map<string, Partial<Record<MachineName, number[]>>>();
+  /** By row and machine, then by round: rounds without a figure are empty. */
+  readonly #values = new Map<string, Partial<Record<MachineName, (number | undefined)[]>>>();
 
-  add(row: string, machine: MachineName, value: number): void {
+  add(row: string, machine: MachineName, round: number, value: number): void {
     const values = this.#values.get(row) ?? {};
     this.#values.set(row, values);
-    values[machine] = [...(values[machine] ?? []), value];
+    const rounds = values[machine] ?? [];
+    values[machine] = rounds;
+    rounds[round] = value;
   }
 
   values(row: string, machine: MachineName): readonly number[] {
-    return this.#values.get(row)?.[machine] ?? [];
+    return (this.#values.get(row)?.[machine] ?? []).filter((value) => value !== undefined);
   }
 
   median(row: string, machine: MachineName): number | undefined {
     return median(this.values(row, machine));
   }
 
-  /** The median of the rounds' ratios: load that comes and goes is in both of a round's figures. */
-  ratio(row: string, machine: MachineName, reference: MachineName): number | undefined {
-    const references = this.values(row, reference);
-    return median(
-      this.values(row, machine).flatMap((value, round) => {
-        const other = references[round];
-        return other === undefined || other === 0 ? [] : [value / other];
-      }),
-    );
-  }
-
-  /** Whether our figure is as it should be; undefined where there is none, or no target. */
-  meets({ name, target }: Row): boolean | undefined {
-    const ours = this.median(name, "ours");
-    if (target === undefined || ours === undefined) return undefined;
-    switch (target.kind) {
-      case "at-least":
-        return ours >= target.value;
-      case "below":
-        return ours < target.value;
-      case "times-qemu": {
-        const ratio = this.ratio(name, "ours", "qemu");
-        return ratio === undefined ? undefined : ratio <= target.value;
-      }
+  /**
+   * How many times as good one machine is as another: the median of the rounds' ratios, as load that comes and goes
+   * is in both of a round's figures.
+   */
+  ratio(
+    { name, better }: Pick<Row, "name" | "better">,
+    machine: MachineName,
+    reference: MachineName,
+  ): number | undefined {
+    const [one = [], other = []] = [this.#values.get(name)?.[machine], this.#values.get(name)?.[reference]];
+    const ratios: number[] = [];
+    for (let round = 0; round < one.length; round++) {
+      const [a, b] = [one[round], other[round]];
+      if (a === undefined || b === undefined || a === 0 || b === 0) continue;
+      ratios.push(better === "higher" ? a / b : b / a);
     }
+    return median(ratios);
   }
 }
 
@@ -69,4 +48,9 @@ export function median(values: readonly number[]): number | undefined {
   const low = sorted[Math.floor(middle)];
   const high = sorted[Math.ceil(middle)];
   return low === undefined || high === undefined ? undefined : (low + high) / 2;
+}
+
+export function geometricMean(values: readonly number[]): number | undefined {
+  if (values.length === 0) return undefined;
+  return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
 }

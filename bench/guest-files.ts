@@ -1,53 +1,62 @@
-/** The files that guests are started from: the catalogue's Debian with our programs in its initial file system. */
+/** The files that guests are started from: the catalogue's Debian with programs in its initial file system. */
 import { readFile, writeFile } from "node:fs/promises";
-import path from "node:path";
 import { smallKernel } from "../src/cli/testing/small-kernel.ts";
 import { type CpioEntry, joinArchives, writeCpio } from "../src/hypervisor/catalogue/cpio.ts";
 import { type PrepareOptions, prepareGuest } from "../src/hypervisor/catalogue/debian-guest.ts";
-import { compile, PROGRAM_NAMES, type ProgramName } from "./guest-programs.ts";
+import { archiveEntries } from "./debian-programs.ts";
+import { type Bits, compile, fileName, PROGRAM_NAMES, REPEAT } from "./guest-programs.ts";
 import type { BootFiles } from "./machines.ts";
 
-export const GUEST = "debian";
+export const GUESTS: Readonly<Record<Bits, string>> = { 64: "debian", 32: "debian-686" };
+export const DISK_GUEST = "debian-disk";
 const EXECUTABLE = 0o755;
-/** The programs' directory in the guest. */
+/** The programs' directory in the guest, and the root of Debian's programs. */
 export const PROGRAM_DIRECTORY = "/bench";
+export const DEBIAN_DIRECTORY = "/debian";
+/** What Debian's programs and their data need. */
+const MEMORY_MIB = 512;
 
 export interface Programs {
-  /** Compiled programs, by name. */
-  readonly files: ReadonlyMap<ProgramName, string>;
+  /** Compiled programs, by the name of the file. */
+  readonly files: ReadonlyMap<string, string>;
   /** Why others are missing. */
-  readonly skipped: ReadonlyMap<ProgramName, string>;
+  readonly skipped: ReadonlyMap<string, string>;
 }
 
-/** Compiles all programs into `directory`. */
-export async function compileAll(directory: string): Promise<Programs> {
-  const files = new Map<ProgramName, string>();
-  const skipped = new Map<ProgramName, string>();
-  for (const name of PROGRAM_NAMES) {
-    const result = await compile(name, directory);
-    if ("file" in result) files.set(name, result.file);
-    else skipped.set(name, result.skipped);
+/** Compiles all programs of so many bits into `directory`. */
+export async function compileAll(bits: Bits, directory: string): Promise<Programs> {
+  const files = new Map<string, string>();
+  const skipped = new Map<string, string>();
+  for (const name of [...PROGRAM_NAMES, REPEAT] as const) {
+    const result = await compile(name, bits, directory);
+    if ("file" in result) files.set(fileName(name, bits), result.file);
+    else skipped.set(fileName(name, bits), result.skipped);
   }
   return { files, skipped };
 }
 
-/** The catalogue's guest as it is. */
-export async function plainGuest(options: PrepareOptions = {}): Promise<BootFiles> {
-  const { kernel, initrd, append, memoryMiB } = await prepareGuest(GUEST, options);
-  return { kernel, initrd, commandLine: append, memoryMiB };
+/** A guest of the catalogue as it is. */
+export async function plainGuest(name: string, options: PrepareOptions = {}): Promise<BootFiles> {
+  const { kernel, initrd, append, memoryMiB, disk } = await prepareGuest(name, options);
+  return { kernel, initrd, commandLine: append, memoryMiB, ...(disk === undefined ? {} : { disk }) };
 }
 
-/** `guest` with the programs in PROGRAM_DIRECTORY; its initrd is written into `directory`. */
-export async function withPrograms(guest: BootFiles, { files }: Programs, directory: string): Promise<BootFiles> {
+/** `guest` with the programs, and with Debian's where `root` has them; its initrd is written to `file`. */
+export async function withPrograms(
+  guest: BootFiles,
+  { files }: Programs,
+  root: string | undefined,
+  file: string,
+): Promise<BootFiles> {
   const entries: CpioEntry[] = [];
-  for (const [name, file] of files) {
-    const content = await readFile(file);
+  for (const [name, program] of files) {
+    const content = await readFile(program);
     entries.push({ kind: "file", path: `${PROGRAM_DIRECTORY}/${name}`, permissions: EXECUTABLE, content });
   }
-  const initrd = path.join(directory, "initrd");
+  if (root !== undefined) entries.push(...(await archiveEntries(root, DEBIAN_DIRECTORY)));
   const archives = guest.initrd === undefined ? [] : [await readFile(guest.initrd)];
-  await writeFile(initrd, joinArchives([...archives, writeCpio(entries)]));
-  return { ...guest, initrd };
+  await writeFile(file, joinArchives([...archives, writeCpio(entries)]));
+  return { ...guest, initrd: file, memoryMiB: MEMORY_MIB };
 }
 
 /** A kernel whose first instructions write "Hi" to the serial port. */

@@ -1,10 +1,15 @@
-/** A machine in a process of its own, with the guest's console on its standard input and output. */
+/** A machine in a process of its own, with the guest's console on its standard input and output, or on a socket. */
 import { type ChildProcess, spawn } from "node:child_process";
+import type { Server, Socket } from "node:net";
 import { performance } from "node:perf_hooks";
+import process from "node:process";
 
 export interface Command {
   readonly program: string;
   readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Where the process connects to with the guest's console; its standard output is passed over then. */
+  readonly console?: Server;
 }
 
 export interface Mark {
@@ -15,33 +20,59 @@ export interface Mark {
 
 const SHOWN = 2000;
 
+/** Machines end with this process, however it ends. */
+const running = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
+
 export class GuestProcess {
   /** When the process was started, in seconds of the host's clock. */
   readonly startedAt = seconds();
   readonly #child: ChildProcess;
   readonly #exit: Promise<unknown>;
+  readonly #console: Server | undefined;
+  #socket: Socket | undefined;
   #output = "";
   #errors = "";
   #ended = false;
   #wake: () => void = () => {};
 
-  constructor({ program, args }: Command) {
-    this.#child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] });
+  constructor({ program, args, env = {}, console }: Command) {
+    this.#console = console;
+    console?.once("connection", (socket) => {
+      this.#socket = socket;
+      socket.on("error", () => {}); // The machine's end, which its output's end tells of.
+      socket.setNoDelay(true);
+      this.#read(socket);
+    });
+    this.#child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } });
+    running.add(this.#child);
     this.#exit = new Promise((resolve) => this.#child.once("exit", resolve).once("error", resolve));
+    void this.#exit.then(() => running.delete(this.#child));
     this.#child.stdin?.on("error", () => {}); // A guest that ends before it reads is noticed by its output's end.
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.#errors = (this.#errors + text).slice(-SHOWN);
     });
-    this.#child.stdout?.setEncoding("latin1").on("data", (text: string) => {
-      this.#output += text;
-      this.#wake();
-    });
+    if (console === undefined && this.#child.stdout) this.#read(this.#child.stdout);
+    else this.#child.stdout?.resume();
     const end = () => {
       this.#ended = true;
       this.#wake();
     };
     this.#child.stdout?.on("end", end);
-    this.#child.on("error", end);
+    this.#child.on("error", (error) => {
+      this.#errors += error.message;
+      end();
+    });
+  }
+
+  #read(stream: NodeJS.ReadableStream): void {
+    stream.setEncoding("latin1").on("data", (text: string) => {
+      this.#output += text;
+      this.#wake();
+    });
   }
 
   get pid(): number {
@@ -81,7 +112,12 @@ export class GuestProcess {
   }
 
   type(text: string): void {
-    this.#child.stdin?.write(text);
+    (this.#socket ?? this.#child.stdin)?.write(text);
+  }
+
+  /** Stops the process where it is, or lets it go on. */
+  pause(paused: boolean): void {
+    this.#child.kill(paused ? "SIGSTOP" : "SIGCONT");
   }
 
   /** Resolves when the process has ended. */
@@ -91,6 +127,8 @@ export class GuestProcess {
 
   async kill(): Promise<void> {
     this.#child.kill("SIGKILL");
+    this.#socket?.destroy();
+    this.#console?.close();
     await this.#exit;
   }
 }

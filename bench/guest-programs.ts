@@ -16,22 +16,67 @@ const OPTIONS = [
   ...["-fno-tree-vectorize", "-fno-math-errno"],
 ];
 
-/** Programs by name: their source and their own compiler options. */
+export type Bits = 32 | 64;
+const MACHINE_OPTIONS: Record<Bits, readonly string[]> = {
+  64: ["-m64", "-march=x86-64"],
+  32: ["-m32", "-march=i686"],
+};
+
+interface ProgramSpec {
+  readonly text: string;
+  /** Without its ending; the program's name unless given. */
+  readonly source?: string;
+  readonly options?: readonly string[];
+  /** Further ones for 32 bits. */
+  readonly options32?: readonly string[];
+  /** Makes system calls that only Linux has. */
+  readonly linux?: boolean;
+}
+
+const SSE = { options32: ["-msse2"] } as const;
+
+/** Programs by name. */
 export const PROGRAMS = {
-  "integer-64": { source: "integer.c", options: ["-m64", "-march=x86-64"], text: "integer, 64-bit" },
-  "integer-32": { source: "integer.c", options: ["-m32", "-march=i686"], text: "integer, 32-bit" },
-  "nbody-sse": { source: "nbody.c", options: ["-m64", "-march=x86-64"], text: "n-body, SSE2 doubles" },
-  "nbody-x87": { source: "nbody.c", options: ["-m64", "-march=x86-64", "-mfpmath=387"], text: "n-body, x87" },
-} as const;
+  integer: { text: "integer mix: lists, matrices, state machine, CRC" },
+  "nbody-sse": { source: "nbody", text: "n-body, SSE2 doubles", options32: ["-msse2", "-mfpmath=sse"] },
+  "nbody-x87": { source: "nbody", text: "n-body, x87", options: ["-mfpmath=387"] },
+  qsort: { text: "quicksort, comparisons by pointer" },
+  hash: { text: "hashes of bytes and words" },
+  memcpy: { text: "copies of 1 to 8192 bytes", ...SSE },
+  strlen: { text: "lengths of strings", ...SSE },
+  sha256: { text: "SHA-256" },
+  fib: { text: "calls and returns" },
+  dispatch: { text: "interpreter: switch, table of functions" },
+  string: { text: "string instructions with REP" },
+  syscall: { text: "system calls", linux: true },
+  fork: { text: "fork, exec, exit, wait", linux: true },
+  pipe: { text: "pipe ping-pong of two processes", linux: true },
+  fault: { text: "page faults: mmap, touch, munmap", linux: true },
+} as const satisfies Record<string, ProgramSpec>;
 export type ProgramName = keyof typeof PROGRAMS;
 export const PROGRAM_NAMES = Object.keys(PROGRAMS) as ProgramName[];
+/** The program that runs others; see bench/guest/repeat.c. */
+export const REPEAT = "repeat";
+
+/** Those that need no Linux. */
+export function isBare(name: ProgramName): boolean {
+  return !(PROGRAMS[name] satisfies ProgramSpec as ProgramSpec).linux;
+}
+
+export const fileName = (name: ProgramName | typeof REPEAT, bits: Bits): string => `${name}-${bits}`;
 
 /** Compiles a program into `directory`; its path, or why there is none. */
-export async function compile(name: ProgramName, directory: string): Promise<{ file: string } | { skipped: string }> {
-  const { source, options } = PROGRAMS[name];
-  const file = path.join(directory, name);
+export async function compile(
+  name: ProgramName | typeof REPEAT,
+  bits: Bits,
+  directory: string,
+): Promise<{ file: string } | { skipped: string }> {
+  const spec: ProgramSpec = name === REPEAT ? { text: "" } : PROGRAMS[name];
+  const { source = name, options = [], options32 = [] } = spec;
+  const file = path.join(directory, fileName(name, bits));
+  const all = [...OPTIONS, ...MACHINE_OPTIONS[bits], ...options, ...(bits === 32 ? options32 : [])];
   try {
-    await promisify(execFile)(COMPILER, [...OPTIONS, ...options, path.join(SOURCES, source), "-o", file]);
+    await promisify(execFile)(COMPILER, [...all, path.join(SOURCES, `${source}.c`), "-o", file]);
     return { file };
   } catch (error) {
     const { code, stderr } = error as NodeJS.ErrnoException & { stderr?: string };

@@ -1,6 +1,6 @@
 /**
  * One machine of ours on standard input and output, for measurements of guest programs: after each line of the
- * guest that begins with "BENCH" it adds one that tells how many instructions the guest has executed.
+ * guest that begins or ends a measurement it adds one that tells how many instructions the guest has executed.
  *
  *     node bench/our-machine.ts KERNEL INITRD COMMAND-LINE MEBIBYTES [PROFILE]
  *
@@ -14,6 +14,7 @@ import type { ByteSink } from "../src/machine/device.ts";
 import { Machine } from "../src/vm/machine.ts";
 import { nodeHost } from "../src/vm/node/host.ts";
 import { SerialBatch } from "../src/vm/node/serial-batch.ts";
+import { isMark } from "./program-lines.ts";
 
 const [kernel = "", initrd = "", commandLine = "", mebibytes = "", profile] = process.argv.slice(2);
 const SAMPLE_MICROSECONDS = 250;
@@ -31,7 +32,7 @@ class Stamp implements ByteSink {
         this.#line += String.fromCharCode(byte);
         continue;
       }
-      if (this.#line.startsWith("BENCH ")) {
+      if (isMark(this.#line)) {
         this.#out.write(new TextEncoder().encode(`HOST instructions=${machine.instructions}\n`));
         onMark(this.#line);
       }
@@ -65,7 +66,7 @@ const machine = Machine.create(
     memory: Number(mebibytes) * MIB,
     cpu: "max",
     clock: "real",
-    kernel: { image: readFileSync(kernel), initrd: readFileSync(initrd), commandLine },
+    kernel: { image: readFileSync(kernel), ...(initrd === "" ? {} : { initrd: readFileSync(initrd) }), commandLine },
     disks: [],
     serial: new Stamp(),
     debugExit: false,

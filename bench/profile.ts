@@ -1,7 +1,7 @@
 /**
  * Where our machine's time goes:
  *
- *     node bin/node26.mjs bench/profile.ts PROGRAM|boot [LINES]
+ *     node bin/node26.mjs bench/profile.ts PROGRAM|boot [LINES [32]]
  *
  * Handlers of the interpreter stand under the names of their instruction forms, such as "mov 89 /r Ev,Gv".
  */
@@ -9,25 +9,26 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
-import { compileAll, plainGuest, withPrograms } from "./guest-files.ts";
+import { compileAll, GUESTS, plainGuest, withPrograms } from "./guest-files.ts";
 import { GuestProcess } from "./guest-process.ts";
-import { PROGRAM_NAMES, type ProgramName } from "./guest-programs.ts";
+import { type Bits, fileName, PROGRAM_NAMES, type ProgramName } from "./guest-programs.ts";
 import { ourMachine } from "./machines.ts";
 import { type Profile, timesByFunction } from "./profile-times.ts";
-import { BOOT_TIMEOUT, PROMPT, shellOf } from "./program-run.ts";
+import { BOOT_TIMEOUT, PROMPT, shellOf } from "./shell.ts";
 
 const PROGRAM_MILLISECONDS = 4000;
 const LINES = 40;
 
-async function profileProgram(program: ProgramName, directory: string): Promise<Profile> {
-  const programs = await compileAll(directory);
-  const skipped = programs.skipped.get(program);
+async function profileProgram(program: ProgramName, bits: Bits, directory: string): Promise<Profile> {
+  const programs = await compileAll(bits, directory);
+  const skipped = programs.skipped.get(fileName(program, bits));
   if (skipped !== undefined) throw new Error(skipped);
-  const files = await withPrograms(await plainGuest(), programs, directory);
+  const guest = await plainGuest(GUESTS[bits]);
+  const files = await withPrograms(guest, programs, undefined, path.join(directory, "initrd"));
   const profile = path.join(directory, "profile.json");
-  const shell = await shellOf(ourMachine(files, { profile }), true);
+  const shell = await shellOf(ourMachine(files, { profile }), { bits, counted: true });
   try {
-    const { instructions = 0, seconds, waited } = await shell.run(program, PROGRAM_MILLISECONDS);
+    const { instructions = 0, seconds, waited } = await shell.program(program, PROGRAM_MILLISECONDS);
     console.log(
       `${(instructions / seconds / 1e6).toFixed(1)} million instructions/s, ${waited.toFixed(1)} s not running`,
     );
@@ -37,9 +38,9 @@ async function profileProgram(program: ProgramName, directory: string): Promise<
   return JSON.parse(await readFile(profile, "utf8")) as Profile;
 }
 
-async function profileBoot(directory: string): Promise<Profile> {
+async function profileBoot(bits: Bits, directory: string): Promise<Profile> {
   const nodeOptions = ["--cpu-prof", `--cpu-prof-dir=${directory}`, "--cpu-prof-interval=500"];
-  const guest = new GuestProcess(ourMachine(await plainGuest(), { nodeOptions }));
+  const guest = new GuestProcess(ourMachine(await plainGuest(GUESTS[bits]), { nodeOptions }));
   try {
     await guest.expect(PROMPT, BOOT_TIMEOUT);
     guest.type("poweroff -f\n");
@@ -54,14 +55,15 @@ async function profileBoot(directory: string): Promise<Profile> {
 
 const isProgram = (name: string): name is ProgramName => (PROGRAM_NAMES as string[]).includes(name);
 
-const [what = "", lines = String(LINES)] = process.argv.slice(2);
+const [what = "", lines = String(LINES), width = "64"] = process.argv.slice(2);
+const bits: Bits = width === "32" ? 32 : 64;
 if (!isProgram(what) && what !== "boot") {
-  console.error(`usage: bench/profile.ts ${[...PROGRAM_NAMES, "boot"].join("|")} [LINES]`);
+  console.error(`usage: bench/profile.ts ${[...PROGRAM_NAMES, "boot"].join("|")} [LINES [32]]`);
   process.exit(1);
 }
 const directory = await mkdtemp(path.join(tmpdir(), "bunkhouse-profile-"));
 try {
-  const profile = isProgram(what) ? await profileProgram(what, directory) : await profileBoot(directory);
+  const profile = isProgram(what) ? await profileProgram(what, bits, directory) : await profileBoot(bits, directory);
   const times = timesByFunction(profile);
   const all = times.reduce((sum, { seconds }) => sum + seconds, 0);
   for (const { name, seconds } of times.slice(0, Number(lines))) {

@@ -1,40 +1,42 @@
 /** The measurements: the machines take turns in each round, so that a busy host slows down all of them alike. */
-
 import { bootToShell, firstOutput } from "./boot-run.ts";
 import { Figures } from "./figures.ts";
-import type { Programs } from "./guest-files.ts";
-import type { ProgramName } from "./guest-programs.ts";
-import type { BootFiles, Emulator, MachineName } from "./machines.ts";
-import { nativeHost, type ProgramHost, shellOf } from "./program-run.ts";
-import { BOOT_ROW, instructionRate, MEMORY_ROW, rate, START_ROW, type Workload } from "./workloads.ts";
+import type { BootFiles, Emulator, Machine, MachineName } from "./machines.ts";
+import { ProgramHosts, type ProgramHostsOptions } from "./program-hosts.ts";
+import { ResultCheck } from "./result-check.ts";
+import type { ProgramRun } from "./shell.ts";
+import { MEMORY, type Workload } from "./workloads.ts";
 
-export interface Bench {
+export interface Bench extends ProgramHostsOptions {
   readonly workloads: readonly Workload[];
-  readonly emulators: readonly Emulator[];
+  readonly machines: readonly Machine[];
   readonly rounds: number;
   /** Milliseconds of a program's run. */
   readonly duration: number;
-  readonly programs: Programs;
-  readonly plain: BootFiles;
-  readonly withPrograms: BootFiles;
+  /** Guests as the catalogue has them, by the bits of the machine, and the one with a disk. */
+  readonly plain: (machine: Machine) => BootFiles;
+  readonly disk: BootFiles | undefined;
   readonly greeter: BootFiles;
-  /** Told what is done now. */
-  readonly step: (text: string) => void;
 }
 
 export interface Outcome {
   readonly figures: Figures;
+  /** Millions of guest instructions a second, where machines count them. */
+  readonly instructionRates: Figures;
   /** What makes figures doubtful, one line each. */
   readonly doubts: readonly string[];
-  /** Results that differ between machines: a machine computes wrongly. */
+  /** Results that differ between machines, or that a program found wrong. */
   readonly differences: readonly string[];
+  /** Machines that did not do what they were asked for. */
+  readonly failures: readonly string[];
 }
 
 /** A run that got less of a processor than this is told of. */
 const ENOUGH_SHARE = 0.8;
 /** Seconds that the guest's clock may differ from the host's over a run: the host learns late of a mark when it is busy. */
-const CLOCK_TOLERANCE = 0.15;
-
+const CLOCK_TOLERANCE = 0.25;
+const WARM_UP = 0.25;
+const MOST_REPETITIONS = 500;
 const MEGA = 1e6;
 
 export async function measure(bench: Bench): Promise<Outcome> {
@@ -44,97 +46,195 @@ export async function measure(bench: Bench): Promise<Outcome> {
   } finally {
     await rounds.close();
   }
-  return rounds;
+  return rounds.outcome;
 }
 
-class Rounds implements Outcome {
-  readonly figures = new Figures();
-  readonly doubts: string[] = [];
-  readonly differences: string[] = [];
+class Rounds {
+  readonly #figures = new Figures();
+  readonly #instructionRates = new Figures();
+  readonly #doubts: string[] = [];
+  /** What part of a processor each run got. */
+  readonly #shares: { readonly run: string; readonly share: number }[] = [];
+  readonly #failures: string[] = [];
+  readonly #results = new ResultCheck();
   readonly #bench: Bench;
-  readonly #hosts = new Map<MachineName, ProgramHost>();
-  readonly #outcomes = new Map<ProgramName, { machine: MachineName; outcome: string }>();
+  readonly #hosts: ProgramHosts;
+  /** How often a command is run on a machine, by both names. */
+  readonly #repetitions = new Map<string, number>();
+  /** What is left out because it failed, by both names. */
+  readonly #failed = new Set<string>();
 
   constructor(bench: Bench) {
     this.#bench = bench;
+    this.#hosts = new ProgramHosts(bench);
+  }
+
+  get outcome(): Outcome {
+    return {
+      figures: this.#figures,
+      instructionRates: this.#instructionRates,
+      doubts: [...this.#describeShares(), ...this.#doubts],
+      differences: this.#results.differences,
+      failures: this.#failures,
+    };
   }
 
   async run(): Promise<void> {
-    const { workloads, rounds, step } = this.#bench;
-    await this.#openHosts();
+    const { workloads, rounds, machines, step } = this.#bench;
     for (let round = 0; round < rounds; round++) {
       for (const workload of workloads) {
-        step(`round ${round + 1} of ${rounds}: ${workload.name}`);
-        if (workload.kind === "program") await this.#program(workload.name, round);
-        else if (workload.kind === "boot") await this.#boot(round);
-        else await this.#start(round);
+        for (const machine of inTurn(
+          machines.filter((each) => doesRun(each, workload)),
+          round,
+        )) {
+          if (this.#failed.has(key(workload.name, machine.name))) continue;
+          step(`round ${round + 1} of ${rounds}: ${workload.name}, ${machine.name}`);
+          await this.#attempt(workload, machine, round);
+        }
       }
     }
   }
 
-  async close(): Promise<void> {
-    for (const host of this.#hosts.values()) await host.close();
+  close(): Promise<void> {
+    return this.#hosts.close();
   }
 
-  /** Programs run in machines that stay up for all rounds. */
-  async #openHosts(): Promise<void> {
-    const { workloads, emulators, programs, withPrograms, step } = this.#bench;
-    if (!workloads.some(({ kind }) => kind === "program")) return;
-    this.#hosts.set(
-      "native",
-      nativeHost((program) => programs.files.get(program) ?? ""),
-    );
-    for (const emulator of emulators) {
-      step(`starting the machine for programs: ${emulator.name}`);
-      this.#hosts.set(emulator.name, await shellOf(emulator.programs.boot(withPrograms), emulator.programs.counted));
+  async #attempt(workload: Workload, machine: Machine, round: number): Promise<void> {
+    try {
+      await this.#measure(workload, machine, round);
+    } catch (error) {
+      const [line = ""] = (error as Error).message.split("\n");
+      this.#failures.push(`${workload.name}, ${machine.name}: ${line}`);
+      this.#bench.note(`${workload.name}, ${machine.name}: ${(error as Error).message}`);
+      this.#failed.add(key(workload.name, machine.name));
+      // Whatever state it is in, another one starts for the next workload.
+      await this.#hosts.discard(machine.name);
     }
   }
 
-  async #program(program: ProgramName, round: number): Promise<void> {
-    const { programs, duration } = this.#bench;
-    if (!programs.files.has(program)) return;
-    for (const [machine, host] of inTurn([...this.#hosts], round)) {
-      const run = await host.run(program, duration);
-      this.figures.add(rate(program), machine, run.iterations / run.seconds);
-      if (run.instructions !== undefined) {
-        this.figures.add(instructionRate(program), machine, run.instructions / run.seconds / MEGA);
+  async #measure(workload: Workload, machine: Machine, round: number): Promise<void> {
+    const { directory, plain, disk, greeter } = this.#bench;
+    const { emulator } = machine;
+    switch (workload.kind) {
+      case "program":
+      case "command":
+        return this.#program(workload, machine, round);
+      case "boot":
+        return emulator && this.#boot(workload, machine, emulator, plain(machine), round);
+      case "disk-boot":
+        return emulator && disk && this.#boot(workload, machine, emulator, disk, round);
+      case "start": {
+        if (emulator === undefined) return;
+        const { seconds } = await firstOutput(emulator, greeter, directory);
+        this.#figures.add(workload.name, machine.name, round, seconds * 1000);
       }
-      this.#checkShare(program, machine, run);
-      const drift = run.guestSeconds - run.seconds - run.waited;
-      if (Math.abs(drift) > CLOCK_TOLERANCE) {
-        this.doubts.push(`${program}, ${machine}: the guest's clock was off by ${drift.toFixed(2)} s`);
-      }
-      this.#compare(program, machine, run.outcome);
     }
   }
 
-  #compare(program: ProgramName, machine: MachineName, outcome: string): void {
-    const first = this.#outcomes.get(program);
-    if (first === undefined) this.#outcomes.set(program, { machine, outcome });
-    else if (first.outcome !== outcome) {
-      this.differences.push(`${program}: ${first.outcome} on ${first.machine}, but ${outcome} on ${machine}`);
+  async #boot(
+    workload: Workload,
+    { name }: Machine,
+    emulator: Emulator,
+    files: BootFiles,
+    round: number,
+  ): Promise<void> {
+    const run = await bootToShell(emulator, files, this.#bench.directory);
+    this.#figures.add(workload.name, name, round, run.seconds);
+    if (run.aboveRam !== undefined && workload.kind === "boot") {
+      this.#figures.add(MEMORY.name, name, round, run.aboveRam / MEGA);
+    }
+    this.#checkShare(workload.name, name, run);
+  }
+
+  async #program(workload: Workload & { kind: "program" | "command" }, machine: Machine, round: number): Promise<void> {
+    const host = await this.#hosts.open(machine);
+    host.turn(true);
+    try {
+      const run =
+        workload.kind === "program"
+          ? await this.#timed(workload.name, machine.name, (milliseconds) =>
+              host.program(workload.program, milliseconds),
+            )
+          : await this.#repeated(workload, machine.name, (times) => host.command(workload.command, times));
+      this.#record(workload, machine, round, run);
+    } finally {
+      host.turn(false);
     }
   }
 
-  async #boot(round: number): Promise<void> {
-    for (const emulator of inTurn(this.#bench.emulators, round)) {
-      const run = await bootToShell(emulator, this.#bench.plain);
-      this.figures.add(BOOT_ROW, emulator.name, run.seconds);
-      if (run.aboveRam !== undefined) this.figures.add(MEMORY_ROW, emulator.name, run.aboveRam / MEGA);
-      this.#checkShare("boot", emulator.name, run);
-    }
+  /** A program that runs for a given time; before the first, a short run that lets translators see it. */
+  async #timed(
+    name: string,
+    machine: MachineName,
+    run: (milliseconds: number) => Promise<ProgramRun>,
+  ): Promise<ProgramRun> {
+    const { duration } = this.#bench;
+    if (!this.#repetitions.has(key(name, machine))) await run(duration * WARM_UP);
+    this.#repetitions.set(key(name, machine), 1);
+    return run(duration);
   }
 
-  async #start(round: number): Promise<void> {
-    for (const emulator of inTurn(this.#bench.emulators, round)) {
-      const run = await firstOutput(emulator, this.#bench.greeter);
-      this.figures.add(START_ROW, emulator.name, run.seconds * 1000);
+  /** A command as often as it takes to last for the given time: the first run tells how often that is. */
+  async #repeated(
+    { name, command }: Workload & { kind: "command" },
+    machine: MachineName,
+    run: (times: number) => Promise<ProgramRun>,
+  ): Promise<ProgramRun> {
+    const duration = this.#bench.duration / 1000;
+    if (command.prints === "speed") return run(Math.max(1, Math.round(duration)));
+    const known = this.#repetitions.get(key(name, machine));
+    if (known !== undefined) return run(known);
+    const first = await run(1);
+    const times = Math.min(Math.max(Math.round(duration / first.seconds), 1), MOST_REPETITIONS);
+    this.#repetitions.set(key(name, machine), times);
+    return times === 1 ? first : run(times);
+  }
+
+  #record({ name }: Workload, machine: Machine, round: number, run: ProgramRun): void {
+    const { name: machineName, bits, emulator } = machine;
+    this.#figures.add(name, machineName, round, run.iterations / run.seconds);
+    if (run.instructions !== undefined) {
+      this.#instructionRates.add(name, machineName, round, run.instructions / run.seconds / MEGA);
     }
+    this.#checkShare(name, machineName, run);
+    const drift = run.guestSeconds - run.seconds - run.waited;
+    if (emulator?.virtualTime !== true && Math.abs(drift) > CLOCK_TOLERANCE) {
+      this.#doubts.push(`${name}, ${machineName}: the guest's clock was off by ${drift.toFixed(2)} s`);
+    }
+    this.#results.add(name, bits, machineName, run.outcome);
   }
 
   #checkShare(what: string, machine: MachineName, { seconds, waited }: { seconds: number; waited: number }): void {
-    const share = seconds / (seconds + waited);
-    if (share < ENOUGH_SHARE) this.doubts.push(`${what}, ${machine}: got ${percent(share)} of a processor in one run`);
+    this.#shares.push({ run: `${what}, ${machine}`, share: seconds / (seconds + waited) });
+  }
+
+  /** One line on the runs that other work of the host slowed down: what they waited is taken off, caches are not. */
+  #describeShares(): string[] {
+    const short = this.#shares.filter(({ share }) => share < ENOUGH_SHARE).sort((a, b) => a.share - b.share);
+    const [least] = short;
+    if (least === undefined) return [];
+    const limit = percent(ENOUGH_SHARE);
+    return [
+      `${short.length} of ${this.#shares.length} runs got less than ${limit} of a processor, the least ${percent(least.share)} (${least.run})`,
+    ];
+  }
+}
+
+const key = (workload: string, machine: MachineName): string => `${workload} ${machine}`;
+
+function doesRun({ emulator, bits }: Machine, workload: Workload): boolean {
+  if (workload.bits !== undefined && workload.bits !== bits) return false;
+  if (workload.heavy === true && emulator?.slow === true) return false;
+  switch (workload.kind) {
+    case "program":
+    case "command":
+      return true;
+    case "boot":
+      return emulator !== undefined;
+    case "disk-boot":
+      return emulator?.disks === true;
+    case "start":
+      return emulator?.starts === true && bits === 64;
   }
 }
 

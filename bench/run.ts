@@ -1,115 +1,114 @@
-/** `npm run bench`: our machine, QEMU's translator (TCG) and the host itself on the same guest programs and kernels. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+/** `npm run bench`: our machine, other machines and the host itself on the same guest programs and kernels. */
+import { rmSync } from "node:fs";
+import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
+import { fileURLToPath } from "node:url";
 import { progressOn } from "../src/hypervisor/catalogue/progress.ts";
-import { compileAll, greeter, plainGuest, withPrograms } from "./guest-files.ts";
-import { type HostFacts, hostFacts, load } from "./host.ts";
-import { OURS, QEMU, QEMU_TCG, versionOf } from "./machines.ts";
+import { debianPrograms } from "./debian-programs.ts";
+import { compileAll, DISK_GUEST, GUESTS, greeter, type Programs, plainGuest, withPrograms } from "./guest-files.ts";
+import { type Bits, COMPILER } from "./guest-programs.ts";
+import { hostFacts, load } from "./host.ts";
+import { versionOf } from "./host-programs.ts";
+import { type BootFiles, MACHINE_NAMES, MACHINES, type Machine } from "./machines.ts";
 import { type BenchOptions, parseOptions, USAGE } from "./options.ts";
-import { measure, type Outcome } from "./rounds.ts";
-import { table } from "./table.ts";
-import { WORKLOADS } from "./workloads.ts";
+import { json, page, type Report, text } from "./report.ts";
+import { measure } from "./rounds.ts";
+import { rowsOf, WORKLOAD_NAMES, WORKLOADS, type Workload } from "./workloads.ts";
 
+const PAGE = fileURLToPath(new URL("../docs/performance.md", import.meta.url));
 const progress = progressOn(process.stderr);
 
+function chosenWorkloads({ only, core }: BenchOptions): Workload[] {
+  return WORKLOADS.filter((workload) => only?.includes(workload.name) ?? (!core || workload.core));
+}
+
+/** The machines that can run here; why others cannot goes to `leftOut`. */
+async function presentMachines({ machines }: BenchOptions, leftOut: string[]): Promise<Machine[]> {
+  const present: Machine[] = [];
+  for (const machine of MACHINES) {
+    if (machines !== undefined && !machines.includes(machine.name)) continue;
+    const lacks = await machine.emulator?.lacks();
+    if (lacks === undefined) present.push(machine);
+    else leftOut.push(`${machine.name} is left out: ${lacks}`);
+  }
+  return present;
+}
+
+interface Files {
+  readonly programs: Programs;
+  readonly plain: BootFiles;
+  readonly withPrograms: BootFiles;
+  readonly debianRoot: string | undefined;
+}
+
+async function filesFor(bits: Bits, workloads: readonly Workload[], directory: string): Promise<Files> {
+  const programs = await compileAll(bits, directory);
+  const hasCommands = workloads.some(({ kind }) => kind === "command");
+  const debianRoot = hasCommands ? await debianPrograms(bits, programs, progress) : undefined;
+  const plain = await plainGuest(GUESTS[bits], { progress });
+  const initrd = path.join(directory, `initrd-${bits}`);
+  return { programs, plain, debianRoot, withPrograms: await withPrograms(plain, programs, debianRoot, initrd) };
+}
+
 async function bench(options: BenchOptions, directory: string): Promise<number> {
-  const workloads = WORKLOADS.filter(({ name }) => options.only.length === 0 || options.only.includes(name));
+  if ((await versionOf(COMPILER)) === undefined) throw new Error(`${COMPILER} is missing: apt-get install gcc`);
+  const workloads = chosenWorkloads(options);
+  const leftOut: string[] = [];
+  const machines = await presentMachines(options, leftOut);
+  for (const line of leftOut) progress.note(line);
   const facts = await hostFacts();
-  const loadBefore = load();
-  const plain = await plainGuest({ progress });
-  const programs = await compileAll(directory);
-  for (const [name, reason] of programs.skipped) progress.note(`${name} is skipped: ${reason}`);
-  const hasQemu = (await versionOf(QEMU)) !== undefined;
-  if (!hasQemu) progress.note(`QEMU is skipped: ${QEMU} is not installed (Debian package qemu-system-x86)`);
+  const before = load();
+  const files = new Map<Bits, Files>();
+  for (const { bits } of machines) {
+    if (!files.has(bits)) files.set(bits, await filesFor(bits, workloads, directory));
+  }
+  const of = (bits: Bits) => files.get(bits) as Files;
+  for (const [name, reason] of [...files.values()].flatMap(({ programs }) => [...programs.skipped])) {
+    leftOut.push(`${name} is left out: ${reason}`);
+  }
+  const hasDisk = workloads.some(({ kind }) => kind === "disk-boot");
   const outcome = await measure({
     workloads,
-    emulators: hasQemu ? [OURS, QEMU_TCG] : [OURS],
-    rounds: options.rounds,
-    duration: options.duration,
-    programs,
-    plain,
-    withPrograms: await withPrograms(plain, programs, directory),
+    machines,
+    directory,
+    ...{ rounds: options.rounds, duration: options.duration },
+    plain: ({ bits }) => of(bits).plain,
+    programs: (bits) => of(bits).programs,
+    withPrograms: (bits) => of(bits).withPrograms,
+    debianRoot: (bits) => of(bits).debianRoot,
+    disk: hasDisk ? await plainGuest(DISK_GUEST, { progress }) : undefined,
     greeter: await greeter(directory),
-    step: (text) => progress.step(text),
+    step: (line) => progress.step(line),
+    note: (line) => progress.note(line),
   });
   progress.finish();
-  const rows = workloads.flatMap((workload) => workload.rows);
-  console.log(`${table(rows, outcome.figures)}\n`);
-  console.log(describeHost(facts, loadBefore, load(), options));
-  for (const doubt of outcome.doubts) console.log(`note: ${doubt}`);
+  const command = ["npm run bench", ...(process.argv.length > 2 ? ["--", ...process.argv.slice(2)] : [])].join(" ");
+  const loads = [before, load()] as const;
+  await tell({ facts, load: loads, options, command, rows: rowsOf(workloads), machines, leftOut, outcome });
+  return outcome.differences.length === 0 && outcome.failures.length === 0 ? 0 : 1;
+}
+
+async function tell(report: Report): Promise<void> {
+  const { options, outcome } = report;
+  console.log(text(report));
   for (const difference of outcome.differences) console.error(`WRONG RESULT: ${difference}`);
-  if (options.json !== undefined) await writeJson(options.json, { facts, loadBefore, options, rows, outcome });
-  return outcome.differences.length === 0 ? 0 : 1;
-}
-
-function describeHost(
-  facts: HostFacts,
-  loadBefore: number,
-  loadAfter: number,
-  { rounds, duration }: BenchOptions,
-): string {
-  const { date, processor, cores, system, node, v8, qemu, compiler } = facts;
-  return [
-    `medians of ${rounds} ${rounds === 1 ? "round" : "rounds"}, programs ${duration / 1000} s each; ${date} UTC`,
-    `${processor}, ${cores} cores, ${system}; load ${loadBefore.toFixed(1)} before, ${loadAfter.toFixed(1)} after`,
-    `Node ${node} (V8 ${v8}); ${qemu}; ${compiler}`,
-  ].join("\n");
-}
-
-interface Report {
-  readonly facts: HostFacts;
-  readonly loadBefore: number;
-  readonly options: BenchOptions;
-  readonly rows: (typeof WORKLOADS)[number]["rows"];
-  readonly outcome: Outcome;
-}
-
-async function writeJson(file: string, { facts, loadBefore, options, rows, outcome }: Report): Promise<void> {
-  const { figures, doubts, differences } = outcome;
-  const machine = (row: string, name: "ours" | "qemu" | "native") => ({
-    median: figures.median(row, name) ?? null,
-    values: figures.values(row, name),
-  });
-  const report = {
-    host: { ...facts, load: [loadBefore, load()] },
-    rounds: options.rounds,
-    duration: options.duration,
-    rows: rows.map((row) => ({
-      name: row.name,
-      text: row.text,
-      unit: row.unit,
-      better: row.better,
-      ours: machine(row.name, "ours"),
-      qemu: machine(row.name, "qemu"),
-      native: machine(row.name, "native"),
-      oursPerQemu: figures.ratio(row.name, "ours", "qemu") ?? null,
-      oursPerNative: figures.ratio(row.name, "ours", "native") ?? null,
-      target: row.target ?? null,
-      met: figures.meets(row) ?? null,
-    })),
-    notes: doubts,
-    differences,
-  };
-  await writeFile(file, `${JSON.stringify(report, null, 2)}\n`);
+  if (options.write) await writeFile(PAGE, page(report));
+  if (options.json !== undefined) await writeFile(options.json, json(report));
 }
 
 async function main(): Promise<number> {
-  const options = parseOptions(
-    process.argv.slice(2),
-    WORKLOADS.map(({ name }) => name),
-  );
-  if (options === "help") {
-    console.log(USAGE);
+  const options = parseOptions(process.argv.slice(2), { workloads: WORKLOAD_NAMES, machines: MACHINE_NAMES });
+  if (options === "help" || options === "list") {
+    console.log(
+      options === "help" ? USAGE : `workloads: ${WORKLOAD_NAMES.join(" ")}\nmachines: ${MACHINE_NAMES.join(" ")}`,
+    );
     return 0;
   }
   const directory = await mkdtemp(path.join(tmpdir(), "bunkhouse-bench-"));
-  try {
-    return await bench(options, directory);
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+  process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
+  return bench(options, directory);
 }
 
 try {

@@ -1,51 +1,84 @@
-/** The table of medians and ratios. */
-import type { Figures, Row, Target } from "./figures.ts";
+/** Tables of text, of Markdown's form, aligned. */
+import type { Figures } from "./figures.ts";
+import type { Machine, MachineName } from "./machines.ts";
+import type { Requirement } from "./requirements.ts";
+import { meanRatio } from "./requirements.ts";
+import type { Row } from "./workloads.ts";
 
 const NONE = "-";
+/** What is compared with what, where both were measured. */
+const RATIOS: readonly (readonly [MachineName, MachineName, string])[] = [
+  ["ours64", "qemu64", "ours / QEMU"],
+  ["ours32", "qemu32", "ours / QEMU, 32-bit"],
+  ["ours32", "v86", "ours, 32-bit / v86"],
+];
 
-export function table(rows: readonly Row[], figures: Figures): string {
-  const lines = [
-    ["workload", "unit", "ours", "QEMU TCG", "native", "ours/QEMU", "ours/native", "target", ""],
-    ...rows.map((row) => {
-      const figure = (value: number | undefined) => (value === undefined ? NONE : value.toFixed(row.digits));
-      const met = figures.meets(row);
-      return [
+/** A Markdown table; the first `texts` columns are aligned to the left. */
+export function markdownTable(lines: readonly (readonly string[])[], texts: number): string {
+  const [head = []] = lines;
+  const widths = head.map((_, column) => Math.max(3, ...lines.map((cells) => cells[column]?.length ?? 0)));
+  const isText = (column: number) => column < texts;
+  const row = (cells: readonly string[]) =>
+    `| ${widths.map((width, i) => (isText(i) ? (cells[i] ?? "").padEnd(width) : (cells[i] ?? "").padStart(width))).join(" | ")} |`;
+  const rule = `| ${widths.map((width, i) => (isText(i) ? "-".repeat(width) : `${"-".repeat(width - 1)}:`)).join(" | ")} |`;
+  return [row(head), rule, ...lines.slice(1).map(row)].join("\n");
+}
+
+/** Three digits that count. */
+export function figure(value: number | undefined): string {
+  if (value === undefined) return NONE;
+  if (value >= 99.95) return value.toFixed(0);
+  return value.toFixed(value >= 9.995 ? 1 : value >= 0.9995 ? 2 : 3);
+}
+
+/** Medians by workload and machine, and the ratios that matter. */
+export function figuresTable(rows: readonly Row[], machines: readonly Machine[], figures: Figures): string {
+  const named = (name: MachineName) => machines.some((machine) => machine.name === name);
+  const ratios = RATIOS.filter(([one, other]) => named(one) && named(other));
+  return markdownTable(
+    [
+      ["workload", "what", "unit", ...machines.map(({ title }) => title), ...ratios.map(([, , title]) => title)],
+      ...rows.map((row) => [
+        row.name,
         row.text,
         row.unit,
-        figure(figures.median(row.name, "ours")),
-        figure(figures.median(row.name, "qemu")),
-        figure(figures.median(row.name, "native")),
-        ratio(figures.ratio(row.name, "ours", "qemu")),
-        ratio(figures.ratio(row.name, "ours", "native")),
-        row.target === undefined ? "" : describe(row.target, row.digits),
-        met === undefined ? "" : met ? "met" : "missed",
-      ];
-    }),
-  ];
-  const widths = (lines[0] ?? []).map((_, column) => Math.max(...lines.map((cells) => cells[column]?.length ?? 0)));
-  const isText = (column: number) => column < 2 || column > 6;
-  return lines
-    .map((cells) =>
-      cells
-        .map((cell, column) => (isText(column) ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
+        ...machines.map(({ name }) => figure(figures.median(row.name, name))),
+        ...ratios.map(([one, other]) => figure(figures.ratio(row, one, other))),
+      ]),
+      [
+        ...["", "geometric mean of ratios, without start and memory", ""],
+        ...machines.map(() => ""),
+        ...ratios.map(([one, other]) => figure(meanRatio(rows, figures, one, other))),
+      ],
+    ],
+    3,
+  );
 }
 
-function ratio(value: number | undefined): string {
-  if (value === undefined) return NONE;
-  return value < 0.1 ? value.toFixed(4) : value.toFixed(2);
+export function requirementsTable(requirements: readonly Requirement[]): string {
+  return markdownTable(
+    [
+      ["requirement", "measured", ""],
+      ...requirements.map(({ text, measured, met }) => [
+        text,
+        measured ?? NONE,
+        met === undefined ? "not measured" : met ? "met" : "not met",
+      ]),
+    ],
+    3,
+  );
 }
 
-function describe({ kind, value }: Target, digits: number): string {
-  switch (kind) {
-    case "at-least":
-      return `>= ${value.toFixed(digits)}`;
-    case "below":
-      return `< ${value.toFixed(digits)}`;
-    case "times-qemu":
-      return `<= ${value} x QEMU`;
-  }
+/** Millions of guest instructions a second of our machines. */
+export function instructionsTable(rows: readonly Row[], rates: Figures): string | undefined {
+  const names: readonly MachineName[] = ["ours64", "ours32"];
+  const measured = rows.filter(({ name }) => names.some((machine) => rates.median(name, machine) !== undefined));
+  if (measured.length === 0) return undefined;
+  return markdownTable(
+    [
+      ["workload", "ours", "ours, 32-bit"],
+      ...measured.map(({ name }) => [name, ...names.map((machine) => figure(rates.median(name, machine)))]),
+    ],
+    1,
+  );
 }

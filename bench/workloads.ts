@@ -1,68 +1,99 @@
-/** What is measured: each workload with its rows of the table. */
-import type { Row } from "./figures.ts";
+/** What is measured: the rows of the table. */
+import { COMMANDS, type CommandSpec } from "./commands.ts";
+import type { Bits } from "./guest-programs.ts";
 import { PROGRAM_NAMES, PROGRAMS, type ProgramName } from "./guest-programs.ts";
 
-export type Workload =
-  | { readonly kind: "program"; readonly name: ProgramName; readonly rows: readonly Row[] }
-  | { readonly kind: "boot" | "start"; readonly name: string; readonly rows: readonly Row[] };
-
-export const rate = (program: ProgramName): string => program;
-export const instructionRate = (program: ProgramName): string => `${program}-instructions`;
-export const BOOT_ROW = "boot";
-export const MEMORY_ROW = "memory";
-export const START_ROW = "start";
-
-function programRows(program: ProgramName): Row[] {
-  const { text } = PROGRAMS[program];
-  const isInteger = program.startsWith("integer");
-  return [
-    { name: rate(program), text, unit: "iterations/s", better: "higher", digits: 1 },
-    {
-      name: instructionRate(program),
-      text: `${text}, guest instructions`,
-      unit: "million/s",
-      better: "higher",
-      digits: 1,
-      ...(isInteger ? { target: { kind: "at-least", value: 100 } } : {}),
-    },
-  ];
+export interface Row {
+  readonly name: string;
+  readonly text: string;
+  readonly unit: string;
+  readonly better: "higher" | "lower";
 }
 
+export type Workload = Row & {
+  /** Part of `--quick`. */
+  readonly core: boolean;
+  /** Takes a slow machine minutes. */
+  readonly heavy?: boolean;
+  /** Only for machines of so many bits. */
+  readonly bits?: Bits;
+} & (
+    | { readonly kind: "program"; readonly program: ProgramName }
+    | { readonly kind: "command"; readonly command: CommandSpec }
+    /** A catalogue guest to its prompt; its memory goes to the row of the same name with "-memory". */
+    | { readonly kind: "boot" }
+    | { readonly kind: "disk-boot" }
+    /** A guest's first output. */
+    | { readonly kind: "start" }
+  );
+
+const CORE_PROGRAMS: ReadonlySet<ProgramName> = new Set([
+  "integer",
+  "nbody-sse",
+  "nbody-x87",
+  "qsort",
+  "memcpy",
+  "sha256",
+  "syscall",
+  "fault",
+]);
+const HEAVY_COMMANDS: ReadonlySet<string> = new Set(["7z-b"]);
+
+export const BOOT_ROW = "boot";
+export const START_ROW = "start";
+export const MEMORY: Row = {
+  name: "memory",
+  text: "memory above guest RAM, at the shell",
+  unit: "MB",
+  better: "lower",
+};
+const TIME = { unit: "s", better: "lower" } as const;
+
 export const WORKLOADS: readonly Workload[] = [
-  ...PROGRAM_NAMES.map((name): Workload => ({ kind: "program", name, rows: programRows(name) })),
+  ...PROGRAM_NAMES.map(
+    (name): Workload => ({
+      kind: "program",
+      name,
+      program: name,
+      text: PROGRAMS[name].text,
+      unit: "1/s",
+      better: "higher",
+      core: CORE_PROGRAMS.has(name),
+    }),
+  ),
+  ...COMMANDS.map(
+    (command): Workload => ({
+      kind: "command",
+      name: command.name,
+      command,
+      text: command.text,
+      unit: "1/s",
+      better: "higher",
+      core: false,
+      heavy: HEAVY_COMMANDS.has(command.name),
+    }),
+  ),
+  { kind: "boot", name: BOOT_ROW, text: "boot of a Debian kernel to a shell", ...TIME, core: true },
   {
-    kind: "boot",
-    name: "boot",
-    rows: [
-      {
-        name: BOOT_ROW,
-        text: "boot of the Debian cloud kernel to a shell",
-        unit: "s",
-        better: "lower",
-        digits: 2,
-        target: { kind: "times-qemu", value: 8 },
-      },
-      {
-        name: MEMORY_ROW,
-        text: "resident memory above guest RAM, at the shell",
-        unit: "MB",
-        better: "lower",
-        digits: 0,
-        target: { kind: "below", value: 250 },
-      },
-    ],
+    kind: "disk-boot",
+    name: "systemd",
+    text: "boot of Debian with systemd from a disk",
+    ...TIME,
+    core: false,
+    bits: 64,
   },
   {
     kind: "start",
-    name: "start",
-    rows: [
-      {
-        name: START_ROW,
-        text: "process start to a guest's first output",
-        unit: "ms",
-        better: "lower",
-        digits: 0,
-      },
-    ],
+    name: START_ROW,
+    text: "process start to a guest's first output",
+    unit: "ms",
+    better: "lower",
+    core: true,
   },
 ];
+export const WORKLOAD_NAMES = WORKLOADS.map(({ name }) => name);
+
+/** Rows of the table for these workloads. */
+export function rowsOf(workloads: readonly Workload[]): Row[] {
+  return workloads.flatMap((workload): Row[] => (workload.kind === "boot" ? [workload, MEMORY] : [workload]));
+}

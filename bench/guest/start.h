@@ -1,10 +1,12 @@
 /*
- * The start of a guest program that needs no C library: the entry point, three system calls of Linux, output of
- * numbers, and the loop that repeats a piece of work for a given time. For x86-64 and i386; no 64-bit division,
+ * The start of a guest program that needs no C library: the entry point, system calls of Linux, output of numbers,
+ * and the loop that repeats a piece of work for a given time. For x86-64 and i386; no 64-bit division,
  * which on i386 is a function of a library.
  *
  * A program defines WORKLOAD, `work_init` and `work_once`. It takes the milliseconds to run for as its argument
  * and writes two lines: "BENCH begin NAME" and "BENCH end NAME iterations=.. ns=.. cpu=.. checksum=.. work=..".
+ * With EXITS_AS_CHILD it ends at once, with status 7, where its argument is "child". With NO_LOOP the program
+ * defines its own `program`, which gets the stack as the kernel lays it out.
  */
 #ifndef BENCH_START_H
 #define BENCH_START_H
@@ -21,8 +23,10 @@ struct outcome {
     u32 work;
 };
 
+#ifndef NO_LOOP
 static void work_init(void);
 static struct outcome work_once(void);
+#endif
 
 /* "linux/time.h": the wall clock that never goes back, and the processor time of this process. */
 #define CLOCK_MONOTONIC 1
@@ -119,7 +123,7 @@ static struct time since(struct time start, long clock) {
     return time;
 }
 
-static long milliseconds(struct time time) {
+__attribute__((unused)) static long milliseconds(struct time time) {
     return time.seconds * 1000 + time.nanoseconds / 1000000;
 }
 
@@ -129,26 +133,24 @@ static long parse(const char *text) {
     return number;
 }
 
-__attribute__((used, noreturn)) static void program(long *stack) {
-    long argument_count = stack[0];
-    long limit = argument_count > 1 ? parse((const char *)stack[2]) : 1000;
-    long failed = 0;
-    u32 iterations = 0;
-    struct outcome first = {0, 0};
+struct measured {
+    struct time start, start_cpu;
+};
 
-    work_init();
-    put_text("BENCH begin " WORKLOAD);
+static struct measured measure_start(void) {
+    return (struct measured){now(CLOCK_MONOTONIC), now(CLOCK_PROCESS_CPUTIME_ID)};
+}
+
+static void begin_line(const char *name) {
+    put_text("BENCH begin ");
+    put_text(name);
     put_line();
-    struct time start = now(CLOCK_MONOTONIC), start_cpu = now(CLOCK_PROCESS_CPUTIME_ID), elapsed;
-    do {
-        struct outcome outcome = work_once();
-        if (iterations++ == 0) first = outcome;
-        if (outcome.checksum != first.checksum || outcome.work != first.work) failed = 1;
-        elapsed = since(start, CLOCK_MONOTONIC);
-    } while (!failed && milliseconds(elapsed) < limit);
-    struct time cpu = since(start_cpu, CLOCK_PROCESS_CPUTIME_ID);
+}
 
-    put_text(failed ? "BENCH failed " WORKLOAD : "BENCH end " WORKLOAD);
+static void end_line(const char *name, int failed, u32 iterations, struct measured start, struct outcome outcome) {
+    struct time elapsed = since(start.start, CLOCK_MONOTONIC), cpu = since(start.start_cpu, CLOCK_PROCESS_CPUTIME_ID);
+    put_text(failed ? "BENCH failed " : "BENCH end ");
+    put_text(name);
     put_text(" iterations=");
     put_number(iterations, 10, 1);
     put_text(" ns=");
@@ -156,12 +158,38 @@ __attribute__((used, noreturn)) static void program(long *stack) {
     put_text(" cpu=");
     put_time(cpu);
     put_text(" checksum=");
-    put_number(first.checksum, 16, 8);
+    put_number(outcome.checksum, 16, 8);
     put_text(" work=");
-    put_number(first.work, 10, 1);
+    put_number(outcome.work, 10, 1);
     put_line();
+}
+
+#ifndef NO_LOOP
+static const char *program_path __attribute__((unused));
+
+__attribute__((used, noreturn)) static void program(long *stack) {
+    const char *argument = stack[0] > 1 ? (const char *)stack[2] : "1000";
+    long limit = parse(argument);
+    int failed = 0;
+    u32 iterations = 0;
+    struct outcome first = {0, 0};
+
+    program_path = (const char *)stack[1];
+#ifdef EXITS_AS_CHILD
+    if (argument[0] == 'c') for (;;) system_call(SYS_EXIT, 7, 0, 0);
+#endif
+    work_init();
+    begin_line(WORKLOAD);
+    struct measured start = measure_start();
+    do {
+        struct outcome outcome = work_once();
+        if (iterations++ == 0) first = outcome;
+        if (outcome.checksum != first.checksum || outcome.work != first.work) failed = 1;
+    } while (!failed && milliseconds(since(start.start, CLOCK_MONOTONIC)) < limit);
+    end_line(WORKLOAD, failed, iterations, start, first);
     for (;;) system_call(SYS_EXIT, failed, 0, 0);
 }
+#endif
 
 /* What the compiler calls on its own where it copies or clears. */
 __attribute__((used)) void *memcpy(void *to, const void *from, __SIZE_TYPE__ size) {
