@@ -38,8 +38,16 @@ export class MemoryStore implements ByteStore {
   }
 
   /** Bytes of memory in use for content. */
-  get allocated(): number {
+  get memory(): number {
     return this.#chunks.size * CHUNK;
+  }
+
+  async allocated(): Promise<number> {
+    return this.memory;
+  }
+
+  async reserve(): Promise<boolean> {
+    return false;
   }
 
   /** A copy of everything. */
