@@ -6,8 +6,8 @@ interface Holder {
   readonly first: number;
   readonly last: number;
   readonly exclusive: boolean;
-  readonly done: Promise<void>;
-  readonly release: () => void;
+  /** Told when the lock is let go. Most locks are waited for by nobody. */
+  waiting: (() => void)[] | undefined;
 }
 
 /** Lets go of the range; must be called once. */
@@ -19,17 +19,19 @@ export class RangeLock {
   /** Locks units `first` to `last`, both included. Where nothing is in the way, the result is no promise. */
   acquire(first: number, last: number, exclusive: boolean): Release | Promise<Release> {
     const conflicts: Promise<void>[] = [];
-    for (const holder of this.#holders) {
-      const overlaps = holder.first <= last && first <= holder.last;
-      if (overlaps && (exclusive || holder.exclusive)) conflicts.push(holder.done);
+    for (const other of this.#holders) {
+      const overlaps = other.first <= last && first <= other.last;
+      if (!overlaps || (!exclusive && !other.exclusive)) continue;
+      other.waiting ??= [];
+      const { waiting } = other;
+      conflicts.push(new Promise((resolve) => waiting.push(resolve)));
     }
-    const { promise: done, resolve } = Promise.withResolvers<void>();
+    const holder: Holder = { first, last, exclusive, waiting: undefined };
+    this.#holders.add(holder);
     const release = () => {
       this.#holders.delete(holder);
-      resolve();
+      for (const resolve of holder.waiting ?? []) resolve();
     };
-    const holder: Holder = { first, last, exclusive, done, release };
-    this.#holders.add(holder);
     return conflicts.length === 0 ? release : Promise.all(conflicts).then(() => release);
   }
 }

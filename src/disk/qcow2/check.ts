@@ -10,6 +10,7 @@ import type { ByteStore } from "../byte-store.ts";
 import type { CheckResult, Report } from "../image-format.ts";
 import { mostRefcountTableClusters, patchFeatures, patchHeader, type Qcow2Header, readHeader } from "./header.ts";
 import { COPIED, ENTRY, highOf, hostOffset, Incompatible, lowOf, ZERO } from "./layout.ts";
+import { beyondRepair } from "./problems.ts";
 import { refcountBits } from "./refcount-bits.ts";
 import { readSnapshots } from "./snapshot-table.ts";
 import { ImageWalk, type Visitor, type WalkedTable } from "./walk.ts";
@@ -17,6 +18,7 @@ import { ImageWalk, type Visitor, type WalkedTable } from "./walk.ts";
 /** Clusters whose counts are in memory at a time; a multiple of the entries of any block would be too many. */
 const WINDOW = 2 ** 22;
 const MOST_MESSAGES = 20;
+const MOST_REPAIRS = 3;
 
 export interface CheckOptions {
   readonly repair: boolean;
@@ -28,11 +30,21 @@ export async function checkImage(store: ByteStore, { repair, report }: CheckOpti
   const header = await readHeader(store);
   const result = await inspect(store, header, report);
   if (!repair) return result;
-  if (result.corruptions + result.leaks + result.flaws > 0 || header.dirty || header.corrupt) {
-    await clearBrokenEntries(store, header);
-    await rebuildRefcounts(store, header);
+  if (result.corruptions + result.leaks + result.flaws === 0 && !header.dirty && !header.corrupt) return result;
+  let left = result;
+  // Tables that lie over one another change when one is mended, and may come right the next time.
+  for (let round = 0; round < MOST_REPAIRS; round++) {
+    const current = await readHeader(store);
+    await clearBrokenEntries(store, current);
+    await rebuildRefcounts(store, current);
+    left = await inspect(store, await readHeader(store));
+    if (left.corruptions === 0) return result;
   }
-  return result;
+  if (header.version >= 3) {
+    await patchFeatures(store, 1n << BigInt(Incompatible.corrupt), 0n);
+    await store.flush();
+  }
+  throw beyondRepair(store.name, left.messages[0] ?? "");
 }
 
 class Findings {
@@ -54,10 +66,10 @@ async function inspect(store: ByteStore, header: Qcow2Header, report?: Report): 
   const walk = new ImageWalk(store, header, await readSnapshots(store, header));
   const stored = new StoredCounts(store, header, findings);
   await stored.load();
-  const windows = Math.ceil(Math.max(walk.clusters, stored.end) / WINDOW);
+  const windows = Math.ceil(walk.clusters / WINDOW);
   for (let window = 0; window < windows; window++) {
     const base = window * WINDOW;
-    const counts = new Uint32Array(Math.min(WINDOW, Math.max(walk.clusters, stored.end) - base));
+    const counts = new Uint32Array(Math.min(WINDOW, walk.clusters - base));
     const found = await stored.window(base, counts.length);
     const isFirst = window === 0;
     const visitor: Visitor = {
@@ -89,6 +101,7 @@ async function inspect(store: ByteStore, header: Qcow2Header, report?: Report): 
     for (const offset of stored.blocks.values()) visitor.reference(offset / clusterSize, 1);
     compare(base, counts, found, findings, header);
   }
+  await stored.beyond(walk.clusters);
   const { corruptions, leaks, flaws, allocated, messages } = findings;
   return { corruptions, leaks, flaws, messages, allocated };
 }
@@ -154,9 +167,20 @@ class StoredCounts {
     return refcountBits(this.#header.refcountOrder, this.#header.clusterSize);
   }
 
-  /** Clusters up to the last block. */
-  get end(): number {
-    return (Math.max(-1, ...this.blocks.keys()) + 1) * this.#bits.entries;
+  /** Counts of clusters that the file does not have. */
+  async beyond(clusters: number): Promise<void> {
+    const bits = this.#bits;
+    const bytes = new Uint8Array(this.#header.clusterSize);
+    const view = new DataView(bytes.buffer);
+    for (const [index, offset] of this.blocks) {
+      const first = index * bits.entries;
+      if (first + bits.entries <= clusters) continue;
+      await this.#store.read(byteOffset(offset), bytes);
+      for (let entry = Math.max(0, clusters - first); entry < bits.entries; entry++) {
+        if (bits.get(view, entry) === 0) continue;
+        this.#findings.add("leaks", `cluster ${first + entry} is counted, but beyond the end of the file`);
+      }
+    }
   }
 
   async window(base: number, length: number): Promise<Float64Array> {

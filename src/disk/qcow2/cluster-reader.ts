@@ -4,6 +4,7 @@ import type { BlockDevice } from "../block-device.ts";
 import type { ByteStore } from "../byte-store.ts";
 import { zstdFrameLength } from "../decompress.ts";
 import type { ImageHost } from "../image-format.ts";
+import { settled } from "../settled.ts";
 import { type Extent, extentAt } from "./extent.ts";
 import type { Qcow2Header } from "./header.ts";
 import { compressedExtent, ENTRY, hasReservedBits } from "./layout.ts";
@@ -23,6 +24,9 @@ export interface ReaderWiring {
 
 /** Unpacked clusters that are kept: guests read them in pieces. */
 const KEPT_BYTES = 4 * 1024 * 1024;
+
+/** Extents that one question about zeros goes through. */
+const MOST_LOOKED_AT = 1024;
 
 export class ClusterReader {
   readonly #store: ByteStore;
@@ -49,19 +53,20 @@ export class ClusterReader {
 
   async read(offset: number, target: Uint8Array): Promise<void> {
     const pending: Promise<void>[] = [];
-    for (let at = 0; at < target.length; ) {
-      const cluster = Math.floor((offset + at) / this.#clusterSize);
-      const start = (offset + at) % this.#clusterSize;
-      const index = Math.floor(cluster / this.#perTable);
-      const table = this.#metadata.peek(index) ?? (await this.#metadata.table(index));
-      const extent = this.#extent(table, cluster, start + target.length - at);
-      const length = Math.min(extent.count * this.#clusterSize - start, target.length - at);
-      const reading = this.#readExtent(extent, offset + at, start, target.subarray(at, at + length));
-      at += length;
-      if (at === target.length && pending.length === 0) return await reading;
-      pending.push(reading);
+    try {
+      for (let at = 0; at < target.length; ) {
+        const cluster = Math.floor((offset + at) / this.#clusterSize);
+        const start = (offset + at) % this.#clusterSize;
+        const index = Math.floor(cluster / this.#perTable);
+        const table = this.#metadata.peek(index) ?? (await this.#metadata.table(index));
+        const extent = this.#extent(table, cluster, start + target.length - at);
+        const length = Math.min(extent.count * this.#clusterSize - start, target.length - at);
+        pending.push(this.#readExtent(extent, offset + at, start, target.subarray(at, at + length)));
+        at += length;
+      }
+    } finally {
+      await settled(pending);
     }
-    await Promise.all(pending);
   }
 
   /** The extent at a cluster, of clusters that hold `length` bytes from the start of the first at most. */
@@ -155,7 +160,7 @@ export class ClusterReader {
 
   async zeroesFrom(offset: number): Promise<number> {
     let at = offset;
-    while (at < this.#size) {
+    for (let looked = 0; at < this.#size && looked < MOST_LOOKED_AT; looked++) {
       const cluster = Math.floor(at / this.#clusterSize);
       const index = Math.floor(cluster / this.#perTable);
       const table = this.#metadata.peek(index) ?? (await this.#metadata.table(index));

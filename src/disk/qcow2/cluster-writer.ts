@@ -1,6 +1,7 @@
 /** Changes a qcow2 disk's content. The callers hold locks on the clusters. */
 import { byteOffset } from "../../bits/units.ts";
 import type { ByteStore } from "../byte-store.ts";
+import { settled } from "../settled.ts";
 import type { ClusterReader } from "./cluster-reader.ts";
 import { type Extent, extentAt } from "./extent.ts";
 import type { Qcow2Header } from "./header.ts";
@@ -66,11 +67,7 @@ export class ClusterWriter {
       }
     }
     for (const { host, length } of places) this.#metadata.mustHoldContent(this.#clustersOf(host, length));
-    if (places.length === 1) {
-      await this.#store.write(byteOffset(places[0]?.host as number), source);
-      return true;
-    }
-    await Promise.all(
+    await settled(
       places.map(({ host, from, length }) => this.#store.write(byteOffset(host), source.subarray(from, from + length))),
     );
     return true;
@@ -155,7 +152,7 @@ export class ClusterWriter {
     if (middleEnd > middle) {
       writes.push(this.#store.write(byteOffset(host + start + middle), source.subarray(middle, middleEnd)));
     }
-    await Promise.all(writes);
+    await settled(writes);
   }
 
   /** Writes one cluster: `bytes` from `start` on, the disk's present content around them. */

@@ -15,6 +15,7 @@
 import { byteOffset } from "../../bits/units.ts";
 import type { ByteStore } from "../byte-store.ts";
 import { SerialQueue } from "../serial-queue.ts";
+import { settled } from "../settled.ts";
 import { patchFeatures, type Qcow2Header } from "./header.ts";
 import { COMPRESSED, COPIED, ENTRY, highOf, hostOffset, Incompatible, lowOf } from "./layout.ts";
 import { corruptFailure, type Part } from "./problems.ts";
@@ -234,7 +235,7 @@ export class Metadata {
   }
 
   async #write(copies: readonly TableCopy[]): Promise<void> {
-    await Promise.all(copies.map(({ table, bytes }) => this.#store.write(byteOffset(table.offset), bytes)));
+    await settled(copies.map(({ table, bytes }) => this.#store.write(byteOffset(table.offset), bytes)));
   }
 
   /** Commits, and writes the counts that went down by it. */

@@ -66,6 +66,13 @@ export const corruptFailure = (name: string, part: Part, what: string): ImageErr
   return new ImageError(name, problem, describeCorrupt(problem));
 };
 
+export type RepairProblem = { readonly kind: "beyond-repair"; readonly what: string };
+
+export function beyondRepair(name: string, what: string): ImageError<RepairProblem> {
+  const text = `cannot be mended: tables lie over one another (${what}); save what can be read with: bunk disk convert`;
+  return new ImageError(name, { kind: "beyond-repair", what }, text);
+}
+
 export type CreateProblem =
   | { readonly kind: "bad-size"; readonly size: number }
   | { readonly kind: "too-large"; readonly size: number; readonly clusterSize: number }
@@ -95,6 +102,7 @@ export type SnapshotProblem =
   | { readonly kind: "no-snapshot"; readonly name: string; readonly known: readonly string[] }
   | { readonly kind: "name-taken"; readonly name: string }
   | { readonly kind: "bad-name" }
+  | { readonly kind: "damaged"; readonly what: string }
   | { readonly kind: "too-many" };
 
 export function snapshotFailure(name: string, problem: SnapshotProblem): ImageError<SnapshotProblem> {
@@ -104,6 +112,8 @@ export function snapshotFailure(name: string, problem: SnapshotProblem): ImageEr
         return describeOpenProblem(problem);
       case "name-taken":
         return `has a snapshot "${problem.name}" already; choose another name or delete that one`;
+      case "damaged":
+        return `is damaged (${problem.what}); mend it first with: bunk disk check --repair`;
       case "bad-name":
         return "a snapshot's name must have 1 to 255 bytes";
       case "too-many":

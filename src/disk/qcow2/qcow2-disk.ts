@@ -33,8 +33,8 @@ export class Qcow2Disk implements ImageDisk {
   readonly #reader: ClusterReader;
   readonly #writer: ClusterWriter;
   readonly #locks = new RangeLock();
-  /** Resolves when the header says what it must before content is written. */
-  #prepared: Promise<void> | undefined;
+  /** Whether the header says what it must before content is written. */
+  #isPrepared = false;
 
   private constructor(
     store: ByteStore,
@@ -164,7 +164,7 @@ export class Qcow2Disk implements ImageDisk {
 
   async close(): Promise<void> {
     try {
-      if (!this.readOnly && this.#prepared !== undefined) await this.metadata.finish();
+      if (!this.readOnly && this.#isPrepared) await this.metadata.finish();
     } finally {
       await this.#backing?.close();
       await this.#store.close();
@@ -174,8 +174,7 @@ export class Qcow2Disk implements ImageDisk {
   /** Runs a change with what goes before and after every one. */
   async #change(operation: () => Promise<void>): Promise<void> {
     if (this.metadata.isCorrupt) throw openFailure(this.#store.name, { kind: "marked-corrupt" });
-    this.#prepared ??= this.#prepare();
-    await this.#prepared;
+    if (!this.#isPrepared) await this.#prepare();
     if (this.metadata.isCrowded) await this.metadata.makeRoom();
     try {
       await operation();
@@ -187,14 +186,11 @@ export class Qcow2Disk implements ImageDisk {
 
   /** What the image says besides the disk's content is not kept up to date with it. */
   async #prepare(): Promise<void> {
-    if (this.header.autoclear === 0n) return;
-    try {
+    if (this.header.autoclear !== 0n) {
       await patchHeader(this.#store, { autoclearFeatures: 0n });
       await this.#store.flush();
-    } catch (error) {
-      this.#prepared = undefined;
-      throw error;
     }
+    this.#isPrepared = true;
   }
 
   #lock(offset: number, length: number, exclusive: boolean): Release | Promise<Release> {
@@ -218,8 +214,7 @@ export class Qcow2Disk implements ImageDisk {
     const release = await this.#lock(0, byteOffset(Math.max(this.size, 1)), true);
     try {
       if (this.readOnly) throw new BlockError("read-only", `${this.#store.name} is opened for reading only`);
-      this.#prepared ??= this.#prepare();
-      await this.#prepared;
+      if (!this.#isPrepared) await this.#prepare();
       return await operation();
     } finally {
       release();

@@ -8,6 +8,7 @@ import { byteOffset } from "../../bits/units.ts";
 import { BorrowedStore } from "../borrowed-store.ts";
 import type { ByteStore } from "../byte-store.ts";
 import type { ImageHost, SnapshotInfo } from "../image-format.ts";
+import { checkImage } from "./check.ts";
 import { encodeUtf8, patchHeader, type Qcow2Header, readHeader } from "./header.ts";
 import { ENTRY, SnapshotExtra } from "./layout.ts";
 import type { Metadata } from "./metadata.ts";
@@ -45,8 +46,13 @@ interface Work {
   readonly trees: Trees;
 }
 
-/** Opens the image's tables, without the image that it may be based on. */
+/**
+ * Opens the image's tables, without the image that it may be based on. What follows goes through all of them and
+ * changes counts: an image that is damaged would be damaged more.
+ */
 async function withImage(store: ByteStore, operation: (work: Work) => Promise<void>): Promise<void> {
+  const { corruptions, messages } = await checkImage(store, { repair: false });
+  if (corruptions > 0) throw snapshotFailure(store.name, { kind: "damaged", what: messages[0] ?? "" });
   const disk = await Qcow2Disk.open(new BorrowedStore(store), WITHOUT_BACKING, { readOnly: false });
   try {
     await disk.exclusively(async () => {

@@ -4,6 +4,7 @@ import type { ByteStore } from "../byte-store.ts";
 import type { Qcow2Header } from "./header.ts";
 import { COPIED, compressedExtent, ENTRY, hostOffset, kindOf } from "./layout.ts";
 import type { Metadata } from "./metadata.ts";
+import { corruptFailure } from "./problems.ts";
 import type { ClusterRun } from "./refcounts.ts";
 
 export class Trees {
@@ -57,9 +58,12 @@ export class Trees {
 
   async #clusters(l1: DataView, visit: (first: number, count: number) => Promise<void>): Promise<void> {
     const { clusterSize, clusterBits } = this.#header;
+    const seen = new Set<number>();
     for (let index = 0; index < l1.byteLength / ENTRY; index++) {
       const offset = hostOffset(l1.getUint32(index * ENTRY), l1.getUint32(index * ENTRY + 4));
       if (offset === 0) continue;
+      if (seen.has(offset)) throw corruptFailure(this.#store.name, "L1 table", `entry ${index} repeats another`);
+      seen.add(offset);
       // The table itself last: once it is free its content may go.
       const bytes = new Uint8Array(clusterSize);
       await this.#store.read(byteOffset(offset), bytes);
