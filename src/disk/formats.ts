@@ -3,8 +3,12 @@ import type { Content } from "./identify.ts";
 import type { FormatName, ImageFormat } from "./image-format.ts";
 import { qcow2 } from "./qcow2/format.ts";
 import { raw } from "./raw/format.ts";
+import { vdi } from "./vdi/format.ts";
+import { vhd } from "./vhd/format.ts";
+import { vhdx } from "./vhdx/format.ts";
+import { vmdk } from "./vmdk/format.ts";
 
-export const FORMATS: readonly ImageFormat[] = [raw, qcow2];
+export const FORMATS: readonly ImageFormat[] = [raw, qcow2, vmdk, vdi, vhd, vhdx];
 
 export const FORMAT_NAMES: readonly FormatName[] = FORMATS.map(({ name }) => name);
 

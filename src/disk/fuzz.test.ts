@@ -3,7 +3,7 @@ import { fuzzOnce } from "./testing/fuzz.ts";
 import { fuzzSubjects } from "./testing/node/fuzz-subjects.ts";
 
 /** npm run fuzz:disks does more. */
-const IMAGES = 150;
+const IMAGES = 30;
 
 for (const subject of await fuzzSubjects()) {
   test(`a damaged image (${subject.name}) is used, mended or refused, and nothing worse`, async () => {

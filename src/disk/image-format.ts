@@ -98,7 +98,7 @@ export interface ImageFormat {
   create?(store: ByteStore, host: ImageHost, options: CreateOptions): Promise<void>;
   readonly variants?: readonly string[];
   /** Looks for damage, and mends what can be where `repair` says so; the result is of before. */
-  check?(store: ByteStore, options: { repair: boolean; report?: Report }): Promise<CheckResult>;
+  check?(store: ByteStore, host: ImageHost, options: { repair: boolean; report?: Report }): Promise<CheckResult>;
   resize?(store: ByteStore, host: ImageHost, size: number, options: { shrink: boolean }): Promise<void>;
   readonly snapshots?: {
     list(store: ByteStore): Promise<readonly SnapshotInfo[]>;

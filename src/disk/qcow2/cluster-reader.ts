@@ -5,12 +5,12 @@ import type { ByteStore } from "../byte-store.ts";
 import { zstdFrameLength } from "../decompress.ts";
 import type { ImageHost } from "../image-format.ts";
 import { settled } from "../settled.ts";
+import type { Table } from "../table-cache.ts";
 import { type Extent, extentAt } from "./extent.ts";
 import type { Qcow2Header } from "./header.ts";
 import { compressedExtent, ENTRY, hasReservedBits } from "./layout.ts";
 import type { Metadata } from "./metadata.ts";
 import { corruptFailure } from "./problems.ts";
-import type { Table } from "./table-cache.ts";
 
 export interface ReaderWiring {
   readonly store: ByteStore;

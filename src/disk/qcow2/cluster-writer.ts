@@ -2,13 +2,13 @@
 import { byteOffset } from "../../bits/units.ts";
 import type { ByteStore } from "../byte-store.ts";
 import { settled } from "../settled.ts";
+import type { Table } from "../table-cache.ts";
 import type { ClusterReader } from "./cluster-reader.ts";
 import { type Extent, extentAt } from "./extent.ts";
 import type { Qcow2Header } from "./header.ts";
 import { COPIED, compressedExtent, ENTRY, highOf, hostOffset, kindOf, lowOf, ZERO } from "./layout.ts";
 import type { Metadata } from "./metadata.ts";
 import type { ClusterRun, NewClusters } from "./refcounts.ts";
-import type { Table } from "./table-cache.ts";
 
 export interface WriterWiring {
   readonly store: ByteStore;

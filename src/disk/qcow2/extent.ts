@@ -1,6 +1,7 @@
 /** Runs of clusters in an L2 table that can be served together. */
+
+import type { Table } from "../table-cache.ts";
 import { type ClusterKind, COMPRESSED, COPIED, ENTRY, hostOffset, kindOf } from "./layout.ts";
-import type { Table } from "./table-cache.ts";
 
 export interface Extent {
   readonly kind: ClusterKind;

@@ -12,7 +12,7 @@ export const qcow2: ImageFormat = {
   variants: ["v3", "v2"],
   open: (store, host, options) => Qcow2Disk.open(store, host, options),
   create: (store, host, options) => createImage(store, host, { ...options, version: options.variant === "v2" ? 2 : 3 }),
-  check: checkImage,
+  check: (store, _host, options) => checkImage(store, options),
   resize: resizeImage,
   snapshots: { list: listSnapshots, create: createSnapshot, apply: applySnapshot, delete: deleteSnapshot },
 };

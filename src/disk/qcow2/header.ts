@@ -1,7 +1,7 @@
 /** The header of a qcow2 image, checked, as plain values. */
 import { type ByteOffset, byteOffset } from "../../bits/units.ts";
 import type { ByteStore } from "../byte-store.ts";
-import { holds } from "../sample.ts";
+import { decodeUtf8, latin1 as textOf } from "../utf8.ts";
 import {
   Autoclear,
   Compatible,
@@ -199,13 +199,6 @@ function featureNames(table: Uint8Array | undefined): ReadonlyMap<number, string
   return names;
 }
 
-function textOf(bytes: Uint8Array): string {
-  const end = bytes.indexOf(0);
-  let text = "";
-  for (const byte of end < 0 ? bytes : bytes.subarray(0, end)) text += String.fromCharCode(byte);
-  return text;
-}
-
 function readBacking(
   raw: Raw,
   cluster: Uint8Array,
@@ -223,27 +216,6 @@ function readBacking(
   const format = extensions.get(ExtensionType.backingFormat);
   return { name, format: format === undefined || format.length === 0 ? undefined : textOf(format) };
 }
-
-/** UTF-8 as host names are; the portable code has no TextDecoder. */
-export function decodeUtf8(bytes: Uint8Array): string {
-  let escaped = "";
-  for (const byte of bytes) escaped += `%${byte.toString(16).padStart(2, "0")}`;
-  try {
-    return decodeURIComponent(escaped);
-  } catch {
-    return textOf(bytes);
-  }
-}
-
-export function encodeUtf8(text: string): Uint8Array {
-  const escaped = encodeURIComponent(text);
-  return Uint8Array.from(escaped.match(/%..|./g) ?? [], (unit) =>
-    unit.startsWith("%") ? Number.parseInt(unit.slice(1), 16) : unit.charCodeAt(0),
-  );
-}
-
-/** Whether the start of a file is that of a qcow2 image. */
-export const isQcow2 = (head: Uint8Array): boolean => holds(head, 0, "QFI\xfb");
 
 /**
  * Changes fields of the header in place. The fields given lie in one sector, which disks write whole or not at

@@ -16,11 +16,11 @@ import { byteOffset } from "../../bits/units.ts";
 import type { ByteStore } from "../byte-store.ts";
 import { SerialQueue } from "../serial-queue.ts";
 import { settled } from "../settled.ts";
+import { type Table, TableCache, type TableCopy } from "../table-cache.ts";
 import { patchFeatures, type Qcow2Header } from "./header.ts";
 import { COMPRESSED, COPIED, ENTRY, highOf, hostOffset, Incompatible, lowOf } from "./layout.ts";
 import { corruptFailure, type Part } from "./problems.ts";
 import { type ClusterRun, Refcounts } from "./refcounts.ts";
-import { type Table, TableCache, type TableCopy } from "./table-cache.ts";
 
 /** Bytes of L2 tables in memory. A table of 64 KiB maps 512 MiB. */
 const L2_LIMIT = 8 * 1024 * 1024;

@@ -8,11 +8,11 @@ import { byteOffset } from "../../bits/units.ts";
 import { BlockError } from "../block-device.ts";
 import type { ByteStore } from "../byte-store.ts";
 import { SerialQueue } from "../serial-queue.ts";
+import { type Table, TableCache } from "../table-cache.ts";
 import { mostRefcountTableClusters, patchHeader, type Qcow2Header } from "./header.ts";
 import { ENTRY, highOf, hostOffset, lowOf } from "./layout.ts";
 import { corruptFailure } from "./problems.ts";
 import { type RefcountBits, refcountBits } from "./refcount-bits.ts";
-import { type Table, TableCache } from "./table-cache.ts";
 
 /** Bytes of refcount blocks in memory. A block of 64 KiB counts the clusters of 2 GiB. */
 const CACHE_LIMIT = 2 * 1024 * 1024;

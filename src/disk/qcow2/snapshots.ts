@@ -4,12 +4,14 @@
  *
  * @spec "Snapshots"
  */
+
 import { byteOffset } from "../../bits/units.ts";
 import { BorrowedStore } from "../borrowed-store.ts";
 import type { ByteStore } from "../byte-store.ts";
 import type { ImageHost, SnapshotInfo } from "../image-format.ts";
+import { encodeUtf8 } from "../utf8.ts";
 import { checkImage } from "./check.ts";
-import { encodeUtf8, patchHeader, type Qcow2Header, readHeader } from "./header.ts";
+import { patchHeader, type Qcow2Header, readHeader } from "./header.ts";
 import { ENTRY, SnapshotExtra } from "./layout.ts";
 import type { Metadata } from "./metadata.ts";
 import { snapshotFailure } from "./problems.ts";

@@ -47,7 +47,7 @@ export class CrashStore implements ByteStore {
     this.#pending = [];
     for (const change of flushed) await apply(this.#stable, change);
     // Others get a turn, as with a real disk.
-    await new Promise<void>((resolve) => queueMicrotask(resolve));
+    await Promise.resolve();
     this.onMoment();
   }
 

@@ -1,10 +1,10 @@
 /**
- * Tables of one cluster each (L2 tables, refcount blocks), kept in memory up to a limit. The least recently used
+ * Tables of one size each (L2 tables, refcount blocks, pages of larger tables), kept in memory up to a limit. The least recently used
  * clean one goes first; changed ones stay until they are written, which their owner does in the order that
- * keeps the image consistent (see commit in metadata.ts).
+ * keeps the image consistent (see commit in qcow2/metadata.ts).
  */
-import { byteOffset } from "../../bits/units.ts";
-import type { ByteStore } from "../byte-store.ts";
+import { byteOffset } from "../bits/units.ts";
+import type { ByteStore } from "./byte-store.ts";
 
 export class Table {
   /** In the file. */
