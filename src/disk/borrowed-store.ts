@@ -34,6 +34,9 @@ export class BorrowedStore implements ByteStore {
   reserve(offset: ByteOffset, length: number): Promise<boolean> {
     return this.#store.reserve(offset, length);
   }
+  fresh(offset: ByteOffset, length: number): Promise<number> {
+    return this.#store.fresh(offset, length);
+  }
   allocated(): Promise<number> {
     return this.#store.allocated();
   }

@@ -29,6 +29,8 @@ export interface ByteStore {
    * cannot do that.
    */
   reserve(offset: ByteOffset, length: number): Promise<boolean>;
+  /** Bytes of the host's storage that a write to this range would newly take, at most. */
+  fresh(offset: ByteOffset, length: number): Promise<number>;
   /** Bytes of the host's storage in use: less than `size` where there are holes. */
   allocated(): Promise<number>;
   /** Cuts the store off at `size` bytes or extends it with zeros. */

@@ -46,6 +46,12 @@ export class MemoryStore implements ByteStore {
     return this.memory;
   }
 
+  async fresh(offset: ByteOffset, length: number): Promise<number> {
+    let bytes = 0;
+    for (const { index } of piecesOf(CHUNK, offset, length)) if (!this.#chunks.has(index)) bytes += CHUNK;
+    return bytes;
+  }
+
   async reserve(): Promise<boolean> {
     return false;
   }

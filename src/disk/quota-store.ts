@@ -64,22 +64,11 @@ export class QuotaStore extends BorrowedStore {
   }
 
   async #writeNearLimit(offset: number, source: Uint8Array): Promise<void> {
-    const fresh = await this.#freshBytes(offset, source.length);
+    const fresh = await this.#store.fresh(byteOffset(offset), source.length);
     const allocated = await this.#store.allocated();
     this.#used = allocated + this.#underWay;
     if (this.#used + fresh > this.#limit) throw this.#full();
     await this.#take(fresh, () => this.#store.write(byteOffset(offset), source));
-  }
-
-  /** Blocks that hold something have storage. One of zeros may be a hole, and counts as such. */
-  async #freshBytes(offset: number, length: number): Promise<number> {
-    const block = new Uint8Array(BLOCK);
-    let fresh = 0;
-    for (let at = down(offset); at < offset + length; at += BLOCK) {
-      await this.#store.read(byteOffset(at), block);
-      if (block.every((byte) => byte === 0)) fresh += BLOCK;
-    }
-    return fresh;
   }
 
   #full(): BlockError {

@@ -24,6 +24,8 @@ export interface FileStoreOptions {
 const ZERO_PIECE = MIB;
 /** What the host counts a file's storage in. @spec stat(2), st_blocks */
 const BLOCK = 512;
+/** What file systems give storage in, as most do. */
+const PAGE = 4096;
 
 export class FileStore implements ByteStore {
   readonly name: string;
@@ -125,6 +127,28 @@ export class FileStore implements ByteStore {
     if (length > 0 && !this.#calls.reserve(this.#file.fd, offset, length)) return false;
     this.#size = Math.max(this.#size, offset + length);
     return true;
+  }
+
+  async fresh(offset: ByteOffset, length: number): Promise<number> {
+    const { fd } = this.#file;
+    const end = Math.ceil((offset + length) / PAGE) * PAGE;
+    let bytes = 0;
+    for (let at = Math.floor(offset / PAGE) * PAGE; at < end; ) {
+      const isHole = this.#calls.tellsHoles ? this.#calls.nextContent(fd, at) !== at : await this.#isBlank(at);
+      const border = isHole ? this.#calls.nextContent(fd, at) : this.#calls.nextHole(fd, at);
+      // Without an answer from the host, page by page; where no content follows, to the end.
+      const next = this.#calls.tellsHoles ? (border ?? end) : at + PAGE;
+      if (isHole) bytes += Math.min(next, end) - at;
+      at = Math.max(at + 1, next);
+    }
+    return bytes;
+  }
+
+  /** A page that holds something has storage. One of zeros may be a hole, and counts as such. */
+  async #isBlank(offset: number): Promise<boolean> {
+    const page = new Uint8Array(PAGE);
+    await this.read(offset as ByteOffset, page);
+    return page.every((byte) => byte === 0);
   }
 
   async allocated(): Promise<number> {

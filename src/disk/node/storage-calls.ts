@@ -1,5 +1,5 @@
 /**
- * Takes a file's storage and gives it back. Node has no call for either; on Linux `fallocate` of the C library is
+ * Takes a file's storage, gives it back, and tells where it is. Node has no calls for that; on Linux those of the C library are
  * reached by node:ffi where that is present and permitted. Elsewhere storage stays as it is.
  */
 import process from "node:process";
@@ -14,9 +14,24 @@ export interface StorageCalls {
   punchHole(fd: number, offset: number, length: number): boolean;
   /** Takes storage for a range, which grows the file where it ends beyond its end. */
   reserve(fd: number, offset: number, length: number): boolean;
+  /** Where from `offset` on the next content (or hole) begins; undefined where the host does not tell or there is none. */
+  nextContent(fd: number, offset: number): number | undefined;
+  nextHole(fd: number, offset: number): number | undefined;
+  /** Whether the two above know anything. */
+  readonly tellsHoles: boolean;
 }
 
-const cannot: StorageCalls = { punchHole: () => false, reserve: () => false };
+const cannot: StorageCalls = {
+  punchHole: () => false,
+  reserve: () => false,
+  nextContent: () => undefined,
+  nextHole: () => undefined,
+  tellsHoles: false,
+};
+
+/** linux/fs.h: ways to seek, which change nothing for reads and writes that say where. */
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
 
 let loaded: Promise<StorageCalls> | undefined;
 
@@ -32,12 +47,20 @@ async function load(): Promise<StorageCalls> {
   try {
     const { dlopen } = await import("node:ffi");
     const signature = { return: "i32", arguments: ["i32", "i32", "i64", "i64"] } as const;
-    const { fallocate } = dlopen(null, { fallocate: signature }).functions;
+    const seek = { return: "i64", arguments: ["i32", "i64", "i32"] } as const;
+    const { fallocate, lseek } = dlopen(null, { fallocate: signature, lseek: seek }).functions;
+    const find = (fd: number, offset: number, whence: number) => {
+      const found = Number(lseek(fd, BigInt(offset), whence));
+      return found < 0 ? undefined : found;
+    };
     const call = (fd: number, mode: number, offset: number, length: number) =>
       fallocate(fd, mode, BigInt(offset), BigInt(length)) === 0;
     return {
       punchHole: (fd, offset, length) => call(fd, KEEP_SIZE | PUNCH_HOLE, offset, length),
       reserve: (fd, offset, length) => call(fd, 0, offset, length),
+      nextContent: (fd, offset) => find(fd, offset, SEEK_DATA),
+      nextHole: (fd, offset) => find(fd, offset, SEEK_HOLE),
+      tellsHoles: true,
     };
   } catch {
     // An older Node, or one whose permissions leave node:ffi out: discarding frees nothing then.

@@ -64,8 +64,10 @@ export async function createImage(
     await store.write(byteOffset(offset), new Uint8Array(block.buffer));
   }
   await store.write(byteOffset(tableAt * clusterSize), new Uint8Array(table.buffer));
-  // The file ends with a whole cluster: nothing in it is beyond the end.
-  await store.resize((l1At + l1Clusters) * clusterSize);
+  // The L1 table takes its storage now: a full disk must not show when changes are committed.
+  for (let i = 0; i < l1Clusters; i++) {
+    await store.write(byteOffset((l1At + i) * clusterSize), new Uint8Array(clusterSize));
+  }
   const header = headerBytes(clusterSize, version, backing, store.name);
   Object.assign(Header.at(header), {
     clusterBits,

@@ -65,6 +65,10 @@ export class CrashStore implements ByteStore {
     return false;
   }
 
+  fresh(offset: ByteOffset, length: number): Promise<number> {
+    return this.#now.fresh(offset, length);
+  }
+
   allocated(): Promise<number> {
     return this.#now.allocated();
   }
