@@ -1,7 +1,7 @@
 /**
  * Damages disk images of every format at random, and uses them, until it is stopped or has done `--images` of each:
  *
- *     npm run fuzz:disks -- --images 100000 --from 1 --only qcow2
+ *     npm run fuzz-disks -- --images 100000 --from 1 --only qcow2
  *
  * A failure tells the subject and the seed, which make it happen again.
  */

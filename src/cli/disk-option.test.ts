@@ -39,7 +39,10 @@ test("an equals sign belongs to the serial", () => {
 for (const [text, message] of [
   ["", /names no file/],
   [",readonly=on", /names no file/],
-  ["a,redonly=on", /"redonly=on" is no setting of a disk; known are readonly=, snapshot=, serial=, format=, size=, quota=/],
+  [
+    "a,redonly=on",
+    /"redonly=on" is no setting of a disk; known are readonly=, snapshot=, serial=, format=, size=, quota=/,
+  ],
   ["a,", /"" is no setting of a disk/],
   ["a,readonly", /readonly needs a value, such as readonly=on/],
   ["a,readonly=yes", /readonly=yes must be readonly=on or readonly=off/],

@@ -2,7 +2,7 @@ import { test } from "node:test";
 import { fuzzOnce } from "./testing/fuzz.ts";
 import { fuzzSubjects } from "./testing/node/fuzz-subjects.ts";
 
-/** npm run fuzz:disks does more. */
+/** npm run fuzz-disks does more. */
 const IMAGES = 30;
 
 for (const subject of await fuzzSubjects()) {
