@@ -22,6 +22,7 @@ async function perform(invocation: Invocation): Promise<number> {
     case "disk convert":
     case "disk resize":
     case "disk check":
+    case "disk partitions":
     case "disk snapshot": {
       const { text, status } = await (await import("./disk/disk-command.ts")).diskCommand(invocation);
       await print(text);

@@ -2,6 +2,8 @@
 import { type Command, Option } from "commander";
 import { FORMAT_NAMES } from "../../disk/formats.ts";
 import type { FormatName, Preallocation } from "../../disk/image-format.ts";
+import type { NewPartition } from "../../disk/partition/create-table.ts";
+import { PARTITION_TYPES } from "../../disk/partition/types.ts";
 import { parseSize } from "../../vm/size.ts";
 import { usageError } from "../failure.ts";
 import {
@@ -10,6 +12,7 @@ import {
   CREATE_HELP,
   DISK_HELP,
   INFO_HELP,
+  PARTITIONS_HELP,
   RESIZE_HELP,
   SNAPSHOT_HELP,
 } from "./disk-help.ts";
@@ -64,6 +67,7 @@ export function describeDisk(program: Command, found: (invocation: DiskInvocatio
       found({ verb: "disk check", file, format, repair }),
     );
   describeSnapshot(disk, found);
+  describePartitions(disk, found);
 }
 
 interface RawCreate {
@@ -167,6 +171,48 @@ function describeSnapshot(disk: Command, found: (invocation: DiskInvocation) => 
       .description(texts[what])
       .action((file: string, name: string) => found({ verb: "disk snapshot", what, file, name }));
   }
+}
+
+interface RawPartitions {
+  readonly format?: FormatName;
+  readonly create?: "gpt" | "mbr";
+  readonly add: readonly NewPartition[];
+  readonly force?: boolean;
+}
+
+function describePartitions(disk: Command, found: (invocation: DiskInvocation) => void): void {
+  const types = PARTITION_TYPES.map(({ name }) => name).join(", ");
+  disk
+    .command("partitions")
+    .argument("<FILE>")
+    .summary("show or make the partition table of a disk")
+    .description("Shows the partition table of a disk and what is wrong with it, or makes a new one.")
+    .addOption(formatOption("--format <FORMAT>", "the image's format; by its content unless given"))
+    .addOption(new Option("--create <KIND>", "make a new table").choices(["gpt", "mbr"]))
+    .addOption(
+      new Option(
+        "--add <SIZE[,TYPE[,NAME]]>",
+        `a partition of the new table, in order; SIZE may be "rest", TYPE is one of ${types} (linux unless given)`,
+      )
+        .argParser((text: string, list: readonly NewPartition[]) => [...list, parsePartition(text)])
+        .default([], "none"),
+    )
+    .option("--force", "replace a table that is there")
+    .addHelpText("after", PARTITIONS_HELP)
+    .action((file: string, { format, create, add, force = false }: RawPartitions) => {
+      if (create === undefined && add.length > 0) throw usageError("--add goes with --create gpt or --create mbr");
+      found({ verb: "disk partitions", options: { file, format, create, add, force } });
+    });
+}
+
+function parsePartition(text: string): NewPartition {
+  const [size = "", typeName = "linux", ...name] = text.split(",");
+  const type = PARTITION_TYPES.find((one) => one.name === typeName);
+  if (type === undefined) {
+    const known = PARTITION_TYPES.map((one) => one.name).join(", ");
+    throw usageError(`--add ${text}: "${typeName}" is no type of partition; known are ${known}`);
+  }
+  return { size: size === "rest" ? undefined : parseBytes(size), type, name: name.join(",") };
 }
 
 function parseBytes(text: string): number {

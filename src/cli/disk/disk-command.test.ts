@@ -132,6 +132,20 @@ test("what a format cannot do is refused with what to do", async (t) => {
   await assert.rejects(disk("create @b.qcow2 big"), refused(/big is not a size/));
 });
 
+test("a partition table is made, shown, and not replaced by accident", async (t) => {
+  const { disk } = await rig(t);
+  await disk("create @a.qcow2 1G");
+  assert.equal(await disk("partitions @a.qcow2"), "a.qcow2 has no partition table\n");
+  const made = await disk("partitions @a.qcow2 --create gpt --add 100M,efi --add rest,linux,root");
+  assert.match(made, /^a\.qcow2: gpt, [-0-9A-F]{36}$/m);
+  assert.match(made, /^1 +2048 +100 MiB +EFI system$/m);
+  assert.match(made, /^2 +206848 +9\d\d\.?\d* MiB +Linux file system +root$/m);
+  assert.equal(await disk("partitions @a.qcow2"), made);
+  await assert.rejects(disk("partitions @a.qcow2 --create mbr"), /has a partition table \(gpt\) already; add --force/);
+  assert.match(await disk("partitions @a.qcow2 --create mbr --force --add 1M"), /^1 +2048 +1 MiB +Linux file system$/m);
+  await assert.rejects(disk("partitions @a.qcow2 --create gpt --add 1M,ext4"), /"ext4" is no type of partition/);
+});
+
 test("a bar is shown on a terminal and nowhere else", () => {
   let shown = "";
   const write = (text: string) => {

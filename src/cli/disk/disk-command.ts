@@ -13,6 +13,7 @@ import { ExitStatus } from "../exit-status.ts";
 import { CliError, fileError, usageError } from "../failure.ts";
 import { formatTable } from "../table.ts";
 import type { ConvertOptions, CreateDiskOptions, DiskInvocation, ResizeOptions } from "./disk-invocation.ts";
+import { partitionsCommand } from "./partitions-command.ts";
 import { type ProgressBar, progressBar } from "./progress-bar.ts";
 import { formatBytes } from "./sizes.ts";
 
@@ -36,6 +37,8 @@ export async function diskCommand(invocation: DiskInvocation): Promise<Outcome> 
       return resize(invocation.options);
     case "disk check":
       return check(invocation.file, invocation.format, invocation.repair);
+    case "disk partitions":
+      return done(await partitionsCommand(invocation.options));
     case "disk snapshot":
       return invocation.what === "list" ? listSnapshots(invocation.file) : changeSnapshots(invocation);
   }

@@ -53,3 +53,11 @@ Examples:
   bunk disk snapshot create disk.qcow2 before-upgrade
   bunk disk snapshot apply disk.qcow2 before-upgrade      what was written since then is lost
   bunk disk snapshot delete disk.qcow2 before-upgrade`;
+
+export const PARTITIONS_HELP = `
+Partitions begin at whole MiB. What was on the disk stays where it is, but nothing leads to it any more.
+
+Examples:
+  bunk disk partitions disk.qcow2
+  bunk disk partitions disk.qcow2 --create gpt --add 512M,efi --add rest,linux,root
+  bunk disk partitions disk.img --create mbr --add 2G,swap --add rest`;

@@ -1,7 +1,9 @@
 /** What `bunk disk` is told, checked. */
 import type { FormatName, Preallocation } from "../../disk/image-format.ts";
+import type { NewPartition } from "../../disk/partition/create-table.ts";
 
 export type DiskInvocation =
+  | { readonly verb: "disk partitions"; readonly options: PartitionsOptions }
   | { readonly verb: "disk create"; readonly options: CreateDiskOptions }
   | {
       readonly verb: "disk info";
@@ -45,6 +47,16 @@ export interface ConvertOptions {
   readonly snapshot: string | undefined;
   readonly variant: string | undefined;
   readonly clusterSize: number | undefined;
+}
+
+export interface PartitionsOptions {
+  readonly file: string;
+  readonly format: FormatName | undefined;
+  /** A new table; undefined to show the one that is there. */
+  readonly create: "gpt" | "mbr" | undefined;
+  readonly add: readonly NewPartition[];
+  /** Replaces a table that is there. */
+  readonly force: boolean;
 }
 
 export interface ResizeOptions {
