@@ -4,6 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { type TestContext, test } from "node:test";
+import { gzipSync } from "node:zlib";
 import { byteOffset } from "../bits/units.ts";
 import { readBootFile } from "./boot-files.ts";
 import { inspectDisk, openDiskFiles } from "./disk-files.ts";
@@ -106,9 +107,32 @@ test("a guest cannot make a raw disk an image of another format, unless format=r
   await raw.close();
 });
 
-test("a compressed image is refused with what to do", async (t) => {
-  const name = await file(t, "\x1f\x8b");
-  await assert.rejects(inspectDisk(parseDisk(name)), refused(/seems to be a gzip file; unpack it first/));
+test("a packed image is attached unpacked, for reading or with writes that are dropped", async (t) => {
+  const name = `${await file(t)}.gz`;
+  const cache = process.env["XDG_CACHE_HOME"];
+  process.env["XDG_CACHE_HOME"] = path.dirname(name);
+  t.after(() => {
+    if (cache === undefined) delete process.env["XDG_CACHE_HOME"];
+    else process.env["XDG_CACHE_HOME"] = cache;
+  });
+  await writeFile(name, gzipSync(Buffer.alloc(MIB, 7)));
+  const plain = await inspectDisk(parseDisk(name));
+  assert.deepEqual([plain.readOnly, path.basename(plain.file).slice(17)], [true, "disk.img"]);
+  const dropped = await openDiskFiles([await inspectDisk(parseDisk(`${name},snapshot=on`))]);
+  const byte = new Uint8Array(1);
+  await dropped.devices[0]?.device.write(byteOffset(0), byte);
+  await dropped.devices[0]?.device.read(byteOffset(1), byte);
+  assert.equal(byte[0], 7);
+  await dropped.close();
+  await assert.rejects(
+    inspectDisk(parseDisk(`${name},readonly=off`)),
+    /cannot be written; unpack it, or use snapshot=on/,
+  );
+});
+
+test("an image that is packed in an unknown way is refused with what to do", async (t) => {
+  const name = await file(t, "BZh9");
+  await assert.rejects(inspectDisk(parseDisk(name)), refused(/seems to be a bzip2 file; .*unpack it first/));
 });
 
 test("an empty file is refused with how to make it a disk", async (t) => {

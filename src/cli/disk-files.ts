@@ -1,5 +1,7 @@
 /** Looks at disk files before a machine gets them: a wrong format shows in the guest only as a broken disk. */
 import { stat } from "node:fs/promises";
+import path from "node:path";
+import process from "node:process";
 import { BlockError } from "../disk/block-device.ts";
 import { FORMATS } from "../disk/formats.ts";
 import type { Content, ContentKind } from "../disk/identify.ts";
@@ -7,14 +9,19 @@ import { createImageFile } from "../disk/node/create-image.ts";
 import { hostErrorCode } from "../disk/node/host-error.ts";
 import { identifyFile } from "../disk/node/open-image.ts";
 import { type DiskOptions, openDisks } from "../vm/node/disks.ts";
+import { progressBar } from "./disk/progress-bar.ts";
 import type { DiskOption } from "./disk-option.ts";
-import { fileError } from "./failure.ts";
+import { fileError, usageError } from "./failure.ts";
+import { packingOf, unpackImage } from "./unpack-image.ts";
 
 /** Images that are recognised, and have no format of ours. */
 const FOREIGN: readonly ContentKind[] = ["qcow", "disk-image"];
 const DISCS: readonly ContentKind[] = ["iso9660", "udf"];
 
-/** Checks and completes what the command line says of a disk; rejects with BlockError or CliError. */
+/**
+ * Checks and completes what the command line says of a disk; rejects with BlockError or CliError. A packed image is
+ * unpacked, and read from the cache.
+ */
 export async function inspectDisk(option: DiskOption): Promise<DiskOptions> {
   if (option.size !== undefined) await createIfMissing(option, option.size);
   const content = await identifyFile(option.file);
@@ -23,6 +30,8 @@ export async function inspectDisk(option: DiskOption): Promise<DiskOptions> {
       `${option.file} is empty; remove it and let a disk be made by adding ,size=8G, or give it a size: truncate -s 1G ${option.file}`,
     );
   }
+  const packing = option.format === undefined ? packingOf(content) : undefined;
+  if (packing !== undefined) return inspectDisk(await unpacked(option, packing));
   const problem = option.format === undefined ? problemWith(content, option.file) : undefined;
   if (problem !== undefined) throw fileError(`${option.file} seems to be ${content.phrase}; ${problem}`);
   return {
@@ -34,6 +43,20 @@ export async function inspectDisk(option: DiskOption): Promise<DiskOptions> {
     ...(option.format === undefined ? {} : { format: option.format }),
     ...(option.quota === undefined ? {} : { quota: option.quota }),
   };
+}
+
+/** The option with the unpacked image, which several machines may be reading: nobody writes to it. */
+async function unpacked(option: DiskOption, packing: Parameters<typeof unpackImage>[1]): Promise<DiskOption> {
+  if (option.readOnly === false) {
+    throw usageError(`--disk ${option.file}: a packed image cannot be written; unpack it, or use snapshot=on`);
+  }
+  const bar = progressBar(`unpacking ${path.basename(option.file)}`, process.stderr, process.stdout);
+  try {
+    const file = await unpackImage(option.file, packing, { report: bar.report });
+    return { ...option, file, size: undefined, readOnly: option.snapshot ? undefined : true };
+  } finally {
+    bar.finish();
+  }
 }
 
 /** A new disk, thin: it takes the host's storage as the guest writes. */
@@ -62,6 +85,7 @@ function problemWith({ kind }: Content, file: string): string | undefined {
     const names = FORMATS.map(({ name }) => name).join(", ");
     return `images of that format cannot be attached (only ${names}); convert it: qemu-img convert -O qcow2 ${file} ${file}.qcow2`;
   }
-  if (kind === "compressed") return "unpack it first, or add ,format=raw to attach it as it is";
+  if (kind === "compressed")
+    return "packed in a way that is not known here; unpack it first, or add ,format=raw to attach it as it is";
   return undefined;
 }
