@@ -109,11 +109,11 @@ test("a guest cannot make a raw disk an image of another format, unless format=r
 
 test("a packed image is attached unpacked, for reading or with writes that are dropped", async (t) => {
   const name = `${await file(t)}.gz`;
-  const cache = process.env["XDG_CACHE_HOME"];
-  process.env["XDG_CACHE_HOME"] = path.dirname(name);
+  const cache = process.env.XDG_CACHE_HOME;
+  process.env.XDG_CACHE_HOME = path.dirname(name);
   t.after(() => {
-    if (cache === undefined) delete process.env["XDG_CACHE_HOME"];
-    else process.env["XDG_CACHE_HOME"] = cache;
+    if (cache === undefined) delete process.env.XDG_CACHE_HOME;
+    else process.env.XDG_CACHE_HOME = cache;
   });
   await writeFile(name, gzipSync(Buffer.alloc(MIB, 7)));
   const plain = await inspectDisk(parseDisk(name));

@@ -20,7 +20,7 @@ export async function readGpt(
   const last = disk.size / SECTOR - 1;
   const first = await readCopy(disk, 1);
   const lastPlace = typeof first === "string" ? last : Number(first.header.alternateLba);
-  const second = await readCopy(disk, lastPlace <= last ? lastPlace : last);
+  const second = await readCopy(disk, Math.min(lastPlace, last));
   if (typeof first === "string" && typeof second === "string") {
     // Without any signature there is just no GPT.
     if (first !== ABSENT || second !== ABSENT)

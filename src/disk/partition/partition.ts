@@ -20,6 +20,6 @@ export interface Partition {
 /** One sector; zeros where the disk has none. */
 export async function readSector(disk: BlockDevice, lba: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(SECTOR);
-  if ((lba + 1) * SECTOR <= disk.size) await disk.read(byteOffset(lba * SECTOR), bytes);
+  if (lba >= 0 && (lba + 1) * SECTOR <= disk.size) await disk.read(byteOffset(lba * SECTOR), bytes);
   return bytes;
 }
