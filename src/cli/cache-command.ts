@@ -5,6 +5,7 @@ import { MIB } from "../bits/units.ts";
 import { loadEntry } from "../hypervisor/catalogue/entry.ts";
 import { defaultCacheDirectory, GuestStore } from "../hypervisor/catalogue/guest-store.ts";
 import { formatTable } from "./table.ts";
+import { unpackedDirectory } from "./unpack-image.ts";
 
 const mib = (bytes: number) => `${Math.ceil(bytes / MIB)} MiB`;
 
@@ -30,8 +31,11 @@ export async function cleanCommand(
   for (const name of names) if (!before.some((guest) => guest.name === name)) await loadEntry(name);
   const isUnwanted = (name: string) => names.length === 0 || names.includes(name);
   await store.remove(isUnwanted);
-  // Package lists, and packages of builds that failed.
-  if (names.length === 0) await rm(path.join(directory, "apt"), { recursive: true, force: true });
+  // Package lists, packages of builds that failed, unpacked disk images.
+  if (names.length === 0) {
+    await rm(path.join(directory, "apt"), { recursive: true, force: true });
+    await rm(unpackedDirectory(directory), { recursive: true, force: true });
+  }
   const removed = before.filter(({ name }) => isUnwanted(name));
   const bytes = removed.reduce((sum, guest) => sum + guest.bytes, 0);
   return removed.length === 0

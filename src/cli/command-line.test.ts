@@ -18,6 +18,8 @@ const DEFAULTS: Omit<RunOptions, "source"> = {
   gdb: undefined,
 };
 
+const UNSET = { format: undefined, size: undefined, quota: undefined };
+
 test("a guest is run by its name", () => {
   assert.deepEqual(parse("run", "debian"), {
     verb: "run",
@@ -35,8 +37,8 @@ test("a kernel is run from files, with every option", () => {
       options: {
         source: { kind: "files", kernel: "k", initrd: "i", append: "-v a=b" },
         disks: [
-          { file: "a", readOnly: undefined, snapshot: false, serial: undefined, raw: false },
-          { file: "b", readOnly: undefined, snapshot: true, serial: undefined, raw: false },
+          { file: "a", readOnly: undefined, snapshot: false, serial: undefined, ...UNSET },
+          { file: "b", readOnly: undefined, snapshot: true, serial: undefined, ...UNSET },
         ],
         memory: 64 * 1024 * 1024,
         cpu: "i686",
@@ -97,7 +99,7 @@ test("the help of run names every exit status of its own and every key", () => {
 });
 
 for (const [args, message] of [
-  ["", "which command? Try: bunk run debian, bunk list, bunk --help"],
+  ["", "which command? Try: bunk run debian, bunk list, bunk disk --help, bunk --help"],
   ["rum", "unknown command 'rum'; did you mean run?"],
   ["frobnicate", "unknown command 'frobnicate'; see bunk --help"],
   ["run", "run what? Name a guest (bunk list shows them) or give --kernel FILE"],

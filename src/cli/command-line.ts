@@ -2,6 +2,8 @@
 import { Command, CommanderError, Option } from "commander";
 import { CPU_MODELS, type CpuModel } from "../vm/definition.ts";
 import type { GdbAddress } from "../vm/node/gdb-server.ts";
+import { describeDisk } from "./disk/describe-disk.ts";
+import type { DiskInvocation } from "./disk/disk-invocation.ts";
 import { type DiskOption, parseDisk } from "./disk-option.ts";
 import { usageError } from "./failure.ts";
 import { parseGdb } from "./gdb-option.ts";
@@ -15,6 +17,7 @@ export type Invocation =
   | { readonly verb: "cache" }
   /** No guests means all. */
   | { readonly verb: "cache clean"; readonly guests: readonly string[] }
+  | DiskInvocation
   /** Help or version. */
   | { readonly verb: "print"; readonly text: string };
 
@@ -55,7 +58,8 @@ export function parseCommandLine(args: readonly string[], settings: CommandLineS
 
 /** What the parser says over several lines, or as a page of help, in one line that says what to do. */
 function oneLine(error: CommanderError, complaint: string): string {
-  if (error.code === "commander.help") return "which command? Try: bunk run debian, bunk list, bunk --help";
+  if (error.code === "commander.help")
+    return "which command? Try: bunk run debian, bunk list, bunk disk --help, bunk --help";
   const [first = "", ...more] = complaint.trim().split("\n");
   const suggestion = more.join(" ").match(/\(Did you mean (.+)\?\)/)?.[1];
   const problem = first.replace(/^error: /, "").replace(/\.$/, "");
@@ -71,6 +75,7 @@ function describe(program: Command, { version }: CommandLineSettings, found: (in
     .helpCommand("help [COMMAND]", "show the help of a command")
     .addHelpText("after", MAIN_HELP);
   describeRun(program, found);
+  describeDisk(program, found);
   program
     .command("list")
     .summary("list the guests that can be run by name")
@@ -126,7 +131,7 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
     .addOption(
       new Option(
         "--disk <FILE[,SETTING...]>",
-        "raw disk image, for each disk once; settings: readonly=on, snapshot=on (writes are kept in memory and dropped), serial=TEXT, format=raw (attach whatever it seems to be). Disc images are read-only unless readonly=off",
+        "disk image, for each disk once; settings: size=8G (make a new one where there is none), format=NAME (by content unless given; raw attaches whatever it seems to be), readonly=on, snapshot=on (writes are kept in memory and dropped), quota=4G (limit of the host's storage for it), serial=TEXT. Disc images are read-only unless readonly=off",
       )
         .argParser(addDisk)
         .default([], "none"),

@@ -1,22 +1,38 @@
 /** Looks at disk files before a machine gets them: a wrong format shows in the guest only as a broken disk. */
+import { stat } from "node:fs/promises";
+import path from "node:path";
+import process from "node:process";
 import { BlockError } from "../disk/block-device.ts";
-import { type Content, type ContentKind, identifyStore } from "../disk/identify.ts";
-import { FileStore } from "../disk/node/file-store.ts";
+import { FORMATS } from "../disk/formats.ts";
+import type { Content, ContentKind } from "../disk/identify.ts";
+import { createImageFile } from "../disk/node/create-image.ts";
 import { hostErrorCode } from "../disk/node/host-error.ts";
+import { identifyFile } from "../disk/node/open-image.ts";
 import { type DiskOptions, openDisks } from "../vm/node/disks.ts";
+import { progressBar } from "./disk/progress-bar.ts";
 import type { DiskOption } from "./disk-option.ts";
-import { fileError } from "./failure.ts";
+import { fileError, usageError } from "./failure.ts";
+import { packingOf, unpackImage } from "./unpack-image.ts";
 
-const IMAGE_FORMATS: readonly ContentKind[] = ["qcow", "qcow2", "vmdk", "vhd", "vhdx", "vdi", "disk-image"];
+/** Images that are recognised, and have no format of ours. */
+const FOREIGN: readonly ContentKind[] = ["qcow", "disk-image"];
 const DISCS: readonly ContentKind[] = ["iso9660", "udf"];
 
-/** Checks and completes what the command line says of a disk; rejects with BlockError or CliError. */
+/**
+ * Checks and completes what the command line says of a disk; rejects with BlockError or CliError. A packed image is
+ * unpacked, and read from the cache.
+ */
 export async function inspectDisk(option: DiskOption): Promise<DiskOptions> {
+  if (option.size !== undefined) await createIfMissing(option, option.size);
   const content = await identifyFile(option.file);
   if (content.kind === "empty") {
-    throw fileError(`${option.file} is empty; give it the size of a disk first: truncate -s 1G ${option.file}`);
+    throw fileError(
+      `${option.file} is empty; remove it and let a disk be made by adding ,size=8G, or give it a size: truncate -s 1G ${option.file}`,
+    );
   }
-  const problem = option.raw ? undefined : problemWith(content, option.file);
+  const packing = option.format === undefined ? packingOf(content) : undefined;
+  if (packing !== undefined) return inspectDisk(await unpacked(option, packing));
+  const problem = option.format === undefined ? problemWith(content, option.file) : undefined;
   if (problem !== undefined) throw fileError(`${option.file} seems to be ${content.phrase}; ${problem}`);
   return {
     file: option.file,
@@ -24,7 +40,32 @@ export async function inspectDisk(option: DiskOption): Promise<DiskOptions> {
     readOnly: option.readOnly ?? (DISCS.includes(content.kind) && !option.snapshot),
     snapshot: option.snapshot && option.readOnly !== true,
     ...(option.serial === undefined ? {} : { serial: option.serial }),
+    ...(option.format === undefined ? {} : { format: option.format }),
+    ...(option.quota === undefined ? {} : { quota: option.quota }),
   };
+}
+
+/** The option with the unpacked image, which several machines may be reading: nobody writes to it. */
+async function unpacked(option: DiskOption, packing: Parameters<typeof unpackImage>[1]): Promise<DiskOption> {
+  if (option.readOnly === false) {
+    throw usageError(`--disk ${option.file}: a packed image cannot be written; unpack it, or use snapshot=on`);
+  }
+  const bar = progressBar(`unpacking ${path.basename(option.file)}`, process.stderr, process.stdout);
+  try {
+    const file = await unpackImage(option.file, packing, { report: bar.report });
+    return { ...option, file, size: undefined, readOnly: option.snapshot ? undefined : true };
+  } finally {
+    bar.finish();
+  }
+}
+
+/** A new disk, thin: it takes the host's storage as the guest writes. */
+async function createIfMissing({ file, format = "qcow2" }: DiskOption, size: number): Promise<void> {
+  const isThere = await stat(file).then(
+    () => true,
+    (error: unknown) => hostErrorCode(error) !== "ENOENT",
+  );
+  if (!isThere) await createImageFile(file, format, { size });
 }
 
 /** Opens the disks; rejects with BlockError, which says how to go on without write permission. */
@@ -38,20 +79,13 @@ export async function openDiskFiles(disks: readonly DiskOptions[]): ReturnType<t
   }
 }
 
-async function identifyFile(file: string): Promise<Content> {
-  const store = await FileStore.open(file, { readOnly: true });
-  try {
-    return await identifyStore(store);
-  } finally {
-    await store.close();
-  }
-}
-
-/** What keeps this content from being a disk byte for byte, and the way out. */
+/** What keeps this content from being a disk, and the way out. */
 function problemWith({ kind }: Content, file: string): string | undefined {
-  if (IMAGE_FORMATS.includes(kind)) {
-    return `only raw images can be attached; convert it: qemu-img convert -O raw ${file} ${file}.raw`;
+  if (FOREIGN.includes(kind)) {
+    const names = FORMATS.map(({ name }) => name).join(", ");
+    return `images of that format cannot be attached (only ${names}); convert it: qemu-img convert -O qcow2 ${file} ${file}.qcow2`;
   }
-  if (kind === "compressed") return "unpack it first, or add ,format=raw to attach it as it is";
+  if (kind === "compressed")
+    return "packed in a way that is not known here; unpack it first, or add ,format=raw to attach it as it is";
   return undefined;
 }

@@ -1,4 +1,7 @@
-/** The value of --disk: FILE[,readonly=on][,snapshot=on][,serial=TEXT][,format=raw]. */
+/** The value of --disk: FILE[,readonly=on][,snapshot=on][,serial=TEXT][,format=NAME][,size=SIZE][,quota=SIZE]. */
+import { FORMAT_NAMES } from "../disk/formats.ts";
+import type { FormatName } from "../disk/image-format.ts";
+import { parseSize } from "../vm/size.ts";
 import { usageError } from "./failure.ts";
 
 export interface DiskOption {
@@ -7,13 +10,17 @@ export interface DiskOption {
   readonly readOnly: boolean | undefined;
   readonly snapshot: boolean;
   readonly serial: string | undefined;
-  /** The bytes are the disk's, even if the file seems to be an image of another format. */
-  readonly raw: boolean;
+  /** Undefined where it is to be found out by content. "raw" attaches the bytes whatever they seem to be. */
+  readonly format: FormatName | undefined;
+  /** Bytes of the new disk that is made where there is no such file. */
+  readonly size: number | undefined;
+  /** Bytes of the host's storage that the file may take. */
+  readonly quota: number | undefined;
 }
 
 /** @spec virtio 1.2 §5.2.6: VIRTIO_BLK_T_GET_ID gives up to 20 bytes */
 const SERIAL_LENGTH = 20;
-const KEYS = ["readonly", "snapshot", "serial", "format"] as const;
+const KEYS = ["readonly", "snapshot", "serial", "format", "size", "quota"] as const;
 type Key = (typeof KEYS)[number];
 
 /** Throws CliError with what to change. A comma in the file's name is written twice. */
@@ -32,7 +39,9 @@ export function parseDisk(text: string): DiskOption {
     readOnly: readOnly === undefined ? undefined : parseSwitch("readonly", readOnly),
     snapshot: parseSwitch("snapshot", given.get("snapshot") ?? "off"),
     serial: parseSerial(given.get("serial")),
-    raw: parseFormat(given.get("format")),
+    format: parseFormat(given.get("format")),
+    size: parseBytes("size", given.get("size")),
+    quota: parseBytes("quota", given.get("quota")),
   };
 }
 
@@ -60,7 +69,14 @@ function parseSetting(text: string, setting: string): [Key, string] {
   return [key, setting.slice(equals + 1)];
 }
 
-const EXAMPLES: Readonly<Record<Key, string>> = { readonly: "on", snapshot: "on", serial: "DISK1", format: "raw" };
+const EXAMPLES: Readonly<Record<Key, string>> = {
+  readonly: "on",
+  snapshot: "on",
+  serial: "DISK1",
+  format: "raw",
+  size: "8G",
+  quota: "4G",
+};
 
 function parseSwitch(key: Key, value: string): boolean {
   if (value === "on" || value === "off") return value === "on";
@@ -75,10 +91,20 @@ function parseSerial(value: string | undefined): string | undefined {
   return value;
 }
 
-function parseFormat(value: string | undefined): boolean {
-  if (value === undefined) return false;
-  if (value === "raw") return true;
-  throw usageError(
-    `--disk: format=${value} is not supported, only format=raw; convert it with: qemu-img convert -O raw`,
-  );
+function parseFormat(value: string | undefined): FormatName | undefined {
+  const known = FORMAT_NAMES.find((name) => name === value);
+  if (known !== undefined || value === undefined) return known;
+  throw usageError(`--disk: format=${value} is not supported; it must be one of ${FORMAT_NAMES.join(", ")}`);
+}
+
+const SECTOR = 512;
+
+function parseBytes(key: "size" | "quota", value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const bytes = parseSize(value);
+  if (bytes === undefined || bytes < SECTOR) {
+    throw usageError(`--disk: ${key}=${value} must be a size of at least 512 bytes, such as ${key}=${EXAMPLES[key]}`);
+  }
+  // A disk has whole sectors.
+  return key === "size" ? Math.ceil(bytes / SECTOR) * SECTOR : bytes;
 }

@@ -5,6 +5,8 @@ export const MAIN_HELP = `
 Examples:
   bunk run debian               start Debian; it is made ready from Debian's packages the first time
   bunk run --kernel bzImage     start a kernel of your own
+  bunk disk create disk.qcow2 20G
+                                make a disk for a machine; bunk disk --help has more
   bunk list                     the guests that can be run by name
   bunk run --help               all about starting a machine
 
@@ -14,6 +16,7 @@ export const RUN_HELP = `
 Examples:
   bunk run debian
   bunk run debian --memory 1G --disk data.img
+  bunk run debian --disk new.qcow2,size=8G
   bunk run debian --append "loglevel=3"
   bunk run --kernel bzImage --initrd initrd.gz --append "console=ttyS0 quiet"
   bunk run --kernel tests.elf --debug-exit --no-reboot --console none

@@ -17,6 +17,17 @@ async function perform(invocation: Invocation): Promise<number> {
       return print(await (await import("./cache-command.ts")).cacheCommand());
     case "cache clean":
       return print(await (await import("./cache-command.ts")).cleanCommand(invocation.guests));
+    case "disk create":
+    case "disk info":
+    case "disk convert":
+    case "disk resize":
+    case "disk check":
+    case "disk partitions":
+    case "disk snapshot": {
+      const { text, status } = await (await import("./disk/disk-command.ts")).diskCommand(invocation);
+      await print(text);
+      return status;
+    }
     case "print":
       return print(invocation.text);
   }

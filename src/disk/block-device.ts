@@ -18,6 +18,11 @@ export interface BlockDevice {
   discard(offset: ByteOffset, length: number): Promise<void>;
   /** Makes a range read as zeros. */
   writeZeroes(offset: ByteOffset, length: number): Promise<void>;
+  /**
+   * Bytes from `offset` on that read as zeros, as far as that is known without looking at content; 0 where it is
+   * not known. Absent where nothing is known of any range.
+   */
+  zeroesFrom?(offset: ByteOffset): Promise<number>;
   close(): Promise<void>;
 }
 

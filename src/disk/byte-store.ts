@@ -23,6 +23,16 @@ export interface ByteStore {
   punchHole(offset: ByteOffset, length: number): Promise<boolean>;
   /** Makes a range read as zeros; frees storage where it can. The store does not grow. */
   writeZeroes(offset: ByteOffset, length: number): Promise<void>;
+  /**
+   * Takes the host's storage for a range, so that later writes there cannot lack it; what the range reads as stays.
+   * The store grows where the range ends beyond its end. Resolves to false, with nothing changed, where this store
+   * cannot do that.
+   */
+  reserve(offset: ByteOffset, length: number): Promise<boolean>;
+  /** Bytes of the host's storage that a write to this range would newly take, at most. */
+  fresh(offset: ByteOffset, length: number): Promise<number>;
+  /** Bytes of the host's storage in use: less than `size` where there are holes. */
+  allocated(): Promise<number>;
   /** Cuts the store off at `size` bytes or extends it with zeros. */
   resize(size: number): Promise<void>;
   /** Nothing else may be called afterwards; what was not flushed is flushed. */

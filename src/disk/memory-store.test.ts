@@ -5,12 +5,12 @@ import { MemoryStore } from "./memory-store.ts";
 
 test("memory is taken only where something is written", async () => {
   const store = new MemoryStore(2 ** 40);
-  assert.equal(store.allocated, 0);
+  assert.equal(store.memory, 0);
   await store.write(byteOffset(2 ** 39), new Uint8Array(10).fill(1));
-  const one = store.allocated;
+  const one = store.memory;
   assert.ok(one > 0);
   await store.writeZeroes(byteOffset(0), 2 ** 40);
-  assert.equal(store.allocated, 0);
+  assert.equal(store.memory, 0);
 });
 
 test("a write beyond the end makes the store grow with zeros in between", async () => {

@@ -38,8 +38,22 @@ export class MemoryStore implements ByteStore {
   }
 
   /** Bytes of memory in use for content. */
-  get allocated(): number {
+  get memory(): number {
     return this.#chunks.size * CHUNK;
+  }
+
+  async allocated(): Promise<number> {
+    return this.memory;
+  }
+
+  async fresh(offset: ByteOffset, length: number): Promise<number> {
+    let bytes = 0;
+    for (const { index } of piecesOf(CHUNK, offset, length)) if (!this.#chunks.has(index)) bytes += CHUNK;
+    return bytes;
+  }
+
+  async reserve(): Promise<boolean> {
+    return false;
   }
 
   /** A copy of everything. */

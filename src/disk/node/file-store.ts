@@ -11,7 +11,7 @@ import { BlockError } from "../block-device.ts";
 import type { ByteStore } from "../byte-store.ts";
 import { hostError } from "./host-error.ts";
 import { ImageLock } from "./image-lock.ts";
-import { loadPunchHole, type PunchHole } from "./punch-hole.ts";
+import { loadStorageCalls, type StorageCalls } from "./storage-calls.ts";
 
 export interface FileStoreOptions {
   /** Opens for reading only, without a lock. */
@@ -22,13 +22,17 @@ export interface FileStoreOptions {
 
 /** Bytes looked at or written at once where a range is made zeros. */
 const ZERO_PIECE = MIB;
+/** What the host counts a file's storage in. @spec stat(2), st_blocks */
+const BLOCK = 512;
+/** What file systems give storage in, as most do. */
+const PAGE = 4096;
 
 export class FileStore implements ByteStore {
   readonly name: string;
   readonly readOnly: boolean;
   readonly #file: FileHandle;
   readonly #lock: ImageLock | undefined;
-  readonly #punchHole: PunchHole;
+  readonly #calls: StorageCalls;
   #size: number;
 
   private constructor(
@@ -36,14 +40,14 @@ export class FileStore implements ByteStore {
     readOnly: boolean,
     file: FileHandle,
     lock: ImageLock | undefined,
-    punchHole: PunchHole,
+    calls: StorageCalls,
     size: number,
   ) {
     this.name = name;
     this.readOnly = readOnly;
     this.#file = file;
     this.#lock = lock;
-    this.#punchHole = punchHole;
+    this.#calls = calls;
     this.#size = size;
   }
 
@@ -62,7 +66,7 @@ export class FileStore implements ByteStore {
       if (create !== undefined) await handle.truncate(create);
       // The size is taken under the lock: until then another machine may have let the file grow.
       const { size } = await handle.stat();
-      return new FileStore(name, readOnly, handle, lock, await loadPunchHole(), size);
+      return new FileStore(name, readOnly, handle, lock, await loadStorageCalls(), size);
     } catch (error) {
       await handle?.close();
       await lock?.release();
@@ -101,7 +105,7 @@ export class FileStore implements ByteStore {
   async punchHole(offset: ByteOffset, length: number): Promise<boolean> {
     this.#mustBeWritable();
     const inside = Math.min(length, this.#size - offset);
-    return inside <= 0 || this.#punchHole(this.#file.fd, offset, inside);
+    return inside <= 0 || this.#calls.punchHole(this.#file.fd, offset, inside);
   }
 
   async writeZeroes(offset: ByteOffset, length: number): Promise<void> {
@@ -115,6 +119,43 @@ export class FileStore implements ByteStore {
       await this.read(at as ByteOffset, found.subarray(0, piece));
       if (found.subarray(0, piece).every((byte) => byte === 0)) continue;
       await this.write(at as ByteOffset, zeros.subarray(0, piece));
+    }
+  }
+
+  async reserve(offset: ByteOffset, length: number): Promise<boolean> {
+    this.#mustBeWritable();
+    if (length > 0 && !this.#calls.reserve(this.#file.fd, offset, length)) return false;
+    this.#size = Math.max(this.#size, offset + length);
+    return true;
+  }
+
+  async fresh(offset: ByteOffset, length: number): Promise<number> {
+    const { fd } = this.#file;
+    const end = Math.ceil((offset + length) / PAGE) * PAGE;
+    let bytes = 0;
+    for (let at = Math.floor(offset / PAGE) * PAGE; at < end; ) {
+      const isHole = this.#calls.tellsHoles ? this.#calls.nextContent(fd, at) !== at : await this.#isBlank(at);
+      const border = isHole ? this.#calls.nextContent(fd, at) : this.#calls.nextHole(fd, at);
+      // Without an answer from the host, page by page; where no content follows, to the end.
+      const next = this.#calls.tellsHoles ? (border ?? end) : at + PAGE;
+      if (isHole) bytes += Math.min(next, end) - at;
+      at = Math.max(at + 1, next);
+    }
+    return bytes;
+  }
+
+  /** A page that holds something has storage. One of zeros may be a hole, and counts as such. */
+  async #isBlank(offset: number): Promise<boolean> {
+    const page = new Uint8Array(PAGE);
+    await this.read(offset as ByteOffset, page);
+    return page.every((byte) => byte === 0);
+  }
+
+  async allocated(): Promise<number> {
+    try {
+      return (await this.#file.stat()).blocks * BLOCK;
+    } catch (error) {
+      throw hostError(`look at ${this.name}`, error);
     }
   }
 

@@ -27,8 +27,9 @@ async function contentOf(disk: BlockDevice): Promise<Uint8Array> {
 
 function mustEqual(found: Uint8Array, expected: Uint8Array, what: string): void {
   if (found.length !== expected.length) throw new Error(`${what}: ${found.length} bytes, not ${expected.length}`);
-  const at = found.findIndex((byte, i) => byte !== expected[i]);
-  if (at >= 0) throw new Error(`${what}: byte ${at} is ${found[at]}, not ${expected[at]}`);
+  let at = 0;
+  while (at < found.length && found[at] === expected[at]) at++;
+  if (at < found.length) throw new Error(`${what}: byte ${at} is ${found[at]}, not ${expected[at]}`);
 }
 
 async function mustFail(kind: BlockError["kind"], what: string, operation: () => Promise<void>): Promise<void> {
@@ -217,6 +218,21 @@ export const blockDeviceContract: readonly ContractTest[] = [
       await disk.write(byteOffset(10), Uint8Array.of(1, 2, 3));
       expected.set([1, 2, 3], 10);
       await Promise.all([disk.flush(), disk.flush()]);
+    }),
+  },
+  {
+    name: "what is known to be zeros reads as zeros",
+    run: withDisk(async (disk, expected) => {
+      await disk.writeZeroes(byteOffset(1000), 200000);
+      expected.fill(0, 1000, 201000);
+      await disk.write(byteOffset(150000), Uint8Array.of(1));
+      expected[150000] = 1;
+      for (let offset = 0; offset <= SIZE; offset += 512) {
+        const length = (await disk.zeroesFrom?.(byteOffset(offset))) ?? 0;
+        if (offset + length > SIZE) throw new Error(`${length} bytes at ${offset} are beyond the end`);
+        const at = expected.subarray(offset, offset + length).findIndex((byte) => byte !== 0);
+        if (at >= 0) throw new Error(`byte ${offset + at} is not zero, as it was said to be`);
+      }
     }),
   },
   {

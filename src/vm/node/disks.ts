@@ -1,8 +1,8 @@
 /** Opens a machine's disk images. */
 import type { BlockDevice } from "../../disk/block-device.ts";
-import { FileStore } from "../../disk/node/file-store.ts";
+import type { FormatName } from "../../disk/image-format.ts";
+import { openImage } from "../../disk/node/open-image.ts";
 import { OverlayDisk } from "../../disk/overlay/overlay-disk.ts";
-import { RawDisk } from "../../disk/raw/raw-disk.ts";
 
 export interface DiskOptions {
   readonly file: string;
@@ -10,6 +10,10 @@ export interface DiskOptions {
   /** Writes are kept in memory and dropped at the end. */
   readonly snapshot: boolean;
   readonly serial?: string;
+  /** By content unless given; a guest cannot make a disk whose format was not given look like another format's image. */
+  readonly format?: FormatName;
+  /** Bytes of the host's storage that the image file may take; the guest's writes beyond it fail. */
+  readonly quota?: number;
 }
 
 /** Bytes of changed data that a snapshot disk may keep in memory. */
@@ -25,10 +29,13 @@ export async function openDisks(disks: readonly DiskOptions[]): Promise<{
     for (const { device } of devices) await device.close();
   };
   try {
-    for (const { file, readOnly, snapshot, serial } of disks) {
-      const store = await FileStore.open(file, { readOnly: readOnly || snapshot });
-      const raw = new RawDisk(store, { readOnly: readOnly || snapshot });
-      const device = snapshot ? new OverlayDisk({ base: raw, limit: SNAPSHOT_LIMIT }) : raw;
+    for (const { file, readOnly, snapshot, serial, format, quota } of disks) {
+      const image = await openImage(file, {
+        readOnly: readOnly || snapshot,
+        ...(format === undefined ? {} : { format }),
+        ...(quota === undefined ? {} : { quota }),
+      });
+      const device = snapshot ? new OverlayDisk({ base: image, limit: SNAPSHOT_LIMIT }) : image;
       devices.push(serial === undefined ? { device } : { device, serial });
     }
   } catch (error) {

@@ -8,9 +8,11 @@
  *     console.log(await ended);              // { kind: "power-off" }
  */
 import { Worker } from "node:worker_threads";
+import type { FormatName } from "../../disk/image-format.ts";
 import { CPU_MODELS, type CpuModel, type MachineEnd } from "../definition.ts";
 import { SerialStream } from "../serial-stream.ts";
 import { parseSize } from "../size.ts";
+import type { DiskOptions } from "./disks.ts";
 
 export interface VirtualMachineOptions {
   /** RAM: "512M", "3G", or bytes. 2 MiB to 3 GiB; "512M" unless given. */
@@ -20,8 +22,18 @@ export interface VirtualMachineOptions {
   initrd?: string | Uint8Array;
   /** The kernel command line. */
   append?: string;
-  /** Raw disk images, on virtio-blk in this order. `snapshot` keeps writes in memory and drops them at the end. */
-  disks?: readonly { file: string; readOnly?: boolean; snapshot?: boolean; serial?: string }[];
+  /**
+   * Disk images, on virtio-blk in this order. `snapshot` keeps writes in memory and drops them at the end; the format is
+   * found out by content unless `format` says it; `quota` limits the bytes of the host's storage that a file may take.
+   */
+  disks?: readonly {
+    file: string;
+    readOnly?: boolean;
+    snapshot?: boolean;
+    serial?: string;
+    format?: FormatName;
+    quota?: number;
+  }[];
   /** "max" unless given. */
   cpu?: CpuModel;
   /** "real" unless given; "icount" makes runs repeatable. */
@@ -53,7 +65,7 @@ export interface WorkerDefinition {
   readonly kernel: string | Uint8Array;
   readonly initrd?: string | Uint8Array;
   readonly append: string;
-  readonly disks: readonly { file: string; readOnly: boolean; snapshot: boolean; serial?: string }[];
+  readonly disks: readonly DiskOptions[];
   readonly cpu: CpuModel;
   readonly clock: "real" | "icount";
   readonly virtioConsole: boolean;
