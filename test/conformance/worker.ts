@@ -22,10 +22,15 @@ export type Answer =
   | { readonly kind: "failed"; readonly index: number; readonly reason: string }
   | { readonly kind: "result"; readonly index: number; readonly result: FormResult };
 
-process.once("message", (order: Order) => {
+/** Who gave the order may be gone: that is found out between jobs. */
+const lookAround = () => new Promise((resolve) => setImmediate(resolve));
+
+process.once("message", async (order: Order) => {
   const tester = new Tester(order);
   const answer = (message: Answer) => process.send?.(message);
   for (const [index, { form: id, bits }] of order.jobs.entries()) {
+    await lookAround();
+    if (!process.connected) return;
     const form = FORMS[id];
     if (!form) throw new Error(`there is no form ${id}`);
     const reason = exclusion({ form, bits }) ?? tester.inability(form, bits);
