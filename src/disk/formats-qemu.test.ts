@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
+import { SeededRandom } from "../bits/testing/seeded-random.ts";
 import { byteOffset } from "../bits/units.ts";
 import type { BlockDevice } from "./block-device.ts";
 import { formatNamed } from "./formats.ts";
@@ -12,14 +13,14 @@ import { nodeImageHost } from "./node/image-host.ts";
 import { openImage } from "./node/open-image.ts";
 import { contentOf, diskContent, fileContent, KIB, MIB, mustBeSame } from "./testing/node/image-content.ts";
 import { qemuImg, scratch, withoutQemuImg } from "./testing/node/qemu-img.ts";
-import { Pattern, pattern } from "./testing/pattern.ts";
+import { pattern } from "./testing/pattern.ts";
 
 const skip = withoutQemuImg;
 const SIZE = 11 * MIB;
 
 /** Writes here and there, with zeroes among it, and keeps `content` up to date. */
 async function change(disk: BlockDevice, content: Uint8Array): Promise<void> {
-  const random = new Pattern(5);
+  const random = new SeededRandom(5);
   for (let i = 0; i < 40; i++) {
     const offset = random.below(content.length);
     const length = random.below(Math.min(content.length - offset, 300 * KIB)) + 1;

@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, type TestContext, test } from "node:test";
+import { SeededRandom } from "../../bits/testing/seeded-random.ts";
 import { BlockError } from "../block-device.ts";
 import { MemoryStore } from "../memory-store.ts";
 import { RawDisk } from "../raw/raw-disk.ts";
 import { fileContent, KIB, mustBeSame } from "../testing/node/image-content.ts";
 import { missing, run, scratch } from "../testing/node/qemu-img.ts";
-import { Pattern, pattern } from "../testing/pattern.ts";
+import { pattern } from "../testing/pattern.ts";
 import { Disc, type DiscEntry } from "./disc.ts";
 
 const skip = missing("xorriso");
@@ -98,7 +99,7 @@ describe("discs made by xorriso", { skip }, () => {
 
   test("a damaged disc is read as far as it goes, and nothing worse", async (t) => {
     const { image } = await disc(t, "-R", "-b", "boot.img", "-no-emul-boot");
-    const random = new Pattern(6);
+    const random = new SeededRandom(6);
     for (let i = 0; i < 300; i++) {
       const damaged = image.slice();
       // Descriptors and directories are at the start.

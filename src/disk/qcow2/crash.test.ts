@@ -1,6 +1,7 @@
 /** A host that crashes never damages a qcow2 image: at worst, clusters are counted that nothing uses. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SeededRandom } from "../../bits/testing/seeded-random.ts";
 import { byteOffset } from "../../bits/units.ts";
 import type { CreateOptions } from "../image-format.ts";
 import { MemoryStore } from "../memory-store.ts";
@@ -8,7 +9,7 @@ import { RawDisk } from "../raw/raw-disk.ts";
 import { CrashStore } from "../testing/crash-store.ts";
 import { type CrashSubject, tryCrashes } from "../testing/crash-test.ts";
 import { imageHost } from "../testing/node/image-host.ts";
-import { Pattern, pattern } from "../testing/pattern.ts";
+import { pattern } from "../testing/pattern.ts";
 import { checkImage } from "./check.ts";
 import { createImage } from "./create.ts";
 import { Qcow2Disk } from "./qcow2-disk.ts";
@@ -60,7 +61,7 @@ async function duringSnapshot(operation: (store: CrashStore) => Promise<void>): 
   const states = [await contentAt(made, "first")];
   await write(5);
   states.push(await contentAt(made));
-  const random = new Pattern(9);
+  const random = new SeededRandom(9);
   const store = new CrashStore(made.toBytes());
   const crashes: Promise<MemoryStore>[] = [];
   store.onMoment = () => {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
+import { SeededRandom } from "../../bits/testing/seeded-random.ts";
 import { byteOffset } from "../../bits/units.ts";
 import type { CreateOptions } from "../image-format.ts";
 import { FileStore } from "../node/file-store.ts";
@@ -10,7 +11,7 @@ import { nodeImageHost } from "../node/image-host.ts";
 import { openImage } from "../node/open-image.ts";
 import { contentOf, diskContent, fileContent, KIB, MIB, mustBeSame } from "../testing/node/image-content.ts";
 import { qemuImg, run, scratch, withoutQemuImg } from "../testing/node/qemu-img.ts";
-import { Pattern, pattern } from "../testing/pattern.ts";
+import { pattern } from "../testing/pattern.ts";
 import { checkImage } from "./check.ts";
 import { createImage } from "./create.ts";
 import { resizeImage } from "./resize.ts";
@@ -79,7 +80,7 @@ describe("images made by qemu-img", { skip }, () => {
       const file = path.join(directory, "a.qcow2");
       const disk = await openImage(file, { readOnly: false });
       mustBeSame(await contentOf(disk), content);
-      const random = new Pattern(5);
+      const random = new SeededRandom(5);
       for (let i = 0; i < 40; i++) {
         const offset = random.below(SIZE);
         const length = random.below(Math.min(SIZE - offset, 300 * KIB)) + 1;

@@ -2,10 +2,11 @@
  * A store that shows what a crash of the host may leave: everything flushed, and of what was written since then
  * any selection, sector by sector. A disk or a kernel keeps no order between writes that no flush separates.
  */
+
+import type { SeededRandom } from "../../bits/testing/seeded-random.ts";
 import { type ByteOffset, byteOffset } from "../../bits/units.ts";
 import type { ByteStore } from "../byte-store.ts";
 import { MemoryStore } from "../memory-store.ts";
-import type { Pattern } from "./pattern.ts";
 
 const SECTOR = 512;
 
@@ -84,7 +85,7 @@ export class CrashStore implements ByteStore {
   }
 
   /** The content after a crash now: one of the many that are possible. */
-  async afterCrash(random: Pattern): Promise<MemoryStore> {
+  async afterCrash(random: SeededRandom): Promise<MemoryStore> {
     const left = MemoryStore.of(this.#stable.toBytes());
     // Now and then nothing or all of it arrives; otherwise each sector of each write on its own.
     const mood = random.below(8);

@@ -3,11 +3,12 @@
  * look at what is left. Sectors tell which write they are of, so that every one can be judged: it must have what
  * the last flush made stable, or something that was written later.
  */
+
+import { SeededRandom } from "../../bits/testing/seeded-random.ts";
 import { byteOffset } from "../../bits/units.ts";
 import type { BlockDevice } from "../block-device.ts";
 import type { MemoryStore } from "../memory-store.ts";
 import { CrashStore } from "./crash-store.ts";
-import { Pattern } from "./pattern.ts";
 
 const SECTOR = 512;
 
@@ -29,7 +30,7 @@ export interface CrashPlan {
 
 /** Runs a plan; returns how many crashes were looked at. Throws where one did damage. */
 export async function tryCrashes(subject: CrashSubject, { seed, operations, rarity }: CrashPlan): Promise<number> {
-  const random = new Pattern(seed);
+  const random = new SeededRandom(seed);
   const store = new CrashStore(subject.image);
   const sectors = subject.size / SECTOR;
   /** By sector: the writes that may be there after a crash. The last is the one that reads give. */

@@ -2,12 +2,14 @@
  * Damages images and uses them: what comes of it may be wrong content or an error of a disk, and nothing else. No
  * other exception, no write far outside the image, no work without end.
  */
+
+import { SeededRandom } from "../../bits/testing/seeded-random.ts";
 import { byteOffset } from "../../bits/units.ts";
 import { type BlockDevice, BlockError } from "../block-device.ts";
 import type { ImageFormat, ImageHost } from "../image-format.ts";
 import { MemoryStore } from "../memory-store.ts";
 import { BoundedStore } from "./bounded-store.ts";
-import { Pattern, pattern } from "./pattern.ts";
+import { pattern } from "./pattern.ts";
 
 export interface FuzzSubject {
   readonly name: string;
@@ -31,7 +33,7 @@ const INTERESTING = [
 
 /** One damaged image, used in every way. Throws where something else than a BlockError comes of it. */
 export async function fuzzOnce(subject: FuzzSubject, seed: number): Promise<void> {
-  const random = new Pattern(seed);
+  const random = new SeededRandom(seed);
   const damaged = subject.image.slice();
   for (let i = random.below(6); i >= 0; i--) damage(damaged, subject, random);
   // Otherwise most damage ends at a checksum.
@@ -81,7 +83,7 @@ async function expectBlockError(operation: () => Promise<void>): Promise<void> {
   }
 }
 
-function damage(image: Uint8Array, { tables }: FuzzSubject, random: Pattern): void {
+function damage(image: Uint8Array, { tables }: FuzzSubject, random: SeededRandom): void {
   const [offset, length] = tables[random.below(tables.length)] ?? [0, image.length];
   const size = [1, 2, 4, 8][random.below(4)] as number;
   const aligned = offset + Math.floor(random.below(length) / size) * size;
@@ -114,7 +116,7 @@ function damage(image: Uint8Array, { tables }: FuzzSubject, random: Pattern): vo
   }
 }
 
-async function use(disk: BlockDevice, random: Pattern, writes: boolean): Promise<void> {
+async function use(disk: BlockDevice, random: SeededRandom, writes: boolean): Promise<void> {
   const places = [
     0,
     disk.size - PIECE,

@@ -1,15 +1,16 @@
 /** Content of test disks: long stretches of zeros, of one byte, and of noise, as real disks have. */
 import { readFile } from "node:fs/promises";
+import { SeededRandom } from "../../../bits/testing/seeded-random.ts";
 import { byteOffset } from "../../../bits/units.ts";
 import type { BlockDevice } from "../../block-device.ts";
-import { Pattern, pattern } from "../pattern.ts";
+import { pattern } from "../pattern.ts";
 
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
 
 /** `size` bytes, the same for each `seed`. */
 export function diskContent(seed: number, size: number): Uint8Array {
-  const random = new Pattern(seed);
+  const random = new SeededRandom(seed);
   const content = new Uint8Array(size);
   for (let at = 0; at < size; ) {
     const length = Math.min(512 * (1 + random.below(400)), size - at);

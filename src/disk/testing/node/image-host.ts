@@ -1,10 +1,11 @@
 /** What image formats need of a host, with files in memory. */
+
+import { SeededRandom } from "../../../bits/testing/seeded-random.ts";
 import type { BlockDevice } from "../../block-device.ts";
 import { BlockError } from "../../block-device.ts";
 import type { ByteStore } from "../../byte-store.ts";
 import type { ImageHost } from "../../image-format.ts";
 import { nodeDecompressor } from "../../node/decompress.ts";
-import { Pattern } from "../pattern.ts";
 
 export interface Files {
   /** Images that others are based on, by name. */
@@ -14,7 +15,7 @@ export interface Files {
 
 /** The same identifiers every time. */
 export function imageHost({ backing = {}, parts = {} }: Files = {}): ImageHost {
-  const random = new Pattern(77);
+  const random = new SeededRandom(77);
   return {
     decompressor: nodeDecompressor,
     async openBacking(name) {
