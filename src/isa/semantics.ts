@@ -156,6 +156,11 @@ export interface Semantics {
   store(segment: number, offset: Value, width: number, value: Value): void;
   /** As `update`, at `offset` (i64) in segment `segment`. */
   modify(segment: number, offset: Value, width: number, change: (old: Value) => Value): void;
+  /**
+   * The linear address (i64) of `offset` (i64) in segment `segment`, and how many of `bytes` (i32) from there lie in
+   * the segment and before offsets wrap around: those can be accessed with no more looks at the segment.
+   */
+  span(segment: number, offset: Value, bytes: Value, write: boolean): { readonly linear: Value; readonly bytes: Value };
   /** The segment of a string source: DS or the override. */
   readonly sourceSegment: number;
   /** For alignment-checked SSE operands: #GP(0) unless the operand's address is a multiple of `bytes`. */

@@ -281,6 +281,33 @@ export abstract class WasmSemantics implements Semantics {
     this.memory.update(linear, width, (old) => this.#fit(change(old), width), this.#onStack(segment));
   }
 
+  span(segment: number, offset: Value, bytes: Value, write: boolean): { linear: Value; bytes: Value } {
+    const use = this.#segmentUse(segment);
+    // Without a segment offsets wrap around at the end of a page, up to which runs of accesses go at most.
+    if (use === "flat") return { linear: offset, bytes };
+    const f = this.f;
+    const pointer = segment < 0 ? this.operandSegment() : f.i32(this.vcpu + SEGMENTS + segment * SEGMENT_SIZE);
+    let last: Value | undefined;
+    if (this.addressSize !== 64) last = f.i64(this.addressSize === 16 ? 0xffff : 0xffff_ffffn);
+    let outside: Value | undefined;
+    if (use === "checked") {
+      const min = f.load("i64.32u", pointer, write ? SEGMENT.writeMin : SEGMENT.readMin);
+      const max = f.load("i64.32u", pointer, write ? SEGMENT.writeMax : SEGMENT.readMax);
+      last = last ? last.when(last.ltU(max), max) : max;
+      outside = offset.ltU(min).or(offset.gtU(max));
+    }
+    const linear = offset.add(f.load("i64", pointer, SEGMENT.base));
+    let within = bytes;
+    if (last) {
+      const room = last.sub(offset).add(1);
+      within = bytes.when(bytes.extendU().ltU(room), room.wrap());
+    }
+    return {
+      linear: use === "checked" ? linear.and(0xffffffffn) : linear,
+      bytes: outside ? within.literal(0).when(outside, within) : within,
+    };
+  }
+
   checkAligned(operand: Operand, bytes: number): void {
     if (!operand.isMemory) return;
     // Before the segment's limit is looked at, which may be #SS.
