@@ -4,8 +4,8 @@ import type { Callee } from "../wasm/function.ts";
 import { ModuleBuilder, signature } from "../wasm/module.ts";
 import { findBlockFunctions } from "./interpret/find-block.ts";
 import { mmuFunctions } from "./mmu/paging.ts";
-import { keepPageFunction } from "./translate/kept-pages.ts";
 import { stringRunFunctions } from "./mmu/string-runs.ts";
+import { keepPageFunction } from "./translate/kept-pages.ts";
 import { storeFlagsFunction } from "./translate/store-flags.ts";
 import type { WasmFunctions } from "./wasm-functions.ts";
 

@@ -72,8 +72,6 @@ export interface MmuFunctions {
   readonly beginUpdate: Callee;
   readonly endUpdate: Callee;
   readonly stackFault: Callee;
-  /** (linear, bytes, access) → whether the TLB answers. */
-  readonly fillTlb: Callee;
 }
 
 export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuImports): MmuFunctions {
