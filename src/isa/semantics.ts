@@ -69,6 +69,7 @@ export type StateField =
   | "fpuStatus"
   | "fpuTag"
   | "fpuTop"
+  | "fpuRaised"
   | "fpuOpcode"
   | "fpuIp"
   | "fpuDp"
