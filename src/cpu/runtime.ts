@@ -4,6 +4,7 @@ import type { Callee } from "../wasm/function.ts";
 import { ModuleBuilder, signature } from "../wasm/module.ts";
 import { findBlockFunctions } from "./interpret/find-block.ts";
 import { mmuFunctions } from "./mmu/paging.ts";
+import { stringRunFunctions } from "./mmu/string-runs.ts";
 import { keepPageFunction } from "./translate/kept-pages.ts";
 import { storeFlagsFunction } from "./translate/store-flags.ts";
 import type { WasmFunctions } from "./wasm-functions.ts";
@@ -65,6 +66,7 @@ function buildRuntime(vcpu: number, pages: MemoryPages, functions: WasmFunctions
   findBlockFunctions(module, vcpu, mmu.translate, host("decodeBlock", ["i64", "i64"], ["i32"]));
   storeFlagsFunction(module, vcpu);
   keepPageFunction(module, vcpu, mmu.fillTlb, host("remakeRegion", ["i32"]));
+  stringRunFunctions(module, vcpu, mmu.fillTlb);
   module.function(
     signature(["i32"]),
     (f) => f.returnCallIndirect(signature(["i32"]), f.load("i32", f.param(0)), f.param(0)),

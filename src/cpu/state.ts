@@ -124,6 +124,8 @@ place(
   "fpuStatus",
   "fpuTag",
   "fpuTop",
+  // Exceptions and C1 that the operation at hand has found.
+  "fpuRaised",
   "fpuOpcode",
   "fpuCs",
   "fpuDs",

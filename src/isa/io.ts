@@ -5,7 +5,6 @@
 import { declareFunction } from "./functions.ts";
 import { type Instruction, instruction } from "./instruction.ts";
 import { ES, type Operand, RAX, RCX, RDI, RDX, RSI, type Semantics } from "./semantics.ts";
-import { repeatLimit } from "./string.ts";
 import type { Value } from "./value.ts";
 
 /** (port, bytes): #GP(0) unless the I/O permission bitmap allows it. */
@@ -101,7 +100,7 @@ function transfer(o: Semantics, width: PortWidth, element: (port: Value) => void
   }
   o.if(count().ne(0), () => {
     requirePort(o, port, width);
-    const left = o.variable("i32", repeatLimit(o, REPEAT_LIMIT));
+    const left = o.variable("i32", o.i32(1).when(o.state("stepping"), REPEAT_LIMIT));
     o.loop((leaveIf) => {
       element(port);
       o.setRegister(RCX, o.addressSize, count().sub(1));

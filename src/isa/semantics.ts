@@ -69,6 +69,7 @@ export type StateField =
   | "fpuStatus"
   | "fpuTag"
   | "fpuTop"
+  | "fpuRaised"
   | "fpuOpcode"
   | "fpuIp"
   | "fpuDp"
@@ -108,6 +109,26 @@ export interface ArithmeticFlags {
   readonly withCarry?: boolean;
 }
 
+/** The formats of SSE's numbers. */
+export type NumberType = "f32" | "f64";
+
+/**
+ * What code that is built for several instructions knows of SSE's numbers and of MXCSR. A number is called ordinary
+ * that is zero or normal: neither denormal nor infinite nor NaN.
+ */
+export interface NumberKnowledge {
+  /**
+   * i32: QUIET_LIMIT (sse-native.ts) where rounding is quiet and all numbers are ordinary that are assumed to be; else 0.
+   */
+  limit(): Value;
+  /** Whether a number, or all numbers of a vector, may be taken for ordinary while `limit` is not 0. */
+  isAssumed(type: NumberType, value: Value): boolean;
+  /** From here on these may be taken for ordinary, of which code has just made sure, or it has called `doubt`. */
+  assume(type: NumberType, ...values: readonly Value[]): void;
+  /** Where `condition` (i32) holds `limit` is 0. */
+  doubt(condition: Value): void;
+}
+
 export interface Semantics {
   /** Operand size of the instruction, from mode and prefixes. */
   readonly operandSize: OperandSize;
@@ -135,9 +156,14 @@ export interface Semantics {
    * 128 gives its low lane.
    */
   get(operand: Operand): Value;
+  /** An operand of 32 or 64 bits as a floating-point number: the low lane of an XMM register. */
+  getNumber(operand: Operand): Value;
+  /** An operand of 32 or 64 bits in the low lane of a v128, all else zero. */
+  getLow(operand: Operand): Value;
   /**
    * Writes an operand; bits of `value` above the width are ignored. 8 and 16 bits of a general register
-   * leave the rest, 32 clear the upper half. A width below 128 in an XMM register leaves the other lanes.
+   * leave the rest, 32 clear the upper half. A width below 128 in an XMM register leaves the other lanes. `value` may
+   * be a floating-point number of the operand's width.
    */
   put(operand: Operand, value: Value): void;
   /** Reads and writes an operand at once: faults as a write does, before `change` runs; atomic under LOCK. */
@@ -156,8 +182,14 @@ export interface Semantics {
   store(segment: number, offset: Value, width: number, value: Value): void;
   /** As `update`, at `offset` (i64) in segment `segment`. */
   modify(segment: number, offset: Value, width: number, change: (old: Value) => Value): void;
+  /**
+   * The linear address (i64) of `offset` (i64) in segment `segment`, and how many of `bytes` (i32) from there lie in
+   * the segment and before offsets wrap around: those can be accessed with no more looks at the segment.
+   */
+  span(segment: number, offset: Value, bytes: Value, write: boolean): { readonly linear: Value; readonly bytes: Value };
   /** The segment of a string source: DS or the override. */
   readonly sourceSegment: number;
+  readonly numbers: NumberKnowledge;
   /** For alignment-checked SSE operands: #GP(0) unless the operand's address is a multiple of `bytes`. */
   checkAligned(operand: Operand, bytes: number): void;
 
@@ -200,6 +232,8 @@ export interface Semantics {
   getEflags(): Value;
 
   if(condition: Value, then: () => void, otherwise?: () => void): void;
+  /** As `if`, for what rarely happens. */
+  ifRare(condition: Value, then: () => void): void;
   /** Runs `body` again and again until `body` calls its argument with a condition that is not zero. */
   loop(body: (leaveIf: (condition: Value) => void) => void): void;
 

@@ -2,26 +2,22 @@
 import { type Feature, type Instruction, instruction } from "./instruction.ts";
 import type { Semantics } from "./semantics.ts";
 import {
-  allSet,
   callSoft,
   DOUBLE,
   declareSoft,
   type FloatFormat,
   fromBits,
-  lanesNormal,
   lanesNotDenormal,
   lanesOrdered,
-  lanesZeroOrNormal,
-  lowBits,
+  lanesOrdinary,
   lowNumber,
   nativeOr,
-  normal,
-  notDenormal,
-  roundsQuietly,
+  roundedLanes,
+  roundedScalar,
   SINGLE,
+  scalarsOrdinary,
   toBits,
   withLowNumber,
-  zeroOrNormal,
 } from "./sse-native.ts";
 import { immediate, lanes, pattern, vector } from "./sse-operand.ts";
 import type { Value } from "./value.ts";
@@ -31,20 +27,15 @@ interface Operation {
   readonly opcode: string;
   /** WebAssembly's operation, without its type. */
   readonly native: string;
-  /**
-   * Results that raise nothing but inexact: of sums and roots also zero, of products and quotients zero may
-   * be an underflow.
-   */
-  readonly quiet: "zero or normal" | "normal";
   readonly operands: 1 | 2;
 }
 
 const OPERATIONS: readonly Operation[] = [
-  { name: "sqrt", opcode: "51", native: "sqrt", quiet: "zero or normal", operands: 1 },
-  { name: "add", opcode: "58", native: "add", quiet: "zero or normal", operands: 2 },
-  { name: "mul", opcode: "59", native: "mul", quiet: "normal", operands: 2 },
-  { name: "sub", opcode: "5C", native: "sub", quiet: "zero or normal", operands: 2 },
-  { name: "div", opcode: "5E", native: "div", quiet: "normal", operands: 2 },
+  { name: "sqrt", opcode: "51", native: "sqrt", operands: 1 },
+  { name: "add", opcode: "58", native: "add", operands: 2 },
+  { name: "mul", opcode: "59", native: "mul", operands: 2 },
+  { name: "sub", opcode: "5C", native: "sub", operands: 2 },
+  { name: "div", opcode: "5E", native: "div", operands: 2 },
 ];
 
 /** Packed and scalar names, prefixes and features of both formats. */
@@ -70,11 +61,7 @@ function define({ name, form, feature }: Encoding, meaning: Instruction["meaning
 /** Lanes combined by an operation that may round; `inputs` are one or two v128. */
 function packedResult(o: Semantics, format: FloatFormat, operation: Operation, soft: string, inputs: Value[]): Value {
   const [first, ...others] = inputs as [Value, ...Value[]];
-  const result = first.op(`${format.vector}.${operation.native}`, ...others);
-  const check = operation.quiet === "normal" ? lanesNormal : lanesZeroOrNormal;
-  const operands = inputs.map((input) => lanesNotDenormal(o, format, input));
-  const fits = roundsQuietly(o).and(allSet(check(o, format, result), ...operands));
-  return nativeOr(o, fits, result, () => callSoft(o, "v128", soft, ...inputs));
+  return roundedLanes(o, format, first.op(`${format.vector}.${operation.native}`, ...others), soft, inputs);
 }
 
 function packedOperation(
@@ -97,20 +84,13 @@ function scalarOperation(
   const name = operation.name + suffix;
   const unary = operation.operands === 1;
   const soft = declareSoft(name, unary ? [format.bits] : [format.bits, format.bits]);
-  const check = operation.quiet === "normal" ? normal : zeroOrNormal;
   return define({ name, form: `${prefix} 0F ${operation.opcode} /r Vdq,W${suffix}`, feature }, (o, dst, src) => {
-    const bits = o.get(src);
-    const number = fromBits(format, bits);
+    const number = o.getNumber(src);
     const old = o.get(dst);
-    const inputs = unary ? [bits] : [lowBits(format, old), bits];
-    const native = unary
-      ? number.op(`${format.type}.${operation.native}`)
-      : lowNumber(format, old).op(`${format.type}.${operation.native}`, number);
-    const checks = inputs.map((input) => notDenormal(format, input));
-    const quiet = check(format, toBits(format, native)).and(roundsQuietly(o));
-    const fits = checks.reduce((all, each) => all.and(each), quiet);
-    const result = nativeOr(o, fits, native, () => fromBits(format, callSoft(o, format.bits, soft, ...inputs)));
-    o.put(dst, withLowNumber(format, old, result));
+    const inputs = unary ? [number] : [lowNumber(format, old), number];
+    const [first, ...others] = inputs as [Value, ...Value[]];
+    const native = first.op(`${format.type}.${operation.native}`, ...others);
+    o.put(dst, withLowNumber(format, old, roundedScalar(o, format, native, soft, inputs)));
   });
 }
 
@@ -134,16 +114,9 @@ function packedExtreme(
     const a = o.get(dst);
     // pmin(b, a) is a < b ? a : b, bit for bit.
     const native = b.op(`${format.vector}.${extreme.pseudo}`, a);
-    const fits = allSet(
-      lanesNotDenormal(o, format, a),
-      lanesNotDenormal(o, format, b),
-      lanesOrdered(format, a),
-      lanesOrdered(format, b),
-    );
-    o.put(
-      dst,
-      nativeOr(o, fits, native, () => callSoft(o, "v128", soft, a, b)),
-    );
+    const result = nativeOr(o, lanesOrdinary(o, format, a, b), native, () => callSoft(o, "v128", soft, a, b));
+    o.numbers.assume(format.type, a, b, result);
+    o.put(dst, result);
   });
 }
 
@@ -154,13 +127,14 @@ function scalarExtreme(
   const name = extreme.name + suffix;
   const soft = declareSoft(name, [format.bits, format.bits]);
   return define({ name, form: `${prefix} 0F ${extreme.opcode} /r Vdq,W${suffix}`, feature }, (o, dst, src) => {
-    const b = o.get(src);
+    const y = o.getNumber(src);
     const old = o.get(dst);
-    const a = lowBits(format, old);
-    const [x, y] = [lowNumber(format, old), fromBits(format, b)];
+    const x = lowNumber(format, old);
     const native = x.when(x.op(`${format.type}.${extreme.before}`, y), y);
-    const fits = notDenormal(format, a).and(notDenormal(format, b)).and(x.eq(x)).and(y.eq(y));
-    const result = nativeOr(o, fits, native, () => fromBits(format, callSoft(o, format.bits, soft, a, b)));
+    const result = nativeOr(o, scalarsOrdinary(o, format, x, y), native, () =>
+      fromBits(format, callSoft(o, format.bits, soft, toBits(format, x), toBits(format, y))),
+    );
+    o.numbers.assume(format.type, x, y, result);
     o.put(dst, withLowNumber(format, old, result));
   });
 }
@@ -199,13 +173,7 @@ function addSubtract({ suffix, prefix, format }: (typeof SSE3)[number]): Instruc
     const a = o.get(dst);
     const signs = Array.from({ length: width / 4 }, (_, i) => (i === width / 8 - 1 ? 0x80 : 0));
     const native = a.op(`${format.vector}.add`, b.op("v128.xor", pattern(o, ...signs)));
-    const fits = roundsQuietly(o).and(
-      allSet(lanesZeroOrNormal(o, format, native), lanesNotDenormal(o, format, a), lanesNotDenormal(o, format, b)),
-    );
-    o.put(
-      dst,
-      nativeOr(o, fits, native, () => callSoft(o, "v128", soft, a, b)),
-    );
+    o.put(dst, roundedLanes(o, format, native, soft, [a, b]));
   });
 }
 

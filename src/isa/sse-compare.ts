@@ -2,21 +2,18 @@
 import { type Feature, type Instruction, instruction } from "./instruction.ts";
 import type { Semantics } from "./semantics.ts";
 import {
-  allSet,
   callSoft,
   DOUBLE,
   declareSoft,
   type FloatFormat,
-  fromBits,
-  lanesNotDenormal,
-  lanesOrdered,
-  lowBits,
+  lanesOrdinary,
   lowNumber,
   nativeOr,
-  notDenormal,
   SINGLE,
+  scalarsOrdinary,
+  toBits,
 } from "./sse-native.ts";
-import { immediate, low, vector, widen } from "./sse-operand.ts";
+import { immediate, low, vector } from "./sse-operand.ts";
 import type { Value } from "./value.ts";
 
 /**
@@ -66,27 +63,25 @@ function compare({ name, prefix, operand, feature, format }: Comparison, scalar:
     unit: "sse",
     meaning(o, dst, src, control) {
       const predicate = immediate(o, control).and(7);
-      const source = scalar ? o.get(src) : vector(o, src);
-      const old = o.get(dst);
-      const b = scalar ? widen(source) : source;
-      const a = scalar ? widen(lowBits(format, old)) : old;
-      const fits = allSet(
-        lanesNotDenormal(o, format, a),
-        lanesNotDenormal(o, format, b),
-        lanesOrdered(format, a),
-        lanesOrdered(format, b),
-      );
-      const native = fulfilled(o, format, a, b, predicate);
       if (scalar) {
-        const result = nativeOr(o, fits, low(native, format.width), () =>
-          callSoft(o, format.bits, soft, lowBits(format, old), source, predicate),
+        const y = o.getNumber(src);
+        const old = o.get(dst);
+        const x = lowNumber(format, old);
+        const splat = (number: Value) => number.op(`${format.vector}.splat`);
+        const native = low(fulfilled(o, format, splat(x), splat(y), predicate), format.width);
+        const result = nativeOr(o, scalarsOrdinary(o, format, x, y), native, () =>
+          callSoft(o, format.bits, soft, toBits(format, x), toBits(format, y), predicate),
         );
+        o.numbers.assume(format.type, x, y);
         o.put(dst, old.lane(`${format.integer}.replace_lane`, 0, result));
       } else {
-        o.put(
-          dst,
-          nativeOr(o, fits, native, () => callSoft(o, "v128", soft, a, b, predicate)),
-        );
+        const b = vector(o, src);
+        const a = o.get(dst);
+        const native = fulfilled(o, format, a, b, predicate);
+        const soften = () => callSoft(o, "v128", soft, a, b, predicate);
+        const result = nativeOr(o, lanesOrdinary(o, format, a, b), native, soften);
+        o.numbers.assume(format.type, a, b);
+        o.put(dst, result);
       }
     },
   });
@@ -111,14 +106,13 @@ function compareFlags(name: string, form: string, feature: Feature, format: Floa
     feature,
     unit: "sse",
     meaning(o, dst, src) {
-      const b = o.get(src);
-      const old = o.get(dst);
-      const a = lowBits(format, old);
-      const x = lowNumber(format, old);
-      const y = fromBits(format, b);
-      const fits = notDenormal(format, a).and(notDenormal(format, b)).and(x.eq(x)).and(y.eq(y));
+      const y = o.getNumber(src);
+      const x = lowNumber(format, o.get(dst));
       const native = x.op(`${format.type}.lt`, y).or(x.eq(y).shl(1));
-      const relation = nativeOr(o, fits, native, () => callSoft(o, "i32", SOFT_RELATION[format.type], a, b, signaling));
+      const relation = nativeOr(o, scalarsOrdinary(o, format, x, y), native, () =>
+        callSoft(o, "i32", SOFT_RELATION[format.type], toBits(format, x), toBits(format, y), signaling),
+      );
+      o.numbers.assume(format.type, x, y);
       const none = o.i32(0);
       o.setFlags({
         z: relation.and(EQUAL | UNORDERED).ne(0),

@@ -8,14 +8,13 @@ import {
   declareSoft,
   type FloatFormat,
   fromBits,
+  isQuiet,
+  isRegular,
   lanesNormal,
-  lanesNotDenormal,
-  lanesOrdered,
+  lanesOrdinary,
   nativeOr,
-  normal,
-  notDenormal,
-  roundsQuietly,
   SINGLE,
+  scalarsOrdinary,
   toBits,
   withLowNumber,
 } from "./sse-native.ts";
@@ -54,7 +53,7 @@ function define({ name, form, feature, unit }: Row, meaning: Instruction["meanin
 /** Four signed dwords to single precision, which may round. */
 function dwordsToSingle(o: Semantics, value: Value): Value {
   const native = value.op("f32x4.convert_i32x4_s");
-  return nativeOr(o, roundsQuietly(o), native, () => callSoft(o, "v128", TO_SINGLE, value));
+  return nativeOr(o, isQuiet(o), native, () => callSoft(o, "v128", TO_SINGLE, value));
 }
 
 /** Two signed dwords to double precision, exactly. */
@@ -89,7 +88,7 @@ function toDwords(o: Semantics, format: FloatFormat, value: Value, truncate: boo
   // 2^31 - 1 and beyond are left to the soft function, for doubles also what rounds to 2^31.
   const bound = type === "f32" ? lanes(o, 32, 0x4f00_0000) : lanes(o, 64, 0x41df_ffff_ffc0_0000n);
   const inRange = value.op(`${shape}.abs`).op(`${shape}.lt`, bound);
-  const fits = roundsQuietly(o).and(allSet(inRange));
+  const fits = isQuiet(o).and(allSet(inRange));
   return nativeOr(o, fits, native, () => callSoft(o, "v128", TO_DWORDS[type], value, truncate ? 1 : 0));
 }
 
@@ -121,9 +120,10 @@ function scalarFromInteger(row: Row, format: FloatFormat): Instruction {
     const exact = value.type === "i32" && format.type === "f64";
     const number = exact
       ? native
-      : nativeOr(o, roundsQuietly(o), native, () =>
+      : nativeOr(o, isQuiet(o), native, () =>
           fromBits(format, callSoft(o, format.bits, FROM_INTEGER[format.type], value.extendS())),
         );
+    o.numbers.assume(format.type, number);
     o.put(dst, withLowNumber(format, o.get(dst), number));
   });
 }
@@ -133,16 +133,17 @@ function scalarToInteger(row: Row, format: FloatFormat): Instruction {
   const truncate = row.name.startsWith("cvtt");
   const { type, bits } = format;
   return define(row, (o, dst, src) => {
-    const source = o.get(src);
-    const number = fromBits(format, source);
+    const number = o.getNumber(src);
     const width = dst.width as 32 | 64;
     const target = width === 64 ? "i64" : "i32";
     const whole = truncate ? number : number.op(`${type}.nearest`);
     const native = whole.op(`${target}.trunc_sat_${type}_s`);
     const limit = width === 64 ? LIMIT_64[bits] : LIMIT_32[bits];
-    const inRange = number.op(`${type}.abs`).op(`${type}.lt`, fromBits(format, source.literal(limit)));
-    const result = nativeOr(o, inRange.and(roundsQuietly(o)), native, () =>
-      callSoft(o, target, TO_INTEGER[type][width], source, truncate ? 1 : 0),
+    const inRange = number
+      .op(`${type}.abs`)
+      .op(`${type}.lt`, fromBits(format, bits === "i32" ? o.i32(Number(limit)) : o.i64(limit)));
+    const result = nativeOr(o, inRange.and(isQuiet(o)), native, () =>
+      callSoft(o, target, TO_INTEGER[type][width], toBits(format, number), truncate ? 1 : 0),
     );
     o.put(dst, result);
   });
@@ -168,39 +169,40 @@ function lowTwice(value: Value): Value {
 
 const BETWEEN_FORMATS: readonly Instruction[] = [
   define({ name: "cvtps2pd", form: "NP 0F 5A /r Vdq,Wq", feature: "sse2" }, (o, dst, src) => {
-    const value = vector(o, src);
+    const value = lowTwice(vector(o, src));
     const native = value.op("f64x2.promote_low_f32x4");
-    const fits = allSet(lanesNotDenormal(o, SINGLE, value), lanesOrdered(SINGLE, value));
-    o.put(
-      dst,
-      nativeOr(o, fits, native, () => callSoft(o, "v128", WIDEN.packed, value)),
-    );
+    const soft = () => callSoft(o, "v128", WIDEN.packed, value);
+    const result = nativeOr(o, lanesOrdinary(o, SINGLE, value), native, soft);
+    o.numbers.assume("f64", result);
+    o.put(dst, result);
   }),
   define({ name: "cvtpd2ps", form: "66 0F 5A /r Vdq,Wdq", feature: "sse2" }, (o, dst, src) => {
     const value = vector(o, src);
     const native = value.op("f32x4.demote_f64x2_zero");
-    const fits = roundsQuietly(o).and(
-      allSet(lanesNormal(o, SINGLE, lowTwice(native)), lanesNotDenormal(o, DOUBLE, value)),
-    );
+    // A denormal operand makes the result zero, which is none of these.
+    const fits = isQuiet(o).and(allSet(lanesNormal(o, SINGLE, lowTwice(native))));
     o.put(
       dst,
       nativeOr(o, fits, native, () => callSoft(o, "v128", NARROW.packed, value)),
     );
   }),
   define({ name: "cvtss2sd", form: "F3 0F 5A /r Vdq,Wss", feature: "sse2" }, (o, dst, src) => {
-    const bits = o.get(src);
-    const number = fromBits(SINGLE, bits);
-    const fits = notDenormal(SINGLE, bits).and(number.eq(number));
-    const result = nativeOr(o, fits, number.op("f64.promote_f32"), () =>
-      fromBits(DOUBLE, callSoft(o, "i64", WIDEN.scalar, bits)),
+    const number = o.getNumber(src);
+    const result = nativeOr(o, scalarsOrdinary(o, SINGLE, number), number.op("f64.promote_f32"), () =>
+      fromBits(DOUBLE, callSoft(o, "i64", WIDEN.scalar, toBits(SINGLE, number))),
     );
+    o.numbers.assume("f32", number);
+    o.numbers.assume("f64", result);
     o.put(dst, withLowNumber(DOUBLE, o.get(dst), result));
   }),
   define({ name: "cvtsd2ss", form: "F2 0F 5A /r Vdq,Wsd", feature: "sse2" }, (o, dst, src) => {
-    const bits = o.get(src);
-    const native = fromBits(DOUBLE, bits).op("f32.demote_f64");
-    const fits = normal(SINGLE, toBits(SINGLE, native)).and(notDenormal(DOUBLE, bits)).and(roundsQuietly(o));
-    const result = nativeOr(o, fits, native, () => fromBits(SINGLE, callSoft(o, "i32", NARROW.scalar, bits)));
+    const number = o.getNumber(src);
+    const native = number.op("f32.demote_f64");
+    // A denormal operand makes the result zero, which is not regular.
+    const result = nativeOr(o, isRegular(SINGLE, native, o.numbers.limit()), native, () =>
+      fromBits(SINGLE, callSoft(o, "i32", NARROW.scalar, toBits(DOUBLE, number))),
+    );
+    o.numbers.assume("f32", result);
     o.put(dst, withLowNumber(SINGLE, o.get(dst), result));
   }),
 ];

@@ -31,6 +31,17 @@ function plain(name: string, feature: Feature, unit: "mmx" | "sse" | undefined, 
   });
 }
 
+/** The same of a number in the low half of an XMM register. */
+function number(name: string, feature: Feature, ...forms: string[]): Instruction {
+  return instruction(name, {
+    spec: spec(name),
+    forms,
+    feature,
+    unit: "sse",
+    meaning: (o, dst, src) => o.put(dst, o.getNumber(src)),
+  });
+}
+
 /** Loads into half of an XMM register, or moves halves between registers. */
 function half(name: string, feature: Feature, form: string, combine: (dst: Value, src: Value) => Value): Instruction {
   return instruction(name, {
@@ -57,17 +68,16 @@ function storeHigh(name: string, feature: Feature, form: string): Instruction {
 
 /** A scalar: from memory it clears the other lanes, from a register it leaves them. */
 function scalar(name: string, feature: Feature, prefix: string, width: "ss" | "sd"): Instruction {
-  const shape = width === "ss" ? "i32x4" : "i64x2";
+  const shape = width === "ss" ? "f32x4" : "f64x2";
   return instruction(name, {
     spec: spec(name),
     forms: [`${prefix} 0F 10 /r Vdq,W${width}`, `${prefix} 0F 11 /r W${width},V${width}`],
     feature,
     unit: "sse",
     meaning(o, dst, src) {
-      const value = o.get(src);
-      if (dst.width !== 128) o.put(dst, value);
-      else if (src.isMemory) o.put(dst, zeroExtended(o, value));
-      else o.put(dst, o.get(dst).lane(`${shape}.replace_lane`, 0, value));
+      if (dst.width !== 128) o.put(dst, o.getNumber(src));
+      else if (src.isMemory) o.put(dst, o.getLow(src));
+      else o.put(dst, o.get(dst).lane(`${shape}.replace_lane`, 0, o.getNumber(src)));
     },
   });
 }
@@ -79,7 +89,7 @@ const MOVD = instruction("movd|movq", {
   feature: "sse2",
   unit: "sse",
   meaning(o, dst, src) {
-    if (dst.width === 128) o.put(dst, zeroExtended(o, o.get(src)));
+    if (dst.width === 128) o.put(dst, o.getLow(src));
     else o.put(dst, low(o.get(src), dst.width));
   },
 });
@@ -182,8 +192,8 @@ export const SSE_MOVE: readonly Instruction[] = [
   MOVQ2DQ,
   scalar("movss", "sse", "F3", "ss"),
   scalar("movsd", "sse2", "F2", "sd"),
-  plain("movlps", "sse", "sse", "NP 0F 12 /r Vq,Mq", "NP 0F 13 /r Mq,Vq"),
-  plain("movlpd", "sse2", "sse", "66 0F 12 /r Vq,Mq", "66 0F 13 /r Mq,Vq"),
+  number("movlps", "sse", "NP 0F 12 /r Vq,Mq", "NP 0F 13 /r Mq,Vq"),
+  number("movlpd", "sse2", "66 0F 12 /r Vq,Mq", "66 0F 13 /r Mq,Vq"),
   half("movhlps", "sse", "NP 0F 12 /r Vdq,Udq", (dst, src) => dst.shuffle(src, HIGH_TO_LOW)),
   half("movlhps", "sse", "NP 0F 16 /r Vdq,Uq", setHigh),
   half("movhps", "sse", "NP 0F 16 /r Vdq,Mq", setHigh),

@@ -3,9 +3,12 @@
  *
  * WebAssembly rounds to nearest and has no exception flags, and its NaNs have no certain bits. So native
  * arithmetic serves where MXCSR could not come out differently: rounding to nearest with the inexact flag already set
- * and masked (it is after a program's first inexact operation), operands normal or zero, results not NaN, infinite or
- * denormal. DAZ, FTZ and the other masks have nothing to act on then. All else is left to the functions of
+ * and masked (it is after a program's first inexact operation), no operand denormal, results well within the normal
+ * numbers. DAZ, FTZ and the other masks have nothing to act on then. All else is left to the functions of
  * src/cpu/sse, which compute result and flags for every setting of MXCSR.
+ *
+ * Both conditions on MXCSR and on results are one comparison, with `NumberKnowledge.limit`. Operands that are known to
+ * be ordinary are not looked at; infinities and NaNs among the others show in the result.
  * @spec SDM 1, 10.2.3 (MXCSR), 11.5 (SIMD floating-point exceptions)
  */
 import { declareFunction } from "./functions.ts";
@@ -48,35 +51,47 @@ export const DOUBLE: FloatFormat = {
 const constant = (format: FloatFormat, value: bigint) => (format.width === 32 ? Number(value) : value);
 
 /** i32: rounding to nearest, and another inexact result changes nothing (PE set, PM set). */
-export function roundsQuietly(o: Semantics): Value {
+function roundsQuietly(o: Semantics): Value {
   return o.state("mxcsr").and(0x7020).eq(0x1020);
+}
+
+/** How far magnitudes reach above `FIRST`, as `isRegular` takes them. */
+const QUIET_LIMIT = 0xfd00_0000 | 0;
+/** Of singles and of doubles' upper halves, shifted left by one: the second of the exponents of normal numbers. */
+const FIRST = { f32: 0x0200_0000, f64: 0x0040_0000 } as const;
+
+/** i32: QUIET_LIMIT where native arithmetic serves, as far as MXCSR goes, else 0. */
+export function quietLimit(o: Semantics): Value {
+  return o.i32(QUIET_LIMIT).when(roundsQuietly(o), 0);
+}
+
+/** i32: MXCSR lets native arithmetic serve, and what is assumed of numbers holds. */
+export const isQuiet = (o: Semantics): Value => o.numbers.limit().ne(0);
+
+/**
+ * i32: `limit` is not 0, and a result is normal, with some distance to both ends: numbers in it are looked at closely by the
+ * function, since they may be what an underflow or overflow was rounded to.
+ */
+export function isRegular({ type }: FloatFormat, number: Value, limit: Value): Value {
+  const bits = number.op(type === "f64" ? "i64.reinterpret_f64" : "i32.reinterpret_f32");
+  const magnitude = type === "f64" ? bits.shrU(31).wrap() : bits.shl(1);
+  return magnitude.sub(FIRST[type]).ltU(limit);
 }
 
 // Scalar checks take the number's bits and give an i32, 0 or 1.
 
-/** Zero, normal, infinite or NaN. */
-export function notDenormal(format: FloatFormat, bits: Value): Value {
+function isDenormal(format: FloatFormat, bits: Value): Value {
   return bits
     .shl(1)
     .sub(1)
-    .geU(constant(format, format.smallest - 1n));
-}
-
-/**
- * A rounded result that is neither zero nor denormal, infinite or NaN. The smallest normal number does not pass:
- * what was rounded up to it may have been an underflow.
- */
-export function normal(format: FloatFormat, bits: Value): Value {
-  const first = format.smallest + 1n;
-  return bits
-    .shl(1)
-    .sub(constant(format, first))
-    .ltU(constant(format, format.infinity - first));
+    .ltU(constant(format, format.smallest - 1n));
 }
 
 /** Zero or normal. */
-export function zeroOrNormal(format: FloatFormat, bits: Value): Value {
-  return notDenormal(format, bits).and(bits.shl(1).ltU(constant(format, format.infinity)));
+function zeroOrNormal(format: FloatFormat, bits: Value): Value {
+  return isDenormal(format, bits)
+    .eqz()
+    .and(bits.shl(1).ltU(constant(format, format.infinity)));
 }
 
 // Vector checks give a v128 with all ones in lanes that pass.
@@ -96,12 +111,15 @@ export function lanesNotDenormal(o: Semantics, format: FloatFormat, value: Value
   return lanesFrom(o, format, value, 1n, format.smallest);
 }
 
-/** As `normal`: counted from infinity on, normal numbers come last. */
+/**
+ * Neither zero nor denormal, infinite or NaN. The smallest normal number does not pass: what was rounded up to it may
+ * have been an underflow. Counted from infinity on, normal numbers come last.
+ */
 export function lanesNormal(o: Semantics, format: FloatFormat, value: Value): Value {
   return lanesFrom(o, format, value, format.infinity, format.smallest + 1n);
 }
 
-export function lanesZeroOrNormal(o: Semantics, format: FloatFormat, value: Value): Value {
+function lanesZeroOrNormal(o: Semantics, format: FloatFormat, value: Value): Value {
   const { vector } = format;
   const finite = value.op(`${vector}.abs`).op(`${vector}.lt`, lanes(o, format.width, format.infinity >> 1n));
   return lanesNotDenormal(o, format, value).op("v128.and", finite);
@@ -125,25 +143,82 @@ export function declareSoft(name: string, params: readonly ValueType[]): string 
   return declareFunction(`soft.${name}`, { in: "wasm", params: [...params, "i32", "i32"], result: "i32" });
 }
 
+/** In what such a function returns: the unmasked exceptions, and that a number was not ordinary, or MXCSR is not quiet. */
+const UNMASKED = 0x3f;
+const DOUBTFUL = 0x100;
+
 /**
  * Calls such a function and reads its result. An unmasked exception is #XM, or #UD where the operating system
  * has not announced a handler for it (CR4.OSXMMEXCPT). MXCSR has the flags then; all else is as before.
  */
 export function callSoft(o: Semantics, type: "i32" | "i64" | "v128", name: string, ...args: Argument[]): Value {
   const result = o.slot("simdResult");
-  const unmasked = o.call(name, ...args, o.slot("mxcsr"), result);
-  o.if(unmasked, () => {
+  const status = o.call(name, ...args, o.slot("mxcsr"), result);
+  o.ifRare(status.and(UNMASKED), () => {
     o.raiseIf(o.state("cr4").wrap().and(0x400), "XM");
     o.raise("UD");
   });
+  o.numbers.doubt(status.and(DOUBTFUL));
   return o.loadState(type, result);
 }
 
 /** `native` where `fits` (i32), else what `soft` computes. */
 export function nativeOr(o: Semantics, fits: Value, native: Value, soft: () => Value): Value {
   const result = o.variable(native.type, native);
-  o.if(fits.eqz(), () => result.set(soft()));
+  o.ifRare(fits.eqz(), () => result.set(soft()));
   return result.get();
+}
+
+const all = (conditions: readonly Value[]): Value => conditions.reduce((first, next) => first.and(next));
+
+/** Of numbers those that are not known to be ordinary. */
+const unknown = (o: Semantics, { type }: FloatFormat, numbers: readonly Value[]): Value[] =>
+  numbers.filter((number) => !o.numbers.isAssumed(type, number));
+
+/** A scalar operation that rounds: `native`, or what the function `soft` makes of the operands' bits. */
+export function roundedScalar(
+  o: Semantics,
+  format: FloatFormat,
+  native: Value,
+  soft: string,
+  operands: Value[],
+): Value {
+  // Branches of their own cost less than the sum of all conditions.
+  const limit = o.variable("i32", o.numbers.limit());
+  for (const number of unknown(o, format, operands)) {
+    o.ifRare(isDenormal(format, toBits(format, number)), () => limit.set(0));
+  }
+  const bits = operands.map((number) => toBits(format, number));
+  const result = nativeOr(o, isRegular(format, native, limit.get()), native, () =>
+    fromBits(format, callSoft(o, format.bits, soft, ...bits)),
+  );
+  o.numbers.assume(format.type, ...operands, result);
+  return result;
+}
+
+/** The same of all lanes. */
+export function roundedLanes(o: Semantics, format: FloatFormat, native: Value, soft: string, operands: Value[]): Value {
+  const checks = unknown(o, format, operands).map((vector) => lanesNotDenormal(o, format, vector));
+  const fits = isQuiet(o).and(allSet(lanesNormal(o, format, native), ...checks));
+  const result = nativeOr(o, fits, native, () => callSoft(o, "v128", soft, ...operands));
+  o.numbers.assume(format.type, ...operands, result);
+  return result;
+}
+
+/** i32: scalars are ordinary. */
+export function scalarsOrdinary(o: Semantics, format: FloatFormat, ...numbers: Value[]): Value {
+  const quiet = isQuiet(o);
+  const checks = unknown(o, format, numbers).map((number) => zeroOrNormal(format, toBits(format, number)));
+  return all(checks.length < numbers.length ? [quiet, ...checks] : checks);
+}
+/** i32: all lanes are. */
+export function lanesOrdinary(o: Semantics, format: FloatFormat, ...vectors: Value[]): Value {
+  const quiet = isQuiet(o);
+  const checks = unknown(o, format, vectors).map((vector) => lanesZeroOrNormal(o, format, vector));
+  const [first, ...others] = checks;
+  if (first === undefined) return quiet;
+  const ordinary = allSet(first, ...others);
+  return checks.length < vectors.length ? ordinary.and(quiet) : ordinary;
 }
 
 /** A scalar's bits as a number, and back. */

@@ -3,46 +3,40 @@ import { type Instruction, instruction } from "./instruction.ts";
 import type { Operand, Semantics } from "./semantics.ts";
 import type { Value } from "./value.ts";
 import {
-  FPU_ADD,
-  FPU_DIVIDE,
   FPU_EXTRACT,
-  FPU_MULTIPLY,
   FPU_REMAINDER,
   FPU_ROUND_INTEGER,
   FPU_SCALE,
   FPU_SQUARE_ROOT,
-  FPU_SUBTRACT,
   fpuOf,
+  OPERATIONS,
   OPTIONS,
   topOf,
 } from "./x87-functions.ts";
-import { floatOperand, integerOperand, noteInstruction } from "./x87-operand.ts";
+import { integerOperand, noteInstruction } from "./x87-operand.ts";
 
-interface Operation {
-  readonly name: string;
-  /** The function of (target, first, second). */
-  readonly function: string;
+interface Encoding {
+  readonly name: keyof typeof OPERATIONS;
   /** The ModR/M digit with a memory operand or the target ST(0), and that with another target. */
   readonly digit: number;
   readonly otherDigit: number;
-  /** Takes the operands the other way round. */
-  readonly reversed?: true;
 }
 
-const OPERATIONS: readonly Operation[] = [
-  { name: "add", function: FPU_ADD, digit: 0, otherDigit: 0 },
-  { name: "mul", function: FPU_MULTIPLY, digit: 1, otherDigit: 1 },
-  { name: "sub", function: FPU_SUBTRACT, digit: 4, otherDigit: 5 },
-  { name: "subr", function: FPU_SUBTRACT, digit: 5, otherDigit: 4, reversed: true },
-  { name: "div", function: FPU_DIVIDE, digit: 6, otherDigit: 7 },
-  { name: "divr", function: FPU_DIVIDE, digit: 7, otherDigit: 6, reversed: true },
+const ENCODINGS: readonly Encoding[] = [
+  { name: "add", digit: 0, otherDigit: 0 },
+  { name: "mul", digit: 1, otherDigit: 1 },
+  { name: "sub", digit: 4, otherDigit: 5 },
+  { name: "subr", digit: 5, otherDigit: 4 },
+  { name: "div", digit: 6, otherDigit: 7 },
+  { name: "divr", digit: 7, otherDigit: 6 },
 ];
 
 /** FADD, FADDP, FIADD and their like. */
-function threeInstructions({ name, function: compute, digit, otherDigit, reversed }: Operation): Instruction[] {
+function threeInstructions({ name, digit, otherDigit }: Encoding): Instruction[] {
+  const { registers, single, double, reversed } = OPERATIONS[name];
   const execute = (o: Semantics, target: Value, second: Value, options: number) => {
     const [a, b] = reversed ? [second, target] : [target, second];
-    o.call(compute, fpuOf(o), target, a, b, options);
+    o.call(registers, fpuOf(o), target, a, b, options);
   };
   const common = { spec: `SDM 2, F${name.toUpperCase()}`, feature: "fpu", unit: "x87" } as const;
   return [
@@ -50,7 +44,7 @@ function threeInstructions({ name, function: compute, digit, otherDigit, reverse
       ...common,
       forms: [`D8 /${digit} Md`, `DC /${digit} Mq`, `D8 /${digit} ST0,STi`, `DC /${otherDigit} STi,ST0`],
       meaning(o, dst, src) {
-        if (dst.isMemory) execute(o, topOf(o), floatOperand(o, dst), OPTIONS.memory);
+        if (dst.isMemory) o.call(dst.width === 32 ? single : double, fpuOf(o), o.get(dst));
         else execute(o, o.slot(dst), o.slot(src as Operand), 0);
         noteInstruction(o, dst);
       },
@@ -89,7 +83,7 @@ export function stackOperation(name: string, modrm: string, compute: string, ...
 }
 
 export const X87_ARITHMETIC: readonly Instruction[] = [
-  ...OPERATIONS.flatMap(threeInstructions),
+  ...ENCODINGS.flatMap(threeInstructions),
   stackOperation("fxtract", "F4", FPU_EXTRACT),
   stackOperation("fprem1", "F5", FPU_REMAINDER, 1),
   stackOperation("fprem", "F8", FPU_REMAINDER, 0),

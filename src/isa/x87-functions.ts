@@ -48,15 +48,15 @@ export const FPU_PUSH = fpu("fpuPush", ["i64", "i32"]);
 /** (fpu, register): FLD ST(i). */
 export const FPU_LOAD = fpu("fpuLoad", ["i32"]);
 
-// Stores are three steps, because the store may fault: ST(0) in the memory format; whether the store takes place; and
-// its effects on the state, with (fpu, pop). A number of 80 bits is given by the address of its image.
+// Stores are three steps, because the store may fault: ST(0) in the memory format; a look at `fpuRaised`, whether the
+// store takes place; and its effects on the state, with (fpu, pop). A number of 80 bits is given by the address of its
+// image.
 export const FPU_TAKE_32 = fpu("fpuTake32", [], "i32");
 export const FPU_TAKE_64 = fpu("fpuTake64", [], "i64");
 /** (fpu, bits, truncate) → the integer. */
 export const FPU_TAKE_INTEGER = fpu("fpuTakeInteger", ["i32", "i32"], "i64");
 export const FPU_TAKE_80 = fpu("fpuTake80", [], "i32");
 export const FPU_TAKE_BCD = fpu("fpuTakeBcd", [], "i32");
-export const FPU_MAY_STORE = fpu("fpuMayStore", [], "i32");
 export const FPU_STORED = fpu("fpuStored", ["i32"]);
 
 // Moves between registers.
@@ -81,12 +81,46 @@ export const FPU_SET_STATUS = fpu("fpuSetStatus", ["i32"]);
 /** → the tag word with two bits for each register. */
 export const FPU_TAG_WORD = fpu("fpuTagWord", [], "i32");
 
-// Arithmetic: (fpu, target, first, second, options).
-const operation = (name: string) => fpu(name, ["i32", "i32", "i32", "i32"]);
-export const FPU_ADD = operation("fpuAdd");
-export const FPU_SUBTRACT = operation("fpuSubtract");
-export const FPU_MULTIPLY = operation("fpuMultiply");
-export const FPU_DIVIDE = operation("fpuDivide");
+export type FpuOperation = "add" | "subtract" | "multiply" | "divide";
+
+/** An operation, which may take its operands the other way round, and its functions. */
+interface Operation {
+  readonly operation: FpuOperation;
+  readonly reversed: boolean;
+  /** (fpu, target, first, second, options): in their order, whichever way round they are. The target is one of them. */
+  readonly registers: string;
+  /** (fpu, bits): of ST(0) and a number from memory. */
+  readonly single: string;
+  readonly double: string;
+  /** What makes an operand of such a number. */
+  readonly operands: { readonly single: string; readonly double: string };
+}
+
+const REGISTERS: Record<FpuOperation, string> = {
+  add: fpu("fpuAdd", ["i32", "i32", "i32", "i32"]),
+  subtract: fpu("fpuSubtract", ["i32", "i32", "i32", "i32"]),
+  multiply: fpu("fpuMultiply", ["i32", "i32", "i32", "i32"]),
+  divide: fpu("fpuDivide", ["i32", "i32", "i32", "i32"]),
+};
+function operation(name: string, kind: FpuOperation, reversed = false): Operation {
+  return {
+    operation: kind,
+    reversed,
+    registers: REGISTERS[kind],
+    single: fpu(`${name}32`, ["i32"]),
+    double: fpu(`${name}64`, ["i64"]),
+    operands: { single: FPU_OPERAND_32, double: FPU_OPERAND_64 },
+  };
+}
+
+export const OPERATIONS = {
+  add: operation("fpuAdd", "add"),
+  mul: operation("fpuMultiply", "multiply"),
+  sub: operation("fpuSubtract", "subtract"),
+  subr: operation("fpuSubtractReversed", "subtract", true),
+  div: operation("fpuDivide", "divide"),
+  divr: operation("fpuDivideReversed", "divide", true),
+} as const;
 
 // Comparisons: (fpu, first, second, options).
 export const FPU_COMPARE = fpu("fpuCompare", ["i32", "i32", "i32"]);

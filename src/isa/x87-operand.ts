@@ -1,14 +1,7 @@
 /** What x87 instructions share: operands from memory, stores, and the record of the last instruction. */
 import type { Operand, Semantics } from "./semantics.ts";
 import type { Value } from "./value.ts";
-import {
-  FPU_MAY_STORE,
-  FPU_OPERAND_32,
-  FPU_OPERAND_64,
-  FPU_OPERAND_INTEGER,
-  FPU_STORED,
-  fpuOf,
-} from "./x87-functions.ts";
+import { FPU_OPERAND_32, FPU_OPERAND_64, FPU_OPERAND_INTEGER, FPU_STORED, fpuOf } from "./x87-functions.ts";
 
 /**
  * Keeps where the instruction and its memory operand are, for FSTENV and its like; to be called after all that can
@@ -42,13 +35,17 @@ export function signedInteger(o: Semantics, operand: Operand): Value {
   return operand.width === 64 ? value : value.signExtend(operand.width).extendS();
 }
 
+/** Exceptions that keep a number from being stored in memory where they are not masked: IE, OE and UE. */
+const PREVENTING = 0x19;
+
 /**
  * Ends a store of what the FPU has made of ST(0) by `write`. An unmasked exception prevents it, and memory is then not
  * even looked at, as in Intel's processors; AMD's find out first whether it can be written.
  */
 export function storeResult(o: Semantics, operand: Operand, pop: boolean, write: () => void): void {
   const fpu = fpuOf(o);
-  o.if(o.call(FPU_MAY_STORE, fpu), write);
+  const prevented = o.state("fpuRaised").and(o.state("fpuControl").not()).and(PREVENTING);
+  o.if(prevented.eqz(), write);
   o.call(FPU_STORED, fpu, pop ? 1 : 0);
   noteInstruction(o, operand);
 }

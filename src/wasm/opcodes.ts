@@ -148,6 +148,9 @@ export const LOADS = {
   "i64.32s": { code: [0x34], align: 2, type: "i64" },
   "i64.32u": { code: [0x35], align: 2, type: "i64" },
   v128: { code: [0xfd, 0x00], align: 4, type: "v128" },
+  // Into the low lane; the others become zero.
+  "v128.32zero": { code: [0xfd, 0x5c], align: 2, type: "v128" },
+  "v128.64zero": { code: [0xfd, 0x5d], align: 3, type: "v128" },
 } as const satisfies Record<string, MemoryOpcode>;
 
 export const STORES = {

@@ -80,6 +80,15 @@ export class Value {
 
   /** The instruction `name` (text format) on this value and further operands. */
   op(name: string, ...rest: Value[]): Value {
+    const reinterpreted = REINTERPRETED.get(name);
+    if (reinterpreted !== undefined) {
+      // There and back, or out of a lane, which can be had as either type.
+      const from = this.opcode?.name;
+      if (from === reinterpreted.back) return this.args[0] as Value;
+      if (from === reinterpreted.lane && this.immediate) {
+        return (this.args[0] as Value).lane(reinterpreted.asLane, this.immediate[0] as number);
+      }
+    }
     return this.#apply(fieldsOf(name), rest);
   }
 
@@ -90,7 +99,31 @@ export class Value {
 
   /** A lane instruction (`i32x4.extract_lane`, ...) with its lane number. */
   lane(name: string, lane: number, ...rest: Value[]): Value {
+    const known = rest.length === 0 ? this.#laneThatWasSet(name, lane) : this.#withNumberInLane(name, lane, rest);
+    if (known !== undefined) return known;
+    // V8 has a faster way to the lowest lane of doubles.
+    if (lane === 0 && name === "i64x2.extract_lane")
+      return this.lane("f64x2.extract_lane", 0).op("i64.reinterpret_f64");
     return this.#apply({ opcode: opcode(name), immediate: [lane] }, rest);
+  }
+
+  /** The lane, where this value was made by setting it or another one of that size. */
+  #laneThatWasSet(name: string, lane: number): Value | undefined {
+    const shape = LANES_OUT.get(name);
+    const set = this.opcode && LANES_IN.get(this.opcode.name);
+    if (shape === undefined || set === undefined || set.bits !== shape.bits) return undefined;
+    const [vector, value] = this.args as [Value, Value];
+    if (this.immediate?.[0] !== lane) return vector.lane(name, lane);
+    return value.type === shape.type ? value : value.op(`${shape.type}.reinterpret_${value.type}`);
+  }
+
+  /** A number that was reinterpreted to be put into a lane goes there as it is. */
+  #withNumberInLane(name: string, lane: number, [value]: Value[]): Value | undefined {
+    const set = LANES_IN.get(name);
+    const from = value?.opcode?.name;
+    if (set === undefined || from === undefined || from !== REINTERPRETED.get(set.reinterpreted)?.back)
+      return undefined;
+    return this.lane(set.asNumber, lane, (value as Value).args[0] as Value);
   }
 
   /** `i8x16.shuffle` of this value (lanes 0–15) and `other` (16–31). */
@@ -246,6 +279,38 @@ export class Value {
     return this.and(width === 32 ? 0xffffffffn : (1 << width) - 1);
   }
 }
+
+/** Reinterpretations, with the opposite, and with the lane instructions that give the operand and the result. */
+const REINTERPRETED = new Map(
+  (
+    [
+      ["f32", "i32", "f32x4", "i32x4"],
+      ["i32", "f32", "i32x4", "f32x4"],
+      ["f64", "i64", "f64x2", "i64x2"],
+      // The lowest lane of doubles is faster to get than that of i64.
+      ["i64", "f64", "", ""],
+    ] as const
+  ).map(([to, from, shape, other]) => [
+    `${to}.reinterpret_${from}`,
+    {
+      back: `${from}.reinterpret_${to}`,
+      lane: other && `${other}.extract_lane`,
+      asLane: `${shape}.extract_lane`,
+    },
+  ]),
+);
+const LANES_OUT = new Map<string, { type: ValueType; bits: 32 | 64 }>([
+  ["i32x4.extract_lane", { type: "i32", bits: 32 }],
+  ["f32x4.extract_lane", { type: "f32", bits: 32 }],
+  ["i64x2.extract_lane", { type: "i64", bits: 64 }],
+  ["f64x2.extract_lane", { type: "f64", bits: 64 }],
+]);
+const LANES_IN = new Map<string, { bits: 32 | 64; asNumber: string; reinterpreted: string }>([
+  ["i32x4.replace_lane", { bits: 32, asNumber: "f32x4.replace_lane", reinterpreted: "f32.reinterpret_i32" }],
+  ["f32x4.replace_lane", { bits: 32, asNumber: "", reinterpreted: "" }],
+  ["i64x2.replace_lane", { bits: 64, asNumber: "f64x2.replace_lane", reinterpreted: "f64.reinterpret_i64" }],
+  ["f64x2.replace_lane", { bits: 64, asNumber: "", reinterpreted: "" }],
+]);
 
 const SELECT: NodeFields = { opcode: { name: "select", code: [0x1b], result: "i32" } };
 const SHUFFLE: Opcode = { name: "i8x16.shuffle", code: [0xfd, 0x0d], result: "v128" };

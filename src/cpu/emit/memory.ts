@@ -3,7 +3,7 @@
  * where it has no answer (first touch, device memory, page crossing, pages with decoded code, faults).
  */
 import type { Callee, FunctionBuilder } from "../../wasm/function.ts";
-import type { LoadKind, StoreKind } from "../../wasm/opcodes.ts";
+import { LOADS, type LoadKind, type StoreKind } from "../../wasm/opcodes.ts";
 import type { Operand, Value } from "../../wasm/value.ts";
 import { fieldAddress, SCRATCH, TLB, TLB_ENTRIES, TLB_ENTRY } from "../state.ts";
 
@@ -28,17 +28,28 @@ export interface MemoryFunctions {
 export type OnStack = (() => Operand) | undefined;
 
 export const LOAD: Record<number, LoadKind> = { 8: "i32.8u", 16: "i32.16u", 32: "i32", 64: "i64", 128: "v128" };
-export const STORE: Record<number, StoreKind> = { 8: "i32.8", 16: "i32.16", 32: "i32", 64: "i64", 128: "v128" };
+const STORE: Record<number, StoreKind> = { 8: "i32.8", 16: "i32.16", 32: "i32", 64: "i64", 128: "v128" };
+export function storeKind(value: Value, width: number): StoreKind {
+  return value.type === "f32" || value.type === "f64" ? value.type : (STORE[width] as StoreKind);
+}
 
 /** Guest memory as an instruction's code reads and writes it. */
 export interface MemoryUnit {
-  /** Reads `width` bits: up to 32 as i32, zero-extended. */
-  load(linear: Value, width: number, onStack?: OnStack): Value;
+  /** Reads `width` bits: up to 32 as i32, zero-extended, unless `kind` says otherwise. */
+  load(linear: Value, width: number, onStack?: OnStack, kind?: LoadKind): Value;
+  /** Writes `width` bits of an integer or vector, or a number. */
   store(linear: Value, width: number, value: Value, onStack?: OnStack): void;
   /** Reads, changes and writes in one go; faults as a write before `change` runs. */
   update(linear: Value, width: number, change: (old: Value) => Value, onStack?: OnStack): void;
 }
 
+/** A number's bits; other values as they are. */
+export function toBits(value: Value): Value {
+  if (value.type === "f64") return value.op("i64.reinterpret_f64");
+  return value.type === "f32" ? value.op("i32.reinterpret_f32") : value;
+}
+
+const ZEROS: readonly number[] = Array(16).fill(0);
 const TLB_INDEX_SHIFT = 12 - Math.log2(TLB_ENTRY);
 
 /** Address of the entry of the TLB at `tlb` (i32) that `linear` (i64) belongs in. */
@@ -91,15 +102,15 @@ export class GuestAccess implements MemoryUnit {
     return tlbEntry(this.#f.load("i32", 0, fieldAddress(this.#vcpu, "tlb")), linear);
   }
 
-  load(linear: Value, width: number, onStack?: OnStack): Value {
+  load(linear: Value, width: number, onStack?: OnStack, kind = LOAD[width] as LoadKind): Value {
     const f = this.#f;
     const bytes = width / 8;
-    const type = width === 128 ? "v128" : width === 64 ? "i64" : "i32";
+    const { type } = LOADS[kind];
     const result = f.variable(type);
     const entry = this.#entry(linear);
     f.if(
       tlbHit(f, entry, linear, bytes, TLB.read),
-      () => result.set(f.load(LOAD[width] as LoadKind, tlbAddress(f, entry, linear))),
+      () => result.set(f.load(kind, tlbAddress(f, entry, linear))),
       () => {
         if (width === 128) {
           f.call(this.#functions.slowLoad128, this.#record(), linear);
@@ -108,7 +119,10 @@ export class GuestAccess implements MemoryUnit {
         } else {
           const value = f.call(this.#functions.slowLoad, this.#record(), linear, bytes);
           this.#afterSlow(onStack);
-          result.set(width === 64 ? value : value.wrap());
+          if (type === "v128") result.set(f.v128(ZEROS).lane("i64x2.replace_lane", 0, value));
+          else if (type === "f64") result.set(value.op("f64.reinterpret_i64"));
+          else if (type === "f32") result.set(value.wrap().op("f32.reinterpret_i32"));
+          else result.set(width === 64 ? value : value.wrap());
         }
       },
     );
@@ -135,13 +149,13 @@ export class GuestAccess implements MemoryUnit {
     const entry = this.#entry(linear);
     f.if(
       tlbHit(f, entry, linear, bytes, TLB.write),
-      () => f.store(STORE[width] as StoreKind, tlbAddress(f, entry, linear), value),
+      () => f.store(storeKind(value, width), tlbAddress(f, entry, linear), value),
       () => {
         if (width === 128) {
           f.store("v128", 0, value, this.#vcpu + SCRATCH);
           f.call(this.#functions.slowStore128, this.#record(), linear);
         } else {
-          f.call(this.#functions.slowStore, this.#record(), linear, bytes, value.extendU());
+          f.call(this.#functions.slowStore, this.#record(), linear, bytes, toBits(value).extendU());
         }
         this.#afterSlow(onStack);
       },
@@ -164,7 +178,8 @@ export class GuestAccess implements MemoryUnit {
     );
     const at = address.get();
     const old = f.load(LOAD[width] as LoadKind, at);
-    f.store(STORE[width] as StoreKind, at, change(old));
+    const changed = change(old);
+    f.store(storeKind(changed, width), at, changed);
     f.if(at.eq(scratch), () => {
       f.call(this.#functions.endUpdate, linear, bytes);
     });

@@ -10,6 +10,7 @@ import {
   type Flag,
   FS,
   GS,
+  type NumberKnowledge,
   type Operand,
   type OperandSize,
   RSP,
@@ -18,6 +19,7 @@ import {
   type StateField,
   VECTOR,
 } from "../../isa/semantics.ts";
+import { quietLimit } from "../../isa/sse-native.ts";
 import type * as isa from "../../isa/value.ts";
 import type { Callee, FunctionBuilder, Label } from "../../wasm/function.ts";
 import type { LoadKind, StoreKind, ValueType } from "../../wasm/opcodes.ts";
@@ -138,6 +140,15 @@ export abstract class WasmSemantics implements Semantics {
   get opcodeLow(): number {
     return this.shape.opcodeLow;
   }
+  /** An instruction by itself knows nothing of numbers. */
+  get numbers(): NumberKnowledge {
+    return {
+      limit: () => quietLimit(this),
+      isAssumed: () => false,
+      assume() {},
+      doubt() {},
+    };
+  }
   /** A segment number of its own: "the memory operand's segment", DS or the override. */
   get sourceSegment(): number {
     return -1;
@@ -174,6 +185,26 @@ export abstract class WasmSemantics implements Semantics {
     }
   }
 
+  getNumber(operand: Operand): Value {
+    const { width } = operand;
+    const type = width === 64 ? "f64" : "f32";
+    if (operand.isMemory) return this.#loadAs(operand, type);
+    const value = this.readRegister(operand as BoundOperand);
+    return value.op(`${type}.reinterpret_${value.type}`);
+  }
+
+  getLow(operand: Operand): Value {
+    if (operand.isMemory) return this.#loadAs(operand, operand.width === 64 ? "v128.64zero" : "v128.32zero");
+    const value = this.get(operand);
+    const lane = value.type === "i64" ? "i64x2.replace_lane" : "i32x4.replace_lane";
+    return this.v128(Array(16).fill(0)).lane(lane, 0, value);
+  }
+
+  #loadAs(operand: Operand, kind: LoadKind): Value {
+    const linear = this.#linearOf(operand as BoundOperand, 0, false, operand.width);
+    return this.memory.load(linear, operand.width, this.#onStack(), kind);
+  }
+
   put(operand: Operand, value: Value): void {
     const bound = operand as BoundOperand;
     if (bound.isMemory) this.storeAt(operand, 0, bound.width, value);
@@ -182,7 +213,7 @@ export abstract class WasmSemantics implements Semantics {
 
   /** `value` in the WebAssembly type that memory accesses of `width` use. */
   #fit(value: Value, width: number): Value {
-    if (width === 128) return value;
+    if (width === 128 || value.type === "f32" || value.type === "f64") return value;
     return width === 64 ? value.extendU() : value.wrap();
   }
 
@@ -279,6 +310,33 @@ export abstract class WasmSemantics implements Semantics {
   modify(segment: number, offset: Value, width: number, change: (old: Value) => Value): void {
     const linear = this.#linearIn(segment, offset, true, width);
     this.memory.update(linear, width, (old) => this.#fit(change(old), width), this.#onStack(segment));
+  }
+
+  span(segment: number, offset: Value, bytes: Value, write: boolean): { linear: Value; bytes: Value } {
+    const use = this.#segmentUse(segment);
+    // Without a segment offsets wrap around at the end of a page, up to which runs of accesses go at most.
+    if (use === "flat") return { linear: offset, bytes };
+    const f = this.f;
+    const pointer = segment < 0 ? this.operandSegment() : f.i32(this.vcpu + SEGMENTS + segment * SEGMENT_SIZE);
+    let last: Value | undefined;
+    if (this.addressSize !== 64) last = f.i64(this.addressSize === 16 ? 0xffff : 0xffff_ffffn);
+    let outside: Value | undefined;
+    if (use === "checked") {
+      const min = f.load("i64.32u", pointer, write ? SEGMENT.writeMin : SEGMENT.readMin);
+      const max = f.load("i64.32u", pointer, write ? SEGMENT.writeMax : SEGMENT.readMax);
+      last = last ? last.when(last.ltU(max), max) : max;
+      outside = offset.ltU(min).or(offset.gtU(max));
+    }
+    const linear = offset.add(f.load("i64", pointer, SEGMENT.base));
+    let within = bytes;
+    if (last) {
+      const room = last.sub(offset).add(1);
+      within = bytes.when(bytes.extendU().ltU(room), room.wrap());
+    }
+    return {
+      linear: use === "checked" ? linear.and(0xffffffffn) : linear,
+      bytes: outside ? within.literal(0).when(outside, within) : within,
+    };
   }
 
   checkAligned(operand: Operand, bytes: number): void {
@@ -388,6 +446,9 @@ export abstract class WasmSemantics implements Semantics {
   if(condition: Value, then: () => void, otherwise?: () => void): void {
     this.f.if(condition, then, otherwise);
   }
+  ifRare(condition: Value, then: () => void): void {
+    this.f.ifRare(condition, then);
+  }
   loop(body: (leaveIf: (condition: isa.Value) => void) => void): void {
     this.f.block((end: Label) => {
       this.f.loop((again: Label) => {
@@ -417,7 +478,7 @@ export abstract class WasmSemantics implements Semantics {
   /** Builds the instruction: what its unit and privilege ask for, then its meaning. */
   protected buildInstruction({ instruction, operands }: Form): void {
     if (instruction.privileged) this.requireCpl0();
-    if (instruction.unit) this.#checkUnit(instruction.unit);
+    if (instruction.unit) this.checkUnit(instruction.unit);
     const bound = operands.map((spec, i) => this.bind(spec, i));
     instruction.meaning(this, ...bound);
     if (instruction.unit === "mmx") this.#leaveMmx(NONE_EMPTY);
@@ -435,7 +496,7 @@ export abstract class WasmSemantics implements Semantics {
     this.setState("fpuTag", tags);
   }
 
-  #checkUnit(unit: NonNullable<Instruction["unit"]>): void {
+  protected checkUnit(unit: NonNullable<Instruction["unit"]>): void {
     const { field, code } = UNIT_TRAPS[unit];
     this.f.ifRare(this.f.load("i32", 0, fieldAddress(this.vcpu, field)), () => this.unitTrap(code));
   }

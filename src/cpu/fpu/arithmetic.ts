@@ -1,6 +1,6 @@
-/** Addition, subtraction, multiplication and division. @spec SDM 1, 8.3.5 and 8.5.1 */
+/** Addition, subtraction, multiplication and division in all cases. @spec SDM 1, 8.3.5 and 8.5.1 */
 import { declareFunction } from "../../isa/functions.ts";
-import { FPU_ADD, FPU_DIVIDE, FPU_MULTIPLY, FPU_SUBTRACT, OPTIONS } from "../../isa/x87-functions.ts";
+import { OPTIONS } from "../../isa/x87-functions.ts";
 import type { Value } from "../../wasm/value.ts";
 import {
   BIAS,
@@ -26,6 +26,7 @@ import {
   signOf,
   ZE,
 } from "./code.ts";
+import { GENERAL } from "./quick.ts";
 import { ROUND } from "./round.ts";
 import { finish, underflowIf } from "./stack.ts";
 import { divideWide, multiplyWide, shiftLeftWide, shiftRightSticky } from "./wide.ts";
@@ -290,8 +291,8 @@ function quotient(c: FpuCode, a: F80, b: F80): Value {
 export const ARITHMETIC: FpuBodies = {
   [PROPAGATE]: propagate,
   [ADD_SPECIAL]: addSpecial,
-  [FPU_ADD]: binary(sum),
-  [FPU_SUBTRACT]: binary((c, a, b) => sum(c, a, negated(b))),
-  [FPU_MULTIPLY]: binary(product),
-  [FPU_DIVIDE]: binary(quotient),
+  [GENERAL.add]: binary(sum),
+  [GENERAL.subtract]: binary((c, a, b) => sum(c, a, negated(b))),
+  [GENERAL.multiply]: binary(product),
+  [GENERAL.divide]: binary(quotient),
 };

@@ -27,7 +27,7 @@ export const PENDING = 2;
 
 /** Where results wait that do not fit a function's result. */
 const WAITING = {
-  raised: RESULT + 16,
+  raised: field("fpuRaised"),
   exponent: RESULT + 20,
   /** Low half of a 128-bit result. */
   low: RESULT + 24,

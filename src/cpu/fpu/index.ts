@@ -9,6 +9,7 @@ import { EXPONENTIAL } from "./exponential.ts";
 import { FIXED } from "./fixed.ts";
 import { INTEGERS } from "./integers.ts";
 import { LOGARITHMS } from "./logarithm.ts";
+import { QUICK } from "./quick.ts";
 import { REMAINDERS } from "./remainder.ts";
 import { ROUNDING } from "./round.ts";
 import { SCALARS } from "./scalars.ts";
@@ -21,6 +22,7 @@ const BODIES = [
   ROUNDING,
   STACK,
   CONTROL,
+  QUICK,
   ARITHMETIC,
   COMPARE,
   SCALARS,

@@ -21,6 +21,7 @@ import {
   IE,
   INTEGER_BIT,
   isNan,
+  isNormal,
   isUnsupported,
   MAX_EXPONENT,
   OE,
@@ -32,8 +33,9 @@ import {
   signOf,
   UE,
 } from "./code.ts";
+import { isNormalScalar, isPlainMode, widenNormal } from "./quick.ts";
 import { roundsUp } from "./round.ts";
-import { finishPush } from "./stack.ts";
+import { finishPush, pushQuietly } from "./stack.ts";
 import { shiftRightSticky } from "./wide.ts";
 
 interface Format {
@@ -87,6 +89,11 @@ const operandFrom =
 const pushFrom =
   (format: Format): FpuBody =>
   (c, value: Value) => {
+    const target = c.st(-1);
+    c.if(isNormalScalar(value).and(c.isEmpty(target)), () => {
+      pushQuietly(c, target, widenNormal(value));
+      c.f.return();
+    });
     const { m, se, denormal, nan } = widen(c, value, format);
     const signals = nan.and(m.and(QUIET_BIT).eqz());
     c.setRaised(c.bitsIf(denormal, DE).or(c.bitsIf(signals, IE)));
@@ -105,6 +112,21 @@ const take =
     const sign = signOf(x)
       .extendU()
       .shl(bits - 16);
+
+    // A normal number that stays one, rounded to nearest with its exceptions masked.
+    const dropped = 63 - fraction;
+    const field = exponentOf(x).sub(BIAS - bias);
+    const plain = isPlainMode(c).and(isNormal(x)).and(c.isEmpty(pointer).eqz());
+    c.if(plain.and(field.sub(1).ltU(2 * bias - 1)), () => {
+      const kept = x.m.shrU(dropped);
+      const lost = x.m.shl(64 - dropped);
+      const up = lost.ltS(0).and(lost.shl(1).ne(0).or(kept.wrap().and(1)));
+      c.setRaised(c.bitsIf(lost.ne(0), PE).or(c.bitsIf(up, C1)));
+      // The integer bit adds one to the exponent field.
+      const magnitude = field.sub(1).extendU().shl(fraction).add(kept).add(up.extendU());
+      return_(sign.or(magnitude));
+    });
+
     const infinity = BigInt(2 * bias + 1) << BigInt(fraction);
     const indefinite = c.i64((1n << BigInt(bits - 1)) | infinity | (1n << BigInt(fraction - 1)));
     c.if(c.isEmpty(pointer), () => {

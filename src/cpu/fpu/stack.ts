@@ -8,7 +8,6 @@ import {
   FPU_EXCHANGE,
   FPU_FREE,
   FPU_LOAD,
-  FPU_MAY_STORE,
   FPU_MOVE_IF,
   FPU_PUSH,
   FPU_REGISTER,
@@ -73,6 +72,13 @@ export function report(c: FpuCode, raised: Value, faults: Value): void {
   });
 }
 
+/** Pushes a number that raises nothing on the register at `target`, which is empty. */
+export function pushQuietly(c: FpuCode, target: Value, value: F80): void {
+  c.setStatus(c.status().and(~C1));
+  c.write(target, value);
+  c.setTop(c.top().sub(1));
+}
+
 const indefinite = (c: FpuCode): F80 => ({ m: c.i64(INDEFINITE.significand), se: c.i32(INDEFINITE.exponent) });
 
 /** Exceptions that are found before an operation computes: unmasked, they leave its operands as they were. */
@@ -120,6 +126,11 @@ export const STACK: FpuBodies = {
   },
 
   [FPU_PUSH](c, significand: Value, exponent: Value) {
+    const target = c.st(-1);
+    c.if(c.isEmpty(target), () => {
+      pushQuietly(c, target, { m: significand, se: exponent });
+      c.f.return();
+    });
     c.setRaised(0);
     c.setResultExponent(exponent);
     c.returnCall(FINISH_PUSH, significand);
@@ -128,6 +139,11 @@ export const STACK: FpuBodies = {
   [FPU_LOAD](c, source: Value) {
     const value = c.read(source);
     const empty = c.isEmpty(source);
+    const target = c.st(-1);
+    c.if(c.isEmpty(target).and(empty.eqz()), () => {
+      pushQuietly(c, target, value);
+      c.f.return();
+    });
     // An empty source goes before a full stack: then C1 is 0.
     c.setRaised(c.bitsIf(empty, IE | SF));
     c.setResultExponent(value.se.when(empty.eqz(), INDEFINITE.exponent));
@@ -137,10 +153,9 @@ export const STACK: FpuBodies = {
   [FPU_STORE](c, target: Value, options: Value) {
     const source = c.st(0);
     underflowIf(c, c.isEmpty(source), target, options);
-    const value = c.read(source);
-    c.setRaised(0);
-    c.setResultExponent(value.se);
-    finish(c, target, value.m, options);
+    c.setStatus(c.status().and(~C1));
+    c.write(target, c.read(source));
+    c.if(options.and(OPTIONS.pop), () => c.pop());
   },
 
   [FPU_STORE_IF_FILLED](c, target: Value) {
@@ -160,14 +175,6 @@ export const STACK: FpuBodies = {
       se: value.se.when(empty.eqz(), INDEFINITE.exponent),
     });
     c.f.return(c.operand());
-  },
-
-  [FPU_MAY_STORE](c) {
-    const faults = c
-      .raised()
-      .and(c.control().not())
-      .and(IE | OE | UE);
-    c.f.return(faults.eqz());
   },
 
   [FPU_STORED](c, pop: Value) {

@@ -155,11 +155,13 @@ class Handler extends WasmSemantics {
         f.store("i32.16", pointer, value.wrap(), offset);
         break;
       case 32:
-        if (general) f.store("i64", pointer, value.wrap().extendU(), offset);
+        if (value.type === "f32") f.store("f32", pointer, value, offset);
+        else if (general) f.store("i64", pointer, value.wrap().extendU(), offset);
         else f.store("i32", pointer, value.wrap(), offset);
         break;
       case 64:
-        f.store("i64", pointer, value.extendU(), offset);
+        if (value.type === "f64") f.store("f64", pointer, value, offset);
+        else f.store("i64", pointer, value.extendU(), offset);
         break;
       case 128:
         f.store("v128", pointer, value, offset);

@@ -10,6 +10,7 @@ import {
   type Lane,
   type LaneBody,
   type LaneShape,
+  type Numbers,
   scalarFunction,
   settleFunctions,
   vectorFunction,
@@ -84,18 +85,25 @@ const FORMATS: readonly { format: SoftFormat; packed: string; scalar: string; sh
   { format: F64, packed: "pd", scalar: "sd", shape: { from: F64, lanes: 2, resultBytes: 8 } },
 ];
 
+/** What of an operation are numbers. */
+const ALL = (format: SoftFormat): Numbers => ({ operands: format, result: format });
+const OPERANDS = (format: SoftFormat): Numbers => ({ operands: format });
+type Operation = [name: string, operands: 1 | 2, body: (format: SoftFormat) => LaneBody, numbers: typeof ALL];
+
 /** Operations that there are in all four shapes. */
-const OPERATIONS: readonly [name: string, operands: 1 | 2, body: (format: SoftFormat) => LaneBody][] = [
-  ["add", 2, (format) => sum(format, 0n)],
-  ["sub", 2, (format) => sum(format, signBit(format))],
-  ["mul", 2, (format) => binary(format, "product")],
-  ["div", 2, (format) => binary(format, "quotient")],
-  ["min", 2, (format) => extreme(format, LESS)],
-  ["max", 2, (format) => extreme(format, GREATER)],
-  ["sqrt", 1, root],
-  ["cmp", 2, predicate],
-  ["round", 1, whole],
+const OPERATIONS: readonly Operation[] = [
+  ["add", 2, (format) => sum(format, 0n), ALL],
+  ["sub", 2, (format) => sum(format, signBit(format)), ALL],
+  ["mul", 2, (format) => binary(format, "product"), ALL],
+  ["div", 2, (format) => binary(format, "quotient"), ALL],
+  ["min", 2, (format) => extreme(format, LESS), ALL],
+  ["max", 2, (format) => extreme(format, GREATER), ALL],
+  ["sqrt", 1, root, ALL],
+  ["cmp", 2, predicate, OPERANDS],
+  ["round", 1, whole, ALL],
 ];
+
+const WIDENED: Numbers = { operands: F32, result: F64 };
 
 function conversions(): WasmFunctions[] {
   const fromInteger =
@@ -110,9 +118,9 @@ function conversions(): WasmFunctions[] {
     vectorFunction("soft.cvtps2dq", 1, { from: F32, lanes: 4, resultBytes: 4 }, toInteger(F32, 0)),
     vectorFunction("soft.cvtpd2dq", 1, { from: F64, lanes: 2, resultBytes: 4 }, toInteger(F64, 0)),
     vectorFunction("soft.cvtpd2ps", 1, { from: F64, lanes: 2, resultBytes: 4 }, narrowed),
-    vectorFunction("soft.cvtps2pd", 1, { from: F32, lanes: 2, resultBytes: 8 }, widened),
-    scalarFunction("soft.cvtsd2ss", 1, narrowed),
-    scalarFunction("soft.cvtss2sd", 1, widened),
+    vectorFunction("soft.cvtps2pd", 1, { from: F32, lanes: 2, resultBytes: 8, numbers: WIDENED }, widened),
+    scalarFunction("soft.cvtsd2ss", 1, narrowed, { operands: F64, result: F32 }),
+    scalarFunction("soft.cvtss2sd", 1, widened, WIDENED),
     scalarFunction("soft.cvtsi2ss", 1, fromInteger("f32")),
     scalarFunction("soft.cvtsi2sd", 1, fromInteger("f64")),
     scalarFunction("soft.cvtss2si32", 1, toInteger(F32, 0)),
@@ -124,19 +132,19 @@ function conversions(): WasmFunctions[] {
 
 /** How two scalars compare; the control says whether quiet NaNs are invalid. */
 function relations(): WasmFunctions[] {
-  return [F32, F64].map(({ name }) =>
-    scalarFunction(`soft.relation${name.slice(1)}`, 2, (lane, a, b) =>
-      call(lane, `${name}.relation`, a as Value, b as Value, lane.controls[0] as Value).extendU(),
-    ),
-  );
+  return [F32, F64].map((format) => {
+    const relation: LaneBody = (lane, a, b) =>
+      call(lane, `${format.name}.relation`, a as Value, b as Value, lane.controls[0] as Value).extendU();
+    return scalarFunction(`soft.relation${format.name.slice(1)}`, 2, relation, OPERANDS(format));
+  });
 }
 
 export function softFloatFunctions(): WasmFunctions {
   const functions = FORMATS.flatMap(({ format, packed, scalar, shape }) => [
-    vectorFunction(`soft.addsub${packed}`, 2, shape, alternating(format)),
-    ...OPERATIONS.flatMap(([name, operands, body]) => [
-      vectorFunction(`soft.${name}${packed}`, operands, shape, body(format)),
-      scalarFunction(`soft.${name}${scalar}`, operands, body(format)),
+    vectorFunction(`soft.addsub${packed}`, 2, { ...shape, numbers: ALL(format) }, alternating(format)),
+    ...OPERATIONS.flatMap(([name, operands, body, numbers]) => [
+      vectorFunction(`soft.${name}${packed}`, operands, { ...shape, numbers: numbers(format) }, body(format)),
+      scalarFunction(`soft.${name}${scalar}`, operands, body(format), numbers(format)),
     ]),
   ]);
   return Object.assign(

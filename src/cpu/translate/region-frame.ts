@@ -9,6 +9,7 @@ import type { CodeContext, Linkage } from "../emit/semantics.ts";
 import { flagMemory } from "../interpret/handler.ts";
 import { CS_BASE, CS_LIMIT, fieldAddress, GPR, REGION_HEAT, REGION_HEATS, XMM } from "../state.ts";
 import { FLAG_WORDS, type FlagState, type FlagVariables, flagVariables, LazyFlags } from "./lazy-flags.ts";
+import { RegionNumbers } from "./region-numbers.ts";
 
 interface Cached {
   readonly variable: Variable;
@@ -43,6 +44,11 @@ export class RegionFrame {
   readonly #options: FrameOptions;
   readonly #gprs: (Cached | undefined)[] = [];
   readonly #xmms: (Cached | undefined)[] = [];
+  /** What XMM registers hold within the node at hand, as the values that were put there. */
+  #xmmValues: (Value | undefined)[] = [];
+  readonly numbers: RegionNumbers;
+  /** Units that the node at hand has found to be usable. */
+  readonly usableUnits = new Set<string>();
   readonly #flagVariables: FlagVariables;
   readonly #budget: Variable;
   readonly #exitIp: Variable;
@@ -65,6 +71,7 @@ export class RegionFrame {
     this.#pageKey = f.variable("i64");
     this.#flagVariables = flagVariables(f);
     this.flags = new LazyFlags(f, this.#flagVariables, flagMemory(f, vcpu));
+    this.numbers = new RegionNumbers(f);
     this.#budget = f.variable("i32");
     this.#exitIp = f.variable("i64");
     this.#exitDelta = f.variable("i32");
@@ -87,12 +94,28 @@ export class RegionFrame {
     cached.variable.set(value);
   }
   xmm(index: number): Value {
-    return this.#cached(this.#xmms, index, "v128").variable.get();
+    this.#xmmValues[index] ??= this.#cached(this.#xmms, index, "v128").variable.get();
+    return this.#xmmValues[index];
   }
   setXmm(index: number, value: Value): void {
     const cached = this.#cached(this.#xmms, index, "v128");
     cached.written = true;
     cached.variable.set(value);
+    this.#xmmValues[index] = value;
+  }
+  /** A node begins: what earlier instructions found does not hold. */
+  beginNode(): void {
+    this.#xmmValues = [];
+    this.usableUnits.clear();
+    this.numbers.forget();
+  }
+  /** Builds code that need not run, or runs repeatedly: values made in it are not there behind it. */
+  apart(build: () => void, repeated = false): void {
+    const before = this.#xmmValues;
+    this.#xmmValues = repeated ? [] : before.slice();
+    build();
+    const after = this.#xmmValues;
+    this.#xmmValues = repeated ? [] : before.map((value, index) => (after[index] === value ? value : undefined));
   }
   #cached(file: (Cached | undefined)[], index: number, type: "i32" | "i64" | "v128"): Cached {
     file[index] ??= { variable: this.f.variable(type), written: false };

@@ -1,7 +1,19 @@
 /** An instruction's meaning as part of a region: operands known, registers in local variables. */
 import { functionSpec } from "../../isa/functions.ts";
+import type { Instruction } from "../../isa/instruction.ts";
 import type { OperandSpec } from "../../isa/operand.ts";
-import { ES, FS, GS, type Operand, RDI, RSI, RSP, SS } from "../../isa/semantics.ts";
+import {
+  ES,
+  FS,
+  GS,
+  type NumberKnowledge,
+  type Operand,
+  RDI,
+  RSI,
+  RSP,
+  SS,
+  type StateField,
+} from "../../isa/semantics.ts";
 import type { Argument } from "../../isa/value.ts";
 import type { Value } from "../../wasm/value.ts";
 import type { Decoded, MemoryOperand } from "../decode/decoder.ts";
@@ -208,6 +220,14 @@ export class RegionInstruction extends WasmSemantics {
   override setXmm(index: number, value: Value): void {
     this.#frame.setXmm(index, value);
   }
+  override get numbers(): NumberKnowledge {
+    return this.#frame.numbers.knowledge(this);
+  }
+  override setState(field: StateField, value: Value | number | bigint): void {
+    super.setState(field, value);
+    if (field === "mxcsr") this.#frame.numbers.forget();
+  }
+
   #readXmm(index: number, width: number): Value {
     const all = this.#frame.xmm(index);
     if (width === 128) return all;
@@ -220,7 +240,10 @@ export class RegionInstruction extends WasmSemantics {
   #writeXmm(index: number, width: number, value: Value): void {
     const frame = this.#frame;
     if (width === 128) frame.setXmm(index, value);
-    else if (width === 64) frame.setXmm(index, frame.xmm(index).lane("i64x2.replace_lane", 0, value.extendU()));
+    else if (value.type === "f64" || value.type === "f32") {
+      const lane = value.type === "f64" ? "f64x2.replace_lane" : "f32x4.replace_lane";
+      frame.setXmm(index, frame.xmm(index).lane(lane, 0, value));
+    } else if (width === 64) frame.setXmm(index, frame.xmm(index).lane("i64x2.replace_lane", 0, value.extendU()));
     else if (width === 32) frame.setXmm(index, frame.xmm(index).lane("i32x4.replace_lane", 0, value.wrap()));
     else throw new NotTranslatable();
   }
@@ -369,6 +392,13 @@ export class RegionInstruction extends WasmSemantics {
   protected unitTrap(): void {
     this.#interpret();
   }
+  /** Whether the SSE unit is usable is changed by no instruction that is translated. */
+  protected override checkUnit(unit: NonNullable<Instruction["unit"]>): void {
+    const { usableUnits } = this.#frame;
+    if (usableUnits.has(unit)) return;
+    super.checkUnit(unit);
+    if (unit === "sse") usableUnits.add(unit);
+  }
 
   call(name: string, ...args: Argument[]): Value {
     const spec = functionSpec(name);
@@ -393,10 +423,10 @@ export class RegionInstruction extends WasmSemantics {
       return;
     }
     const before = flags.state;
-    const first = f.detached(then);
+    const first = f.detached(() => this.#frame.apart(then));
     const afterFirst = flags.state;
     flags.state = before;
-    const second = f.detached(otherwise ?? (() => {}));
+    const second = f.detached(() => this.#frame.apart(otherwise ?? (() => {})));
     const afterSecond = flags.state;
     if (afterFirst === before && afterSecond === before) {
       f.if(condition, () => f.place(first), otherwise && (() => f.place(second)));
@@ -411,9 +441,16 @@ export class RegionInstruction extends WasmSemantics {
     flags.state = flags.fromKeptWords();
   }
 
+  /** What rarely happens changes no registers and flags. */
+  override ifRare(condition: Value, then: () => void): void {
+    const { state } = this.flags;
+    super.ifRare(condition, () => this.#frame.apart(then));
+    if (this.flags.state !== state) throw new NotTranslatable();
+  }
+
   override loop(body: Parameters<WasmSemantics["loop"]>[0]): void {
     const before = this.flags.state;
-    super.loop(body);
+    this.#frame.apart(() => super.loop(body), true);
     if (this.flags.state !== before) throw new NotTranslatable();
   }
 

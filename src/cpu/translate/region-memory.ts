@@ -7,9 +7,9 @@
  * itself: it is not translated.
  */
 import type { FunctionBuilder } from "../../wasm/function.ts";
-import type { LoadKind, StoreKind } from "../../wasm/opcodes.ts";
+import type { LoadKind } from "../../wasm/opcodes.ts";
 import type { Value } from "../../wasm/value.ts";
-import { LOAD, type MemoryUnit, STORE, tlbAddress, tlbEntry, tlbHit } from "../emit/memory.ts";
+import { LOAD, type MemoryUnit, type OnStack, storeKind, tlbAddress, tlbEntry, tlbHit } from "../emit/memory.ts";
 import type { Linkage } from "../emit/semantics.ts";
 import { ACCESS } from "../mmu/paging.ts";
 import { KEPT, TLB } from "../state.ts";
@@ -69,19 +69,20 @@ export class RegionMemory implements MemoryUnit {
     return entry;
   }
 
-  load(linear: Value, width: number): Value {
+  load(linear: Value, width: number, _onStack?: OnStack, kind = LOAD[width] as LoadKind): Value {
     if (this.#hasWritten) throw new NotTranslatable();
-    return this.#f.load(LOAD[width] as LoadKind, this.#place(linear, width, false));
+    return this.#f.load(kind, this.#place(linear, width, false));
   }
 
   store(linear: Value, width: number, value: Value): void {
     this.#hasWritten = true;
-    this.#f.store(STORE[width] as StoreKind, this.#place(linear, width, true), value);
+    this.#f.store(storeKind(value, width), this.#place(linear, width, true), value);
   }
 
   update(linear: Value, width: number, change: (old: Value) => Value): void {
     const place = this.#place(linear, width, true);
     const old = this.#f.load(LOAD[width] as LoadKind, place);
-    this.#f.store(STORE[width] as StoreKind, place, change(old));
+    const changed = change(old);
+    this.#f.store(storeKind(changed, width), place, changed);
   }
 }

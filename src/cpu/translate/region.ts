@@ -156,6 +156,7 @@ class NodeBuilder {
     const { flags } = this.frame;
     let exit: Exit = { kind: "none" };
     const body = f.detached(() => {
+      this.frame.beginNode();
       if (typeof variant === "number") flags.state = flags.fromVariables(variant);
       else if (variant === "any") flags.state = { kind: "variables" };
       else flags.state = this.frame.storeFlags();

@@ -2,7 +2,7 @@
 import { assemble } from "../../../isa/assemble.ts";
 import { CS, DS, ES, FS, GS, SS } from "../../../isa/semantics.ts";
 import type { ProcessorBus } from "../../bus.ts";
-import { Processor } from "../../processor.ts";
+import { Processor, type ProcessorOptions } from "../../processor.ts";
 import { PAGE, PAGE_FLAGS, RAM_BASE, TR } from "../../state.ts";
 
 const RAM = 4 << 20;
@@ -33,14 +33,21 @@ export class BareMachine {
   time = 0n;
   readonly #bits: 16 | 32 | 64;
 
-  constructor(bits: 16 | 32 | 64, model = "max") {
+  /** With `regions` code is translated after it ran once. */
+  constructor(bits: 16 | 32 | 64, model = "max", regions?: ProcessorOptions["regions"]) {
     this.#bits = bits;
     const pages = (RAM_BASE + RAM) >> 16;
     const memoryPages = { initial: pages, maximum: pages };
     const memory = new WebAssembly.Memory({ ...memoryPages, shared: true });
     new Uint8Array(memory.buffer).fill(PAGE.io, PAGE_FLAGS + (RAM >> 12), PAGE_FLAGS + (1 << 20));
     this.ram = new DataView(memory.buffer, RAM_BASE, RAM);
-    this.processor = new Processor({ memory, memoryPages, bus: this.#bus(), model });
+    this.processor = new Processor({
+      memory,
+      memoryPages,
+      bus: this.#bus(),
+      model,
+      ...(regions && { regions, heat: 1 }),
+    });
     this.#enter();
   }
 
