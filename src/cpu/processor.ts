@@ -67,6 +67,12 @@ export interface ProcessorOptions {
   readonly heat?: number;
   /** Handlers of the interpreter that are kept; for tests. */
   readonly mostHandlers?: number;
+  /** Instructions of a decoded block at the most: with 1, all that is interpreted ends exactly where its budget does. */
+  readonly blockLimit?: number;
+  /** Address in the shared memory where the interpreter notes what it does (interpret/trace.ts); it does not unless given. */
+  readonly trace?: number;
+  /** Instructions that a repeated instruction counts for each time it is started again; REPEATED_COST unless given. */
+  readonly repeatedCost?: number;
 }
 
 /** What a maker of regions needs to know of a processor. */
@@ -117,6 +123,7 @@ export class Processor implements SystemContext {
   readonly #blocks: BlockCache;
   readonly #translator: Translator | undefined;
   readonly #wide = new Uint32Array(2);
+  readonly #repeatedCost: number;
   #nmi = false;
   #returnRequested = false;
   #effort = 0;
@@ -127,9 +134,12 @@ export class Processor implements SystemContext {
   /** The record whose handler was taken out so that a block ends before it. */
   #cut: { at: number; handler: number } | undefined;
 
-  constructor({ memory, memoryPages, bus, model, regions, heat = DEFAULT_HEAT, mostHandlers }: ProcessorOptions) {
+  constructor(options: ProcessorOptions) {
+    const { memory, memoryPages, bus, model, regions, heat = DEFAULT_HEAT } = options;
+    const { mostHandlers, blockLimit, trace } = options;
     const vcpu = VCPU_BASE;
     this.#bus = bus;
+    this.#repeatedCost = options.repeatedCost ?? REPEATED_COST;
     this.registers = new Registers(memory, vcpu);
     this.memory = this.#linearMemory();
     this.system = createSystem(this, model);
@@ -139,7 +149,7 @@ export class Processor implements SystemContext {
     const instance = new WebAssembly.Instance(module, { env: { memory, table }, host });
     this.#runtime = instance.exports as unknown as RuntimeExports;
     const runtime = instance.exports as Record<string, WebAssembly.ImportValue>;
-    const environment = { memory, memoryPages, table, runtime, host };
+    const environment = { memory, memoryPages, table, runtime, host, trace };
     this.#handlers = new Handlers(environment, vcpu, mostHandlers);
     const has = (feature: Feature) => this.system.has(feature);
     this.#blocks = new BlockCache({
@@ -152,6 +162,7 @@ export class Processor implements SystemContext {
       newGeneration: () => this.#newGeneration(),
       forgetKeptPages: () => this.#forgetKeptPages(),
       heat: regions ? heat : 0,
+      blockLimit,
       regionDropped: (handler) => this.#translator?.dropped(handler),
     });
     this.#translator =
@@ -191,6 +202,11 @@ export class Processor implements SystemContext {
   requestReturn(): void {
     this.#returnRequested = true;
     this.requestEvents();
+  }
+
+  /** Whether `run` was to come back since it was last called. */
+  get returnRequested(): boolean {
+    return this.#returnRequested;
   }
 
   /** The machine has ended: nothing is translated any more. */
@@ -320,38 +336,69 @@ export class Processor implements SystemContext {
 
   /** Runs blocks until something is up, and deals with exceptions. */
   #runBlocks(): RunResult | undefined {
+    this.#enterBlocks();
+    return this.#afterRun();
+  }
+
+  /** Runs blocks until something is up, which `exit` tells. */
+  #enterBlocks(): void {
     const { registers } = this;
     registers.set32("exit", EXIT.none);
     const record = this.#runtime.findBlock(this.linearIp);
-    if (record !== 0) {
-      const count = registers.i32[(record + BLOCK_COUNT) >> 2] as number;
-      const left = registers.get32("budget") - count;
-      if (left < 0) {
-        registers.set32("exit", EXIT.event);
-        return undefined;
-      }
-      registers.set32("budget", left);
-      this.#runtime.enter(record);
-      if (this.#cut !== undefined) registers.i32[this.#cut.at >> 2] = this.#cut.handler;
-      this.#cut = undefined;
+    if (record === 0) return;
+    const count = registers.i32[(record + BLOCK_COUNT) >> 2] as number;
+    const left = registers.get32("budget") - count;
+    if (left < 0) {
+      registers.set32("exit", EXIT.event);
+      return;
     }
-    return this.#afterRun();
+    registers.set32("budget", left);
+    this.#runtime.enter(record);
+    if (this.#cut !== undefined) registers.i32[this.#cut.at >> 2] = this.#cut.handler;
+    this.#cut = undefined;
+  }
+
+  /**
+   * Runs blocks and regions as far as about `budget` instructions reach, and looks at no event. Returns the exception
+   * that ended that, which is not delivered; a page fault's address is in `faultAddress`. For tests and debuggers.
+   */
+  stretch(budget: number): { vector: number; errorCode: number } | undefined {
+    const { registers } = this;
+    this.#grant(budget);
+    let exit: number;
+    let goesOn: boolean;
+    do {
+      this.#effort = 0;
+      if (this.#blocks.full) this.#blocks.clear();
+      this.#enterBlocks();
+      exit = registers.get32("exit");
+      // Events that were asked for are left alone.
+      goesOn = exit === EXIT.restart || exit === EXIT.resume || registers.get32("budgetAside") > 0;
+      if (exit !== EXIT.event) this.#settle();
+      this.#recallBudget();
+    } while (goesOn && exit !== EXIT.fault && registers.get32("budget") > 0);
+    this.#account();
+    if (exit !== EXIT.fault) return undefined;
+    return { vector: registers.get32("faultVector"), errorCode: registers.get32("faultCode") };
   }
 
   /**
    * Runs the instruction at hand with all its repetitions, and looks at no event. Returns the exception that it
-   * raised, which is not delivered; a page fault's address is in `faultAddress`. For tests and debuggers.
+   * raised, which is not delivered; a page fault's address is in `faultAddress`. With `element` only one repetition is
+   * done. For tests and debuggers.
    */
-  step(): { vector: number; errorCode: number } | undefined {
+  step(element = false): { vector: number; errorCode: number } | undefined {
     const { registers } = this;
     this.#grant(0);
+    registers.set32("stepping", element ? 1 : 0);
     let exit: number;
     do {
       if (this.#blocks.full) this.#blocks.clear();
       if (!this.#single()) this.#settle();
       this.#recallBudget();
       exit = registers.get32("exit");
-    } while (exit === EXIT.restart);
+    } while (exit === EXIT.restart && !element);
+    registers.set32("stepping", 0);
     this.#account();
     if (exit !== EXIT.fault) return undefined;
     return { vector: registers.get32("faultVector"), errorCode: registers.get32("faultCode") };
@@ -474,7 +521,7 @@ export class Processor implements SystemContext {
       }
       case EXIT.restart:
         this.#settle();
-        registers.set32("budget", registers.get32("budget") - REPEATED_COST);
+        registers.set32("budget", registers.get32("budget") - this.#repeatedCost);
         return undefined;
       case EXIT.resume:
         this.#settle();

@@ -1,5 +1,6 @@
 /** Runs jobs in a process of their own and collects what came of them; a crash there is one form's result. */
 import { fork } from "node:child_process";
+import { TIERS, type Tier } from "./guest-processor.ts";
 import type { Job } from "./plan.ts";
 import type { FormResult } from "./tester.ts";
 import type { Answer, Order } from "./worker.ts";
@@ -13,6 +14,8 @@ export interface Settings {
   /** Tests of each form. */
   readonly states: number;
   readonly seed: number;
+  /** What is tested; all of it unless given. */
+  readonly tiers?: readonly Tier[];
   /** Compares also what the manual leaves undefined. */
   readonly strict?: boolean;
   /** Adds prefixes that instructions do not ask for. */
@@ -71,6 +74,7 @@ function runInChild(jobs: readonly Job[], settings: Settings, report: (report: R
       jobs: jobs.map(({ form, bits }) => ({ form: form.id, bits })),
       states: settings.states,
       seed: settings.seed,
+      tiers: settings.tiers ?? TIERS,
       strict: settings.strict ?? false,
       prefixes: settings.prefixes ?? false,
     };

@@ -6,6 +6,7 @@
 import type { ProcessorBus } from "../../src/cpu/bus.ts";
 import { Processor } from "../../src/cpu/processor.ts";
 import { FPU, GPR, LDTR, PAGE, PAGE_FLAGS, RAM_BASE, XMM } from "../../src/cpu/state.ts";
+import { InPlace } from "../../src/cpu/translate/in-place.ts";
 import { CS, FS, GS } from "../../src/isa/semantics.ts";
 import {
   type Bits,
@@ -66,8 +67,22 @@ const NO_MACHINE: ProcessorBus = {
   random() {},
 };
 
+/** What runs a test: the interpreter, or a region made of the instruction and one before it. */
+export const TIERS = ["interpreter", "translator"] as const;
+export type Tier = (typeof TIERS)[number];
+
+const NOP = 0x90;
+const JUMP = 0xe9;
+/** Bytes from the instruction on that a test may change. */
+const CODE_BYTES = 20;
+/** Instructions that a test's region counts where it did not come to the jump. */
+const ALONE = 2;
+/** Instructions in which the block of a test becomes hot: the jump leads to a breakpoint. */
+const WARMING = 8;
+
 export class GuestProcessor {
   readonly processor: Processor;
+  readonly #tier: Tier;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #window: Uint8Array;
@@ -76,14 +91,21 @@ export class GuestProcessor {
   #changed = true;
   #freePage = PHYSICAL.tables + 0x1000;
 
-  constructor() {
+  constructor(tier: Tier = "interpreter") {
+    this.#tier = tier;
     const pages = (RAM_BASE + RAM) >> 16;
     const memoryPages = { initial: pages, maximum: pages };
     const memory = new WebAssembly.Memory({ ...memoryPages, shared: true });
     this.#bytes = new Uint8Array(memory.buffer);
     this.#view = new DataView(memory.buffer);
     this.#bytes.fill(PAGE.io, PAGE_FLAGS + (RAM >> 12), PAGE_FLAGS + (1 << 20));
-    this.processor = new Processor({ memory, memoryPages, bus: NO_MACHINE, model: "max" });
+    this.processor = new Processor({
+      memory,
+      memoryPages,
+      bus: NO_MACHINE,
+      model: "max",
+      ...(tier === "translator" ? { regions: (settings) => new InPlace(settings), heat: 1 } : {}),
+    });
     this.#window = this.#bytes.subarray(RAM_BASE + PHYSICAL.window, RAM_BASE + PHYSICAL.window + PLACE.windowSize);
     this.#bytes.fill(0xcc, RAM_BASE + PHYSICAL.code, RAM_BASE + PHYSICAL.code + PLACE.codeSize);
     const readOnly = RAM_BASE + PHYSICAL.window + PLACE.windowSize;
@@ -141,16 +163,67 @@ export class GuestProcessor {
     this.#loadSegments(64);
   }
 
-  /** Runs the test of the record `input` and writes what came of it to `output`. */
-  run(input: DataView, output: DataView): void {
+  /**
+   * Runs the test of the record `input` and writes what came of it to `output`. Returns whether the tier under test
+   * did all of it: regions leave what is rare to the interpreter.
+   */
+  run(input: DataView, output: DataView): boolean {
+    const code = this.#codeAt(input);
+    this.#place(input);
+    const isWhole = this.#tier === "interpreter" ? this.#interpret(input, output) : this.#translate(input, output);
+    this.#bytes.fill(0xcc, code - 1, code + CODE_BYTES);
+    return isWhole;
+  }
+
+  #interpret(input: DataView, output: DataView): boolean {
     this.#load(input);
-    const exception = this.processor.step();
+    this.#store(output, this.processor.step());
+    return true;
+  }
+
+  /** Makes a region of a NOP, the instruction and a jump by running them once, and runs it from the test's state. */
+  #translate(input: DataView, output: DataView): boolean {
+    const { processor } = this;
+    const { registers } = processor;
+    const start = input.getBigUint64(FIELD.rip, true);
+    const load = () => {
+      this.#load(input);
+      registers.set64("ip", start - 1n);
+    };
+    load();
+    processor.stretch(WARMING);
+    this.#changed = this.#selectorsDiffer();
+    load();
+    const before = processor.instructions;
+    // The region, where one was made, runs to its end whatever the budget is, and no block after it does. An exception
+    // is that of a fetch.
+    processor.stretch(1);
+    const count = processor.instructions - before;
+    let exception: ReturnType<Processor["step"]>;
+    if (count < ALONE) registers.set64("ip", start);
+    if (count < ALONE) exception = processor.step();
+    else if (count > ALONE) registers.set64("ip", start + BigInt(input.getUint8(FIELD.length)));
     this.#store(output, exception);
-    this.#bytes.fill(0xcc, this.#codeAt(input), this.#codeAt(input) + 16);
+    return count >= ALONE;
   }
 
   #codeAt(record: DataView): number {
     return RAM_BASE + PHYSICAL.code + record.getUint32(FIELD.code, true) - PLACE.code;
+  }
+
+  /** Puts the instruction where it belongs, with a NOP in front and a jump behind it. */
+  #place(record: DataView): void {
+    const code = this.#codeAt(record);
+    const length = record.getUint8(FIELD.length);
+    const wide = record.getUint16(FIELD.selectors + 2 * CS, true) !== SELECTORS.code16;
+    const next = code + length + (wide ? 5 : 3);
+    const distance = RAM_BASE + PHYSICAL.code + PLACE.codeSize - 1 - next;
+    this.#bytes[code - 1] = NOP;
+    this.#bytes.set(new Uint8Array(record.buffer, record.byteOffset + FIELD.bytes, length), code);
+    this.#bytes[code + length] = JUMP;
+    this.#view.setUint16(code + length + 1, distance, true);
+    if (wide) this.#view.setUint16(code + length + 3, 0, true);
+    this.processor.physicalWritten(code - 1 - RAM_BASE, code + CODE_BYTES - 1 - RAM_BASE);
   }
 
   #load(record: DataView): void {
@@ -162,9 +235,6 @@ export class GuestProcessor {
       this.#window.set(bytes.subarray(from, from + size), offset);
       from += size;
     }
-    this.#bytes.set(bytes.subarray(FIELD.bytes, FIELD.bytes + 16), this.#codeAt(record));
-    const code = this.#codeAt(record) - RAM_BASE;
-    this.processor.physicalWritten(code, code + 15);
     this.#bytes.set(bytes.subarray(FIELD.gpr, FIELD.gpr + 128), registers.base + GPR);
     registers.eflags = record.getUint32(FIELD.rflags, true);
     registers.set64("ip", record.getBigUint64(FIELD.rip, true));

@@ -8,7 +8,7 @@ import type { Mismatch } from "./tester.ts";
 const GPR = Array.from({ length: 16 }, (_, number) => generalName(number, 64, true));
 
 /** An instruction, what it started from, and in what the processors differ. */
-export function mismatchText({ text, bytes, input, differences }: Mismatch): string {
+export function mismatchText({ tier, text, bytes, input, differences }: Mismatch): string {
   const state = new DataView(input.buffer, input.byteOffset, input.byteLength);
   const hex = (value: bigint | number) => value.toString(16);
   const registers = GPR.map((name, i) => `${name}=${hex(state.getBigUint64(FIELD.gpr + 8 * i, true))}`);
@@ -17,7 +17,7 @@ export function mismatchText({ text, bytes, input, differences }: Mismatch): str
   const mxcsr = state.getUint32(FIELD.fx + FX.mxcsr, true);
   const flags = state.getUint32(FIELD.rflags, true);
   return [
-    `  ${text}  [${bytes}]`,
+    `  ${text}  [${bytes}], ${tier}`,
     `    flags=${hex(flags)} x87 control=${hex(control)} status=${hex(status)} mxcsr=${hex(mxcsr)}`,
     `    ${registers.slice(0, 8).join(" ")}`,
     `    ${registers.slice(8).join(" ")}`,
@@ -31,7 +31,7 @@ export function failureText(report: Report): string | undefined {
   if (report.kind === "failed") return `${name}: ${report.reason}`;
   if (report.kind === "skipped" || report.result.mismatches === 0) return undefined;
   const { mismatches, tests, examples } = report.result;
-  return [`${name}: ${mismatches} of ${tests} tests differ`, ...examples.map(mismatchText)].join("\n");
+  return [`${name}: ${mismatches} differences in ${tests} tests`, ...examples.map(mismatchText)].join("\n");
 }
 
 interface Sum {
@@ -39,6 +39,7 @@ interface Sum {
   readonly failed: Set<string>;
   tests: number;
   faults: number;
+  translated: number;
 }
 
 /** A table of the groups, and reasons why forms were left out. */
@@ -52,7 +53,7 @@ export function summary(reports: readonly Report[]): string {
       continue;
     }
     for (const group of [groupOf(report.job), "total"]) {
-      const sum = sums.get(group) ?? { forms: new Set(), failed: new Set(), tests: 0, faults: 0 };
+      const sum = sums.get(group) ?? { forms: new Set(), failed: new Set(), tests: 0, faults: 0, translated: 0 };
       sums.set(group, sum);
       sum.forms.add(name);
       if (report.kind === "failed") {
@@ -61,6 +62,7 @@ export function summary(reports: readonly Report[]): string {
       }
       sum.tests += report.result.tests;
       sum.faults += report.result.faults;
+      sum.translated += report.result.translated;
       if (report.result.mismatches > 0) sum.failed.add(name);
     }
   }
@@ -71,8 +73,17 @@ export function summary(reports: readonly Report[]): string {
   const groups = [...sums].sort(([a], [b]) => (a < b ? -1 : 1));
   if (total) groups.push(["total", total]);
   return [
-    row("group", "forms", "tests", "faults", "differ"),
-    ...groups.map(([name, { forms, tests, faults, failed }]) => row(name, forms.size, tests, faults, failed.size)),
+    row("group", "forms", "tests", "faults", "in regions", "differ"),
+    ...groups.map(([name, sum]) => row(name, sum.forms.size, sum.tests, sum.faults, sum.translated, sum.failed.size)),
     ...[...reasons].map(([reason, names]) => `left out: ${names.size} forms: ${reason}`),
   ].join("\n");
+}
+
+/** Forms whose tests the interpreter did for the translator, all those in which there was no exception. */
+export function leftToInterpreter(reports: readonly Report[]): string[] {
+  return reports.flatMap(({ job, ...report }) => {
+    if (report.kind !== "result") return [];
+    const { tests, faults, translated } = report.result;
+    return tests > faults && translated === 0 ? [jobName(job)] : [];
+  });
 }

@@ -3,15 +3,16 @@ import { type Decoded, type DecodeFailure, decode } from "../../src/cpu/decode/d
 import { disassemble } from "../../src/isa/disassemble.ts";
 import type { Form } from "../../src/isa/instruction.ts";
 import type { OperandSize } from "../../src/isa/semantics.ts";
-import { compare, type Difference } from "./compare.ts";
+import { compare, type Difference, hostOutcome } from "./compare.ts";
 import { Generator } from "./generate/generator.ts";
 import { Random } from "./generate/values.ts";
-import { GuestProcessor } from "./guest-processor.ts";
+import { GuestProcessor, TIERS, type Tier } from "./guest-processor.ts";
 import { type HostIdentity, identifyHost } from "./native/features.ts";
 import { MAX_BATCH, NativeProcessor } from "./native/native-processor.ts";
-import { type Bits, FIELD, INPUT_SIZE, OUTPUT_SIZE } from "./record.ts";
+import { type Bits, FIELD, INPUT_SIZE, NO_VECTOR, OUTPUT_SIZE } from "./record.ts";
 
 export interface Mismatch {
+  readonly tier: Tier;
   /** The instruction as text, and its bytes. */
   readonly text: string;
   readonly bytes: string;
@@ -23,10 +24,16 @@ export interface FormResult {
   readonly tests: number;
   /** Tests in which the host's processor raised an exception. */
   readonly faults: number;
+  /** Tests without an exception that ran in a region as a whole; the interpreter did the others, for the translator. */
+  readonly translated: number;
+  /** Tests in which a tier differs from the host's processor. */
   readonly mismatches: number;
   /** The first few. */
   readonly examples: readonly Mismatch[];
 }
+
+/** A result while it is added up. */
+type Counts = { -readonly [K in keyof FormResult]: FormResult[K] } & { examples: Mismatch[] };
 
 const EXAMPLES = 4;
 
@@ -35,7 +42,7 @@ const view = (bytes: Uint8Array, index: number, size: number) =>
 
 export class Tester {
   readonly native = new NativeProcessor();
-  readonly guest = new GuestProcessor();
+  readonly #guests: readonly (readonly [Tier, GuestProcessor])[];
   readonly host: HostIdentity = identifyHost(this.native);
   /** Compares also what the manual leaves undefined. */
   readonly #strict: boolean;
@@ -43,7 +50,8 @@ export class Tester {
   readonly #prefixes: boolean;
   readonly #output = new DataView(new ArrayBuffer(OUTPUT_SIZE));
 
-  constructor(options: { strict?: boolean; prefixes?: boolean } = {}) {
+  constructor(options: { tiers?: readonly Tier[]; strict?: boolean; prefixes?: boolean } = {}) {
+    this.#guests = (options.tiers ?? TIERS).map((tier) => [tier, new GuestProcessor(tier)]);
     this.#strict = options.strict ?? false;
     this.#prefixes = options.prefixes ?? false;
   }
@@ -60,19 +68,13 @@ export class Tester {
     const generator = new Generator(bits, new Random(seed), this.#prefixes);
     const sizes = generator.operandSizes(form);
     if (sizes.length === 0) return undefined;
-    const result = { tests: 0, faults: 0, mismatches: 0, examples: [] as Mismatch[] };
+    const result: Counts = { tests: 0, faults: 0, translated: 0, mismatches: 0, examples: [] };
     for (let left = count; left > 0; left -= MAX_BATCH)
       this.#batch(generator, form, sizes, Math.min(left, MAX_BATCH), result);
     return result;
   }
 
-  #batch(
-    generator: Generator,
-    form: Form,
-    sizes: readonly OperandSize[],
-    count: number,
-    result: { tests: number; faults: number; mismatches: number; examples: Mismatch[] },
-  ): void {
+  #batch(generator: Generator, form: Form, sizes: readonly OperandSize[], count: number, result: Counts): void {
     const { input, output } = this.native;
     for (let i = 0; i < count; i++) generator.generate(form, sizes, view(input, i, INPUT_SIZE));
     this.native.run(count);
@@ -85,24 +87,26 @@ export class Tester {
         if (!this.#prefixes) throw new Error(`${bytesText(before)} is no ${form.instruction.name} (${form.text})`);
         if (decoded.form.instruction.untested) continue;
       }
-      this.guest.run(before, this.#output);
-      const { bits } = generator;
-      const settings = { bits, decoded, input: before, vendor: this.host.vendor, strict: this.#strict };
-      const differences = compare(settings, expected, this.#output);
       result.tests++;
-      if (expected.getUint32(FIELD.vector, true) !== 3) result.faults++;
-      if (differences.length === 0) continue;
-      result.mismatches++;
-      if (result.examples.length < EXAMPLES) {
-        result.examples.push({
-          text:
-            typeof decoded === "string"
-              ? `(${form.instruction.name})`
-              : disassemble(decoded, before.getBigUint64(FIELD.rip, true)),
-          bytes: bytesText(before),
-          input: new Uint8Array(before.buffer.slice(before.byteOffset, before.byteOffset + INPUT_SIZE) as ArrayBuffer),
-          differences,
-        });
+      const faults = hostOutcome(before, expected).vector !== NO_VECTOR;
+      if (faults) result.faults++;
+      for (const [tier, guest] of this.#guests) {
+        const isWhole = guest.run(before, this.#output);
+        if (tier === "translator" && isWhole && !faults) result.translated++;
+        const { bits } = generator;
+        const settings = { bits, decoded, input: before, vendor: this.host.vendor, strict: this.#strict };
+        const differences = compare(settings, expected, this.#output);
+        if (differences.length === 0) continue;
+        result.mismatches++;
+        if (result.examples.length >= EXAMPLES) continue;
+        const text =
+          typeof decoded === "string"
+            ? `(${form.instruction.name})`
+            : disassemble(decoded, before.getBigUint64(FIELD.rip, true));
+        const input = new Uint8Array(
+          before.buffer.slice(before.byteOffset, before.byteOffset + INPUT_SIZE) as ArrayBuffer,
+        );
+        result.examples.push({ tier, text, bytes: bytesText(before), input, differences });
       }
     }
   }

@@ -3,6 +3,7 @@
  * reports. Told which jobs to run by a message, it answers each with one.
  */
 import { FORMS } from "../../src/isa/index.ts";
+import type { Tier } from "./guest-processor.ts";
 import { exclusion } from "./plan.ts";
 import type { Bits } from "./record.ts";
 import { type FormResult, Tester } from "./tester.ts";
@@ -11,6 +12,7 @@ export interface Order {
   readonly jobs: readonly { readonly form: number; readonly bits: Bits }[];
   readonly states: number;
   readonly seed: number;
+  readonly tiers: readonly Tier[];
   readonly strict: boolean;
   readonly prefixes: boolean;
 }

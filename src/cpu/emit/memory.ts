@@ -70,6 +70,7 @@ export class GuestAccess implements MemoryUnit {
   readonly #functions: MemoryFunctions;
   readonly #record: () => Operand;
   readonly #returnIfFaulted: () => void;
+  readonly #written: ((address: Value) => void) | undefined;
 
   constructor(options: {
     f: FunctionBuilder;
@@ -79,12 +80,15 @@ export class GuestAccess implements MemoryUnit {
     record: () => Operand;
     /** Leaves the function where `exit` is set. */
     returnIfFaulted: () => void;
+    /** Told the place in the shared memory of what was written there. */
+    written?: ((address: Value) => void) | undefined;
   }) {
     this.#f = options.f;
     this.#vcpu = options.vcpu;
     this.#functions = options.functions;
     this.#record = options.record;
     this.#returnIfFaulted = options.returnIfFaulted;
+    this.#written = options.written;
   }
 
   #entry(linear: Value): Value {
@@ -135,7 +139,11 @@ export class GuestAccess implements MemoryUnit {
     const entry = this.#entry(linear);
     f.if(
       tlbHit(f, entry, linear, bytes, TLB.write),
-      () => f.store(STORE[width] as StoreKind, tlbAddress(f, entry, linear), value),
+      () => {
+        const address = tlbAddress(f, entry, linear);
+        f.store(STORE[width] as StoreKind, address, value);
+        this.#written?.(address);
+      },
       () => {
         if (width === 128) {
           f.store("v128", 0, value, this.#vcpu + SCRATCH);
@@ -165,6 +173,7 @@ export class GuestAccess implements MemoryUnit {
     const at = address.get();
     const old = f.load(LOAD[width] as LoadKind, at);
     f.store(STORE[width] as StoreKind, at, change(old));
+    this.#written?.(at);
     f.if(at.eq(scratch), () => {
       f.call(this.#functions.endUpdate, linear, bytes);
     });

@@ -95,6 +95,8 @@ export interface BlockWiring {
   forgetKeptPages(): void;
   /** How often a block runs before it is translated; 0 for never. */
   readonly heat: number;
+  /** Instructions of a block at the most. */
+  readonly blockLimit?: number | undefined;
   /** The function of a region is not called any more. */
   regionDropped(handler: number): void;
 }
@@ -155,7 +157,7 @@ export class BlockCache {
    */
   decode(physical: number, linear: bigint, contextBits: number, room: number): number {
     const context = contextBits & BLOCK_CONTEXT;
-    const limit = context & CONTEXT.step ? 1 : MAX_INSTRUCTIONS;
+    const limit = context & CONTEXT.step ? 1 : (this.#wiring.blockLimit ?? MAX_INSTRUCTIONS);
     const known = this.#alone.get(aloneKey(physical, context));
     if (known !== undefined) {
       if (known.second < 0) return -known.record;

@@ -9,6 +9,7 @@ import { type BoundOperand, WasmSemantics } from "../emit/semantics.ts";
 import { segmentUse } from "../interpret/handlers.ts";
 import { FPU, fieldAddress, SEGMENT_SIZE, SEGMENTS } from "../state.ts";
 import type { LazyFlags } from "./lazy-flags.ts";
+import { NotTranslatable } from "./not-translatable.ts";
 import type { RegionFrame } from "./region-frame.ts";
 import { RegionMemory } from "./region-memory.ts";
 
@@ -35,9 +36,6 @@ function implicitOrigin(segment: number): string {
   if (segment === SS) return registerOrigin(RSP);
   return registerOrigin(segment === ES ? RDI : RSI);
 }
-
-/** Thrown by a meaning that only the interpreter can run: it calls a function of the host or changes the mode. */
-export class NotTranslatable extends Error {}
 
 export class RegionInstruction extends WasmSemantics {
   readonly #frame: RegionFrame;
@@ -390,6 +388,10 @@ export class RegionInstruction extends WasmSemantics {
   /** Where only one way sets flags, both keep them in the same form. */
   override if(condition: Value, then: () => void, otherwise?: () => void): void {
     const { f, flags } = this;
+    if (condition.constant !== undefined) {
+      (Number(condition.constant) !== 0 ? then : otherwise)?.();
+      return;
+    }
     const before = flags.state;
     const first = f.detached(then);
     const afterFirst = flags.state;

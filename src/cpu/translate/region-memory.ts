@@ -3,7 +3,8 @@
  * page last found is kept for them, at an address that the code knows, so that finding it does not wait for the access's
  * own address. Otherwise the software TLB is looked up in line, and filled where it has no answer. What then
  * still cannot be done in place (device memory, page crossings, pages with code, faults) is left to the interpreter,
- * which starts the instruction again.
+ * which starts the instruction again. An instruction that reads after it has written could then find what it wrote
+ * itself: it is not translated.
  */
 import type { FunctionBuilder } from "../../wasm/function.ts";
 import type { LoadKind, StoreKind } from "../../wasm/opcodes.ts";
@@ -12,6 +13,7 @@ import { LOAD, type MemoryUnit, STORE, tlbAddress, tlbEntry, tlbHit } from "../e
 import type { Linkage } from "../emit/semantics.ts";
 import { ACCESS } from "../mmu/paging.ts";
 import { KEPT, TLB } from "../state.ts";
+import { NotTranslatable } from "./not-translatable.ts";
 
 export interface MemoryOptions {
   readonly f: FunctionBuilder;
@@ -30,6 +32,7 @@ export class RegionMemory implements MemoryUnit {
   readonly #pages: MemoryOptions["pages"];
   readonly #keptPage: MemoryOptions["keptPage"];
   readonly #interpret: () => void;
+  #hasWritten = false;
 
   constructor(options: MemoryOptions) {
     this.#f = options.f;
@@ -45,11 +48,13 @@ export class RegionMemory implements MemoryUnit {
     const bytes = width / 8;
     const kept = this.#keptPage(write);
     if (kept === undefined) return tlbAddress(f, this.#look(linear, bytes, write), linear);
-    const tag = linear
-      .add(bytes - 1)
-      .and(-4096n)
-      .or(this.#pages().key);
-    f.ifRare(tag.ne(f.load("i64", 0, kept + KEPT.tag)), () => {
+    const tag = linear.and(-4096n).or(this.#pages().key);
+    const isOther = tag.ne(f.load("i64", 0, kept + KEPT.tag));
+    const isCrossing = linear
+      .wrap()
+      .and(4095)
+      .gtU(4096 - bytes);
+    f.ifRare(bytes === 1 ? isOther : isOther.or(isCrossing), () => {
       const access = write ? ACCESS.write : 0;
       const found = f.call(this.#linkage.callee("keepPage"), linear, bytes, access, kept, this.#pages().budget);
       f.if(found.eqz(), () => this.#interpret());
@@ -69,10 +74,12 @@ export class RegionMemory implements MemoryUnit {
   }
 
   load(linear: Value, width: number): Value {
+    if (this.#hasWritten) throw new NotTranslatable();
     return this.#f.load(LOAD[width] as LoadKind, this.#place(linear, width, false));
   }
 
   store(linear: Value, width: number, value: Value): void {
+    this.#hasWritten = true;
     this.#f.store(STORE[width] as StoreKind, this.#place(linear, width, true), value);
   }
 

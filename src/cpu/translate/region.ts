@@ -11,8 +11,9 @@ import type { Decoded } from "../decode/decoder.ts";
 import type { CodeReader } from "./code-reader.ts";
 import { FlowGraph, type GraphNode } from "./flow-graph.ts";
 import { FlagKindUnknown, type FlagState, flagCode } from "./lazy-flags.ts";
+import { NotTranslatable } from "./not-translatable.ts";
 import { type FrameOptions, RegionFrame } from "./region-frame.ts";
-import { type Flow, NotTranslatable, RegionInstruction } from "./region-instruction.ts";
+import { type Flow, RegionInstruction } from "./region-instruction.ts";
 
 /** Limits of a region. */
 export interface RegionSize {
