@@ -38,6 +38,8 @@ export function statusOfEnd(end: MachineEnd): number {
       return end.status & 0xff;
     case "crash":
       return ExitStatus.guestCrash;
+    case "difference":
+      return ExitStatus.internal;
   }
 }
 

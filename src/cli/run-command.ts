@@ -186,6 +186,9 @@ function report(end: SessionEnd): number {
     case "crash":
       tell(`the guest crashed, ${end.report}`);
       return statusOfEnd(end);
+    case "difference":
+      tell(end.report);
+      return statusOfEnd(end);
     case "reset":
       tell(`the guest asked for a reset (${end.cause})`);
       return statusOfEnd(end);

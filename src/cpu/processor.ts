@@ -69,6 +69,10 @@ export interface ProcessorOptions {
   readonly mostHandlers?: number;
   /** Instructions of a decoded block at the most: with 1, all that is interpreted ends exactly where its budget does. */
   readonly blockLimit?: number;
+  /** Address in the shared memory where the interpreter notes what it does (interpret/trace.ts); it does not unless given. */
+  readonly trace?: number;
+  /** Instructions that a repeated instruction counts for each time it is started again; REPEATED_COST unless given. */
+  readonly repeatedCost?: number;
 }
 
 /** What a maker of regions needs to know of a processor. */
@@ -119,6 +123,7 @@ export class Processor implements SystemContext {
   readonly #blocks: BlockCache;
   readonly #translator: Translator | undefined;
   readonly #wide = new Uint32Array(2);
+  readonly #repeatedCost: number;
   #nmi = false;
   #returnRequested = false;
   #effort = 0;
@@ -130,9 +135,11 @@ export class Processor implements SystemContext {
   #cut: { at: number; handler: number } | undefined;
 
   constructor(options: ProcessorOptions) {
-    const { memory, memoryPages, bus, model, regions, heat = DEFAULT_HEAT, mostHandlers, blockLimit } = options;
+    const { memory, memoryPages, bus, model, regions, heat = DEFAULT_HEAT } = options;
+    const { mostHandlers, blockLimit, trace } = options;
     const vcpu = VCPU_BASE;
     this.#bus = bus;
+    this.#repeatedCost = options.repeatedCost ?? REPEATED_COST;
     this.registers = new Registers(memory, vcpu);
     this.memory = this.#linearMemory();
     this.system = createSystem(this, model);
@@ -142,7 +149,7 @@ export class Processor implements SystemContext {
     const instance = new WebAssembly.Instance(module, { env: { memory, table }, host });
     this.#runtime = instance.exports as unknown as RuntimeExports;
     const runtime = instance.exports as Record<string, WebAssembly.ImportValue>;
-    const environment = { memory, memoryPages, table, runtime, host };
+    const environment = { memory, memoryPages, table, runtime, host, trace };
     this.#handlers = new Handlers(environment, vcpu, mostHandlers);
     const has = (feature: Feature) => this.system.has(feature);
     this.#blocks = new BlockCache({
@@ -195,6 +202,11 @@ export class Processor implements SystemContext {
   requestReturn(): void {
     this.#returnRequested = true;
     this.requestEvents();
+  }
+
+  /** Whether `run` was to come back since it was last called. */
+  get returnRequested(): boolean {
+    return this.#returnRequested;
   }
 
   /** The machine has ended: nothing is translated any more. */
@@ -354,13 +366,17 @@ export class Processor implements SystemContext {
     const { registers } = this;
     this.#grant(budget);
     let exit: number;
+    let goesOn: boolean;
     do {
+      this.#effort = 0;
       if (this.#blocks.full) this.#blocks.clear();
       this.#enterBlocks();
       exit = registers.get32("exit");
+      // Events that were asked for are left alone.
+      goesOn = exit === EXIT.restart || exit === EXIT.resume || registers.get32("budgetAside") > 0;
       if (exit !== EXIT.event) this.#settle();
       this.#recallBudget();
-    } while ((exit === EXIT.restart || exit === EXIT.resume) && registers.get32("budget") > 0);
+    } while (goesOn && exit !== EXIT.fault && registers.get32("budget") > 0);
     this.#account();
     if (exit !== EXIT.fault) return undefined;
     return { vector: registers.get32("faultVector"), errorCode: registers.get32("faultCode") };
@@ -368,18 +384,21 @@ export class Processor implements SystemContext {
 
   /**
    * Runs the instruction at hand with all its repetitions, and looks at no event. Returns the exception that it
-   * raised, which is not delivered; a page fault's address is in `faultAddress`. For tests and debuggers.
+   * raised, which is not delivered; a page fault's address is in `faultAddress`. With `element` only one repetition is
+   * done. For tests and debuggers.
    */
-  step(): { vector: number; errorCode: number } | undefined {
+  step(element = false): { vector: number; errorCode: number } | undefined {
     const { registers } = this;
     this.#grant(0);
+    registers.set32("stepping", element ? 1 : 0);
     let exit: number;
     do {
       if (this.#blocks.full) this.#blocks.clear();
       if (!this.#single()) this.#settle();
       this.#recallBudget();
       exit = registers.get32("exit");
-    } while (exit === EXIT.restart);
+    } while (exit === EXIT.restart && !element);
+    registers.set32("stepping", 0);
     this.#account();
     if (exit !== EXIT.fault) return undefined;
     return { vector: registers.get32("faultVector"), errorCode: registers.get32("faultCode") };
@@ -502,7 +521,7 @@ export class Processor implements SystemContext {
       }
       case EXIT.restart:
         this.#settle();
-        registers.set32("budget", registers.get32("budget") - REPEATED_COST);
+        registers.set32("budget", registers.get32("budget") - this.#repeatedCost);
         return undefined;
       case EXIT.resume:
         this.#settle();

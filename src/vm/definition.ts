@@ -38,6 +38,8 @@ export interface MachineDefinition {
   readonly debugExit: boolean;
   /** End the VM where the guest asks for a reset. */
   readonly noReboot: boolean;
+  /** Compare the translator with the interpreter at every step, which is slow; with the clock "icount" only. */
+  readonly check?: boolean;
 }
 
 /** Why a machine stopped. */
@@ -50,7 +52,9 @@ export type MachineEnd =
   /** isa-debug-exit: `status` is twice what the guest wrote, plus one. */
   | { readonly kind: "debug-exit"; readonly status: number }
   /** A triple fault: the processor shut down. */
-  | { readonly kind: "crash"; readonly report: string };
+  | { readonly kind: "crash"; readonly report: string }
+  /** `check` found the translator and the interpreter to differ. */
+  | { readonly kind: "difference"; readonly report: string };
 
 /** The host's part: all that a machine needs from outside; one implementation for Node, one for browsers. */
 export interface Host {

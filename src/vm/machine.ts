@@ -5,8 +5,9 @@
 import { guestPhysical } from "../bits/units.ts";
 import type { FaultReport, ProcessorBus } from "../cpu/bus.ts";
 import type { DebugStop } from "../cpu/debugger.ts";
+import { LockStep } from "../cpu/lockstep/lock-step.ts";
 import { PHYSICAL_BITS } from "../cpu/mmu/paging.ts";
-import { Processor } from "../cpu/processor.ts";
+import { Processor, type ProcessorOptions } from "../cpu/processor.ts";
 import { InPlace } from "../cpu/translate/in-place.ts";
 import { i440fxBoard, PC_HPET } from "../firmware/acpi/board.ts";
 import { boardSetup } from "../firmware/board-setup.ts";
@@ -22,6 +23,7 @@ import { crashReport } from "./crash-report.ts";
 import type { Host, MachineDefinition, MachineEnd } from "./definition.ts";
 import { GuestRam } from "./guest-ram.ts";
 import { SeededRandom } from "./seeded-random.ts";
+import { WatchedRam } from "./watched-ram.ts";
 import { WorkQueue } from "./work-queue.ts";
 
 /** Guest nanoseconds of one instruction where time is a count of instructions. */
@@ -36,12 +38,16 @@ const LONGEST_SLEEP = 50e6;
 const ICOUNT_SEED = 1;
 /** The longest that a paused machine sleeps; it is woken to go on. */
 const PAUSE = 60e9;
+/** How often a block runs before it is translated, where the translator is checked: all that runs more than once or so. */
+const CHECK_HEAT = 20;
 const NOWHERE: ByteSink = { write: () => {} };
 
 export class Machine {
   readonly board: Board;
   readonly processor: Processor;
   readonly ram: GuestRam;
+  /** Runs the processor beside another one and compares the two. */
+  readonly #check: LockStep | undefined;
   readonly #definition: MachineDefinition;
   readonly #host: Host;
   readonly #time: GuestTime;
@@ -78,7 +84,8 @@ export class Machine {
     this.#startedAt = host.monotonic();
     const icount = definition.clock === "icount";
     this.#random = icount ? new SeededRandom(ICOUNT_SEED) : { fill: (target) => host.random(target) };
-    this.ram = new GuestRam(definition.memory);
+    const ram = definition.check ? new WatchedRam(definition.memory) : new GuestRam(definition.memory);
+    this.ram = ram;
     this.#time = new GuestTime(
       icount
         ? () => this.instructions * ICOUNT_NS + this.#skipped
@@ -86,7 +93,7 @@ export class Machine {
       () => this.processor.requestReturn(),
     );
     this.#work = new WorkQueue({ inOrder: icount, onSettled: () => this.#wake() });
-    this.processor = new Processor({
+    const options: ProcessorOptions = {
       memory: this.ram.memory,
       memoryPages: this.ram.memoryPages,
       bus: this.#bus(),
@@ -94,7 +101,10 @@ export class Machine {
       ...(definition.heat === undefined ? {} : { heat: definition.heat }),
       // What runs when must depend on the inputs alone where time is a count of instructions.
       regions: (settings) => (icount ? undefined : host.regions?.(settings)) ?? new InPlace(settings),
-    });
+    };
+    this.#check = definition.check ? new LockStep({ ...options, heat: CHECK_HEAT }, ram.size) : undefined;
+    this.processor = this.#check?.processor ?? new Processor(options);
+    if (ram instanceof WatchedRam) ram.onWrite = (address, length) => this.#check?.written(address, length);
     this.ram.onCodeWritten = (first, last) => this.processor.physicalWritten(first, last);
     this.board = new Board(
       {
@@ -200,6 +210,7 @@ export class Machine {
       },
     );
     applyBootState(this.processor, loaded.state);
+    this.#check?.restart();
   }
 
   #requestReset(cause: string): void {
@@ -301,8 +312,9 @@ export class Machine {
       this.#consoleInput?.pump();
       const before = this.#host.monotonic();
       const count = this.instructions;
-      const result = this.processor.run(this.#budget(icount));
+      const result = (this.#check ?? this.processor).run(this.#budget(icount));
       if (this.#end !== undefined) break;
+      if (result.kind === "difference") return result;
       if (result.kind === "shutdown") {
         if (this.onDebugStop) await this.#stopFor({ kind: "shutdown", fault: result.fault });
         if (this.#end !== undefined) break;

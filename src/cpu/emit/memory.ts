@@ -81,6 +81,7 @@ export class GuestAccess implements MemoryUnit {
   readonly #functions: MemoryFunctions;
   readonly #record: () => Operand;
   readonly #returnIfFaulted: () => void;
+  readonly #written: ((address: Value) => void) | undefined;
 
   constructor(options: {
     f: FunctionBuilder;
@@ -90,12 +91,15 @@ export class GuestAccess implements MemoryUnit {
     record: () => Operand;
     /** Leaves the function where `exit` is set. */
     returnIfFaulted: () => void;
+    /** Told the place in the shared memory of what was written there. */
+    written?: ((address: Value) => void) | undefined;
   }) {
     this.#f = options.f;
     this.#vcpu = options.vcpu;
     this.#functions = options.functions;
     this.#record = options.record;
     this.#returnIfFaulted = options.returnIfFaulted;
+    this.#written = options.written;
   }
 
   #entry(linear: Value): Value {
@@ -149,7 +153,11 @@ export class GuestAccess implements MemoryUnit {
     const entry = this.#entry(linear);
     f.if(
       tlbHit(f, entry, linear, bytes, TLB.write),
-      () => f.store(storeKind(value, width), tlbAddress(f, entry, linear), value),
+      () => {
+        const address = tlbAddress(f, entry, linear);
+        f.store(storeKind(value, width), address, value);
+        this.#written?.(address);
+      },
       () => {
         if (width === 128) {
           f.store("v128", 0, value, this.#vcpu + SCRATCH);
@@ -180,6 +188,7 @@ export class GuestAccess implements MemoryUnit {
     const old = f.load(LOAD[width] as LoadKind, at);
     const changed = change(old);
     f.store(storeKind(changed, width), at, changed);
+    this.#written?.(at);
     f.if(at.eq(scratch), () => {
       f.call(this.#functions.endUpdate, linear, bytes);
     });

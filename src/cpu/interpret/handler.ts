@@ -26,9 +26,13 @@ import {
   RECORD,
   RECORD_SIZE,
 } from "../state.ts";
+import { note, TRACE } from "./trace.ts";
 
 /** Sign and exponent of an x87 register that was written as an MMX register. */
 const MMX_EXPONENT = 0xffff;
+
+/** Functions that write several elements of a string at once (isa/string.ts). */
+const WRITES_RUNS = new Set(["copyRun", "fillRun"]);
 
 export interface HandlerShape extends Shape {
   readonly form: Form;
@@ -37,8 +41,14 @@ export interface HandlerShape extends Shape {
 }
 
 /** Builds the body of a handler. */
-export function buildHandler(f: FunctionBuilder, vcpu: number, shape: HandlerShape, linkage: Linkage): void {
-  new Handler(f, vcpu, shape, linkage).build();
+export function buildHandler(
+  f: FunctionBuilder,
+  vcpu: number,
+  shape: HandlerShape,
+  linkage: Linkage,
+  trace?: number,
+): void {
+  new Handler(f, vcpu, shape, linkage, trace).build();
 }
 
 class Handler extends WasmSemantics {
@@ -47,12 +57,15 @@ class Handler extends WasmSemantics {
   #second: BoundOperand | undefined;
   #immediates = 0;
   #ended = false;
+  /** Where what the handler does is noted; undefined where it is not. */
+  readonly #trace: number | undefined;
 
   protected readonly flags: Flags;
   protected readonly memory: GuestAccess;
 
-  constructor(f: FunctionBuilder, vcpu: number, shape: HandlerShape, linkage: Linkage) {
+  constructor(f: FunctionBuilder, vcpu: number, shape: HandlerShape, linkage: Linkage, trace: number | undefined) {
     super({ f, vcpu, shape, linkage });
+    this.#trace = trace;
     this.#shape = shape;
     this.flags = new Flags(f, flagMemory(f, vcpu));
     this.memory = new GuestAccess({
@@ -61,6 +74,7 @@ class Handler extends WasmSemantics {
       functions: linkage.memory,
       record: () => this.record(),
       returnIfFaulted: () => this.#returnIfFaulted(),
+      written: trace === undefined ? undefined : (address) => note(f, trace + TRACE.writes, address),
     });
   }
 
@@ -236,6 +250,7 @@ class Handler extends WasmSemantics {
     const { long, flat } = this.#shape.context;
     if (!long && !flat) this.checkTarget(ip);
     f.store("i64", 0, ip, fieldAddress(vcpu, "ip"));
+    this.#tracePath(ip);
     if (isIndirect(this.#shape.form)) this.#note(ip.wrap());
     const linear = long || flat ? ip : ip.add(f.load("i64", 0, vcpu + CS_BASE)).and(0xffffffffn);
     enterBlock(f, vcpu, linear, this.linkage);
@@ -251,10 +266,15 @@ class Handler extends WasmSemantics {
     this.f.store("i32", this.record().add(place), target, RECORD_SIZE);
   }
 
+  #tracePath(ip: Value): void {
+    if (this.#trace !== undefined) note(this.f, this.#trace + TRACE.path, ip.wrap());
+  }
+
   transfer(ip: Value): void {
     const { f, vcpu } = this;
     this.#ended = true;
     f.store("i64", 0, ip, fieldAddress(vcpu, "ip"));
+    this.#tracePath(ip);
     const long = f.load("i32", 0, fieldAddress(vcpu, "context")).and(CONTEXT.long);
     const linear = ip.add(f.load("i64", 0, vcpu + CS_BASE));
     enterBlock(f, vcpu, ip.when(long, linear.and(0xffffffffn)), this.linkage);
@@ -294,6 +314,8 @@ class Handler extends WasmSemantics {
   call(name: string, ...args: Argument[]): Value {
     const spec = functionSpec(name);
     const { f } = this;
+    // Where writes are noted, elements are written one by one.
+    if (this.#trace !== undefined && WRITES_RUNS.has(name)) return f.i32(0);
     if (spec.in === "host") f.store("i32", 0, this.record(), fieldAddress(this.vcpu, "pc"));
     const result = f.call(this.linkage.callee(name), ...(args as (Value | number | bigint)[]));
     if (spec.faults) this.#returnIfFaulted();

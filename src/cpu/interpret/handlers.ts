@@ -56,6 +56,8 @@ export interface CodeEnvironment {
   readonly table: WebAssembly.Table;
   readonly runtime: Record<string, WebAssembly.ImportValue>;
   readonly host: Record<string, WebAssembly.ImportValue>;
+  /** Where the interpreter notes what it does (trace.ts); it does not unless given. */
+  readonly trace?: number | undefined;
 }
 
 const SIZE_BITS = { 16: 0, 32: 1, 64: 2 } as const;
@@ -199,7 +201,11 @@ export class Handlers {
     const linkage = linkageOf(module);
     for (const { index, shape } of wanted) {
       const name = `${shape.form.instruction.name} ${shape.form.text}`;
-      const handler = module.function(HANDLER, (f) => buildHandler(f, this.#vcpu, shape, linkage), { name });
+      const handler = module.function(
+        HANDLER,
+        (f) => buildHandler(f, this.#vcpu, shape, linkage, this.#environment.trace),
+        { name },
+      );
       module.elements(index, [handler]);
     }
     this.#instantiate(module);

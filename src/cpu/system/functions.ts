@@ -15,7 +15,7 @@ import { interruptFunctions } from "./interrupt-control.ts";
 import { combine, deliver, type InterruptEvent } from "./interrupts.ts";
 import { iretFunctions } from "./iret.ts";
 import { type CpuFeature, cpuModel } from "./models.ts";
-import { ModelSpecificRegisters, msrFunctions } from "./msrs.ts";
+import { ModelSpecificRegisters, type MsrState, msrFunctions } from "./msrs.ts";
 import { portFunctions } from "./ports.ts";
 import { powerOn } from "./power-on.ts";
 import { segmentFunctions } from "./segments.ts";
@@ -31,6 +31,8 @@ export interface System {
   readonly functions: HostFunctions;
   /** CPUID leaf 1, EAX and EDX. */
   readonly processorId: { readonly signature: number; readonly features: number };
+  /** Registers that are not in the processor's state memory. */
+  readonly msrState: MsrState;
   has(feature: CpuFeature): boolean;
   reset(): void;
   setUnitTraps(): void;
@@ -79,6 +81,7 @@ export function createSystem(cpu: SystemContext, modelName: string): System {
       const { eax, edx } = cpuid.read(1, 0);
       return { signature: eax >>> 0, features: edx >>> 0 };
     },
+    msrState: msrs.state,
     has: (feature) => model.has(feature),
     reset() {
       powerOn(cpu, cpuid.signature);

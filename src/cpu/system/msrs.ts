@@ -69,6 +69,13 @@ export interface MsrState {
   mcgStatus: number;
 }
 
+export function copyMsrState(from: MsrState, to: MsrState): void {
+  to.variableMtrrs.set(from.variableMtrrs);
+  to.fixedMtrrs.set(from.fixedMtrrs);
+  to.mtrrDefault = from.mtrrDefault;
+  to.mcgStatus = from.mcgStatus;
+}
+
 /** Values after reset of registers in the processor's state memory. */
 export const PAT_RESET = 0x0007_0406_0007_0406n;
 /** Fast strings are on; branch trace and event sampling are not there. */

@@ -309,6 +309,7 @@ function exitReply(end: MachineEnd): string {
     case "stopped":
       return "X09";
     case "crash":
+    case "difference":
       return "X06";
   }
 }

@@ -1,0 +1,270 @@
+/**
+ * Two processors of one machine in step: the one under test, which devices know, and one that interprets instruction by
+ * instruction on a copy of RAM. Each stretch of the first (a region, or a few blocks) is followed by the same number of
+ * instructions of the second, with the same answers of devices and with interrupts at the same places; then state and
+ * what was written to RAM are compared, and now and then all of RAM.
+ *
+ * Not compared: accessed and dirty bits of page tables, which either may set early. Not followed: an NMI that a device
+ * sends while guest code runs.
+ */
+
+import type { RunResult } from "../bus.ts";
+import { decode, MAX_LENGTH } from "../decode/decoder.ts";
+import { RingReader, TRACE, TRACE_SIZE } from "../interpret/trace.ts";
+import { Processor, type ProcessorOptions } from "../processor.ts";
+import { CONTEXT, FIELDS_SIZE, PAGE, PAGE_FLAGS, RAM_BASE } from "../state.ts";
+import { copyMsrState } from "../system/msrs.ts";
+import { BusTape, type Written } from "./bus-tape.ts";
+import { codeAt, listing } from "./listing.ts";
+import { memoryDifference, sameBytes } from "./memory-difference.ts";
+import { type Difference, sameState, stateDifferences } from "./state-difference.ts";
+
+const WASM_PAGE = 65536;
+/** Instructions that a stretch may have where its first block is longer than one. */
+const BLOCK = 64;
+/** Instructions between two comparisons of all of RAM. */
+const ALL_EVERY = 50_000_000;
+/** Bytes that are compared where something was written. */
+const NEAR = 16;
+/** Elements of a string instruction that the second processor catches up at the most. */
+const MOST_ELEMENTS = 1 << 20;
+const RCX = 1;
+
+/** Where the first processor took an interrupt. */
+interface Taken {
+  readonly at: number;
+  readonly vector: number;
+  readonly ip: bigint;
+  readonly rcx: bigint;
+}
+
+export type LockStepResult = RunResult | { readonly kind: "difference"; readonly report: string };
+
+export class LockStep {
+  /** The processor under test. */
+  readonly processor: Processor;
+  readonly #reference: Processor;
+  readonly #ramSize: number;
+  readonly #tape = new BusTape();
+  readonly #path: RingReader;
+  readonly #writes: RingReader;
+  #taken: Taken[] = [];
+  /** RAM that devices may have written, and when that was: while an instruction ran, or since the last run. */
+  #written: { address: number; length: number }[] = [];
+  #late: { address: number; length: number }[] = [];
+  #isCopied = false;
+  #busDifference: Difference | undefined;
+  #nextAll = ALL_EVERY;
+  #wasSame = true;
+  /** What the two counted when they were last the same. */
+  #offset = 0;
+
+  constructor(options: ProcessorOptions, ramSize: number) {
+    this.#ramSize = ramSize;
+    const repeatedCost = 0;
+    this.processor = new Processor({ ...options, repeatedCost, bus: this.#tape.recorder(options.bus) });
+    const pages = options.memoryPages.initial + Math.ceil(TRACE_SIZE / WASM_PAGE);
+    const memoryPages = { initial: pages, maximum: pages };
+    const memory = new WebAssembly.Memory({ ...memoryPages, shared: true });
+    const trace = options.memoryPages.initial * WASM_PAGE;
+    const { model } = options;
+    const bus = this.#tape.player();
+    this.#reference = new Processor({ memory, memoryPages, bus, model, blockLimit: 1, repeatedCost, trace });
+    this.#path = new RingReader(memory.buffer, trace + TRACE.path);
+    this.#writes = new RingReader(memory.buffer, trace + TRACE.writes);
+    this.#tape.takeWritten = () => this.#takeWritten();
+    this.#tape.write = (written) => this.#write(written);
+    this.#tape.acknowledged = (vector) => this.#note(vector);
+    this.#tape.differs = (question, answered) => {
+      this.#busDifference ??= { what: "access to a device", expected: question, got: answered };
+    };
+  }
+
+  /** A device may write to RAM from now on. */
+  written(address: number, length: number): void {
+    this.#written.push({ address, length });
+  }
+
+  /** The processor was reset or set up from without: its state and RAM are taken over before it runs again. */
+  restart(): void {
+    this.#isCopied = false;
+  }
+
+  /** As the processor's `run`; ends where the two differ. */
+  run(budget: number): LockStepResult {
+    const { processor } = this;
+    if (!this.#isCopied) this.#copy();
+    this.#writeLate();
+    let result: RunResult;
+    let left = budget;
+    do {
+      const before = processor.instructions;
+      const from = processor.registers.get64("ip");
+      result = processor.run(1);
+      if (processor.instructions === before && result.kind === "budget") result = processor.run(BLOCK);
+      const differences = this.#follow();
+      if (differences.length > 0) return { kind: "difference", report: this.#report(from, before, differences) };
+      const count = processor.instructions - before;
+      if (count === 0) break;
+      left -= count;
+    } while (left > 0 && result.kind === "budget" && !processor.returnRequested);
+    return result;
+  }
+
+  /** Takes over all of the first processor's state and RAM. */
+  #copy(): void {
+    const [from, to] = [this.processor.registers, this.#reference.registers];
+    const reference = this.#reference;
+    reference.physicalWritten(0, this.#ramSize - 1);
+    to.bytes.set(from.bytes.subarray(RAM_BASE, RAM_BASE + this.#ramSize), RAM_BASE);
+    to.bytes.set(from.bytes.subarray(from.base, from.base + FIELDS_SIZE), to.base);
+    for (let page = PAGE_FLAGS; page < PAGE_FLAGS + (1 << 20); page++) {
+      to.bytes[page] = (from.bytes[page] as number) & ~PAGE.code;
+    }
+    copyMsrState(this.processor.system.msrState, reference.system.msrState);
+    reference.flushTlb();
+    reference.modeChanged();
+    this.#offset = this.processor.instructions - reference.instructions;
+    this.#tape.clear();
+    this.#taken = [];
+    this.#written = [];
+    this.#late = [];
+    this.#writes.take();
+    this.#path.take();
+    this.#isCopied = true;
+  }
+
+  /** What devices wrote while the first processor accessed one; it may be that more comes of it until the next run. */
+  #takeWritten(): Written[] {
+    if (this.#written.length === 0) return [];
+    const written = this.#written;
+    this.#written = [];
+    this.#late.push(...written);
+    return written.map((place) => this.#contents(place));
+  }
+
+  #contents({ address, length }: { address: number; length: number }): Written {
+    const at = RAM_BASE + address;
+    return { address, bytes: this.processor.registers.bytes.slice(at, at + length) };
+  }
+
+  #writeLate(): void {
+    for (const place of [...this.#late, ...this.#written]) this.#write(this.#contents(place));
+    this.#late = [];
+    this.#written = [];
+  }
+
+  #write({ address, bytes }: Written): void {
+    this.#reference.physicalWritten(address, address + bytes.length - 1);
+    this.#reference.registers.bytes.set(bytes, RAM_BASE + address);
+  }
+
+  #note(vector: number): void {
+    const { registers, instructions } = this.processor;
+    this.#taken.push({ at: instructions, vector, ip: registers.get64("ip"), rcx: registers.gpr(RCX) });
+  }
+
+  /** Has the second processor do what the first did. In what they differ then. */
+  #follow(): Difference[] {
+    const [first, second] = [this.processor, this.#reference];
+    const taken = this.#taken;
+    if (taken.length > 0) {
+      this.#taken = [];
+      for (const { at, vector, ip, rcx } of taken) {
+        this.#advance(at);
+        this.#catchUp(ip, rcx);
+        this.#tape.waiting = vector;
+        second.run(1);
+        if (this.#tape.waiting < 0) continue;
+        this.#tape.waiting = -1;
+        return [{ what: `interrupt ${vector}`, expected: "not taken", got: "taken" }, ...this.#compareState()];
+      }
+    }
+    this.#advance(first.instructions);
+    if (!sameState(second.registers, first.registers)) {
+      this.#catchUp(first.registers.get64("ip"), first.registers.gpr(RCX));
+    }
+    return this.#compare();
+  }
+
+  /** Runs the second processor until it has counted as many instructions as the first. */
+  #advance(instructions: number): void {
+    const second = this.#reference;
+    for (let tries = 0; tries < 2; ) {
+      const left = instructions - this.#offset - second.instructions;
+      if (left <= 0) return;
+      const before = second.instructions;
+      const { kind } = second.run(left);
+      if (kind !== "budget") return;
+      if (second.instructions === before) tries++;
+    }
+  }
+
+  /** Where the first processor has stopped within a repeated string instruction, the second does as many elements. */
+  #catchUp(ip: bigint, rcx: bigint): void {
+    const second = this.#reference;
+    const { registers } = second;
+    if (registers.get64("ip") !== ip || registers.gpr(RCX) === rcx || !this.#isRepeated()) return;
+    for (let i = 0; i < MOST_ELEMENTS && registers.get64("ip") === ip && registers.gpr(RCX) !== rcx; i++) {
+      second.step(true);
+    }
+  }
+
+  #isRepeated(): boolean {
+    const { registers } = this.#reference;
+    const context = registers.get32("context");
+    const mode = { long: (context & CONTEXT.long) !== 0, code32: (context & CONTEXT.code32) !== 0 };
+    const code = codeAt(this.#reference, this.#reference.linearIp, MAX_LENGTH);
+    const decoded = decode(code, 0, code.length, mode, () => true);
+    return typeof decoded !== "string" && decoded.form.instruction.repeat !== undefined && decoded.repeat !== "none";
+  }
+
+  #compareState(): Difference[] {
+    const [first, second] = [this.processor, this.#reference];
+    const differences: Difference[] = [];
+    const [got, expected] = [first.instructions, second.instructions + this.#offset];
+    if (got !== expected) differences.push({ what: "instructions", expected: `${expected}`, got: `${got}` });
+    if (!sameState(second.registers, first.registers)) {
+      differences.push(...stateDifferences(second.registers, first.registers));
+    }
+    return differences;
+  }
+
+  #compare(): Difference[] {
+    const [first, second] = [this.processor, this.#reference];
+    if (this.#tape.left > 0) this.#busDifference ??= { what: "accesses to devices", expected: "fewer", got: "more" };
+    const differences = this.#compareState();
+    // Translated code that leaves an instruction to the interpreter, as it is about to raise an exception, has set the
+    // flags of that already.
+    const hasBegun = differences.length > 0 && differences.every(({ what }) => what === "mxcsr");
+    if (hasBegun && this.#wasSame) differences.length = 0;
+    this.#wasSame = !hasBegun;
+    if (this.#busDifference) differences.unshift(this.#busDifference);
+    const [expected, got] = [second.registers.bytes, first.registers.bytes];
+    const end = RAM_BASE + this.#ramSize;
+    for (const at of this.#writes.take()) {
+      if (at < RAM_BASE || at >= end || sameBytes(expected, got, at, Math.min(NEAR, end - at))) continue;
+      const found = memoryDifference(expected, got, at, Math.min(at + NEAR, end));
+      if (found) differences.push(found);
+    }
+    if (first.instructions >= this.#nextAll) {
+      this.#nextAll = first.instructions + ALL_EVERY;
+      const found = memoryDifference(expected, got, RAM_BASE, end);
+      if (found) differences.push({ ...found, what: `${found.what}, seen after up to ${ALL_EVERY} instructions` });
+    }
+    if (differences.length === 0) this.#path.take();
+    return differences;
+  }
+
+  #report(from: bigint, before: number, differences: readonly Difference[]): string {
+    const reference = this.#reference;
+    const count = this.processor.instructions - before;
+    return [
+      `translator and interpreter differ after ${this.processor.instructions} instructions, ` +
+        `in the ${count} from ${from.toString(16)} on:`,
+      ...differences.map(({ what, expected, got }) => `  ${what}: interpreter ${expected}, translator ${got}`),
+      "what the interpreter ran:",
+      ...listing(reference, [Number(from & 0xffff_ffffn), ...this.#path.take()]).map((line) => `  ${line}`),
+    ].join("\n");
+  }
+}

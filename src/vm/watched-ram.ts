@@ -1,0 +1,13 @@
+/** Guest RAM that tells what devices may write to. */
+import type { GuestPhysical } from "../bits/units.ts";
+import { GuestRam } from "./guest-ram.ts";
+
+export class WatchedRam extends GuestRam {
+  onWrite: (address: number, length: number) => void = () => {};
+
+  override view(address: GuestPhysical, length: number, access: "read" | "write"): Uint8Array | undefined {
+    const view = super.view(address, length, access);
+    if (view && access === "write") this.onWrite(address, length);
+    return view;
+  }
+}
