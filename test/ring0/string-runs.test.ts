@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SeededRandom } from "../../src/bits/testing/seeded-random.ts";
 import { BareMachine, CODE } from "../../src/cpu/system/testing/bare-machine.ts";
 import { InPlace } from "../../src/cpu/translate/in-place.ts";
 import { DS, ES } from "../../src/isa/semantics.ts";
@@ -17,21 +18,6 @@ const WINDOW = 0x20_0000;
 const PAGE_TABLES = 0xb000;
 const PRESENT = 5;
 const WRITABLE = 2;
-
-/** Numbers that look random, the same in each run. */
-class Chance {
-  #seed: number;
-  constructor(seed: number) {
-    this.#seed = seed;
-  }
-  below(limit: number): number {
-    this.#seed = (Math.imul(this.#seed, 1664525) + 1013904223) >>> 0;
-    return Math.floor((this.#seed / 2 ** 32) * limit);
-  }
-  of<T>(list: readonly T[]): T {
-    return list[this.below(list.length)] as T;
-  }
-}
 
 const OPCODES = { movs: 0xa4, cmps: 0xa6, stos: 0xaa, lods: 0xac, scas: 0xae } as const;
 type Name = keyof typeof OPCODES;
@@ -252,41 +238,41 @@ class Tested {
 }
 
 /** A case with what makes runs end: near a page's end, near the other operand, near a limit. */
-function caseOf(bits: 16 | 32 | 64, chance: Chance): Case {
-  const name = chance.of(Object.keys(OPCODES) as Name[]);
-  const bytes = chance.of(bits === 64 ? ([1, 2, 4, 8] as const) : ([1, 2, 4] as const));
-  const addressSize = bits === 32 ? 32 : chance.of(bits === 64 ? ([64, 32] as const) : ([16, 32] as const));
-  const backwards = chance.below(5) === 0;
-  const count = chance.of([0, 1, 2, 3, 7, 15, 16, 17, 40, 100, 300, 513, 1100]);
+function caseOf(bits: 16 | 32 | 64, random: SeededRandom): Case {
+  const name = random.pick(Object.keys(OPCODES) as Name[]);
+  const bytes = random.pick(bits === 64 ? ([1, 2, 4, 8] as const) : ([1, 2, 4] as const));
+  const addressSize = bits === 32 ? 32 : random.pick(bits === 64 ? ([64, 32] as const) : ([16, 32] as const));
+  const backwards = random.below(5) === 0;
+  const count = random.pick([0, 1, 2, 3, 7, 15, 16, 17, 40, 100, 300, 513, 1100]);
   // Linear addresses, with room for two pages in the direction.
   const room = 2 * PAGE - 300;
-  const start = bits === 16 ? chance.of([0, 0xd000, 0xf000]) : chance.of([0, PAGE]);
+  const start = bits === 16 ? random.pick([0, 0xd000, 0xf000]) : random.pick([0, PAGE]);
   const inWindow = () =>
     WINDOW +
     start +
     (backwards ? 2 * PAGE : 0) +
-    chance.of([0, 1, 3, 8, 100, 4000, 4060, 4080, 4088, 4092, 4095, chance.below(PAGE)]);
+    random.pick([0, 1, 3, 8, 100, 4000, 4060, 4080, 4088, 4092, 4095, random.below(PAGE)]);
   const source = inWindow();
-  const distance = chance.of([-64, -9, -1, 0, 1, 2, 3, 4, 5, 8, 12, 15, 16, 17, 31, 64, 200]);
-  const target = chance.below(3) === 0 ? Math.max(source + distance, WINDOW) : inWindow();
+  const distance = random.pick([-64, -9, -1, 0, 1, 2, 3, 4, 5, 8, 12, 15, 16, 17, 31, 64, 200]);
+  const target = random.below(3) === 0 ? Math.max(source + distance, WINDOW) : inWindow();
   const segment = (): Segment => {
-    const base = bits === 16 ? WINDOW + 0x120 : bits === 32 ? chance.of([0, WINDOW + 2 * PAGE + 0x123]) : 0;
-    const limit = bits === 64 || chance.below(2) ? 0xffff_ffff : bits === 16 ? 0xffff : chance.below(PAGES * PAGE);
+    const base = bits === 16 ? WINDOW + 0x120 : bits === 32 ? random.pick([0, WINDOW + 2 * PAGE + 0x123]) : 0;
+    const limit = bits === 64 || random.below(2) ? 0xffff_ffff : bits === 16 ? 0xffff : random.below(PAGES * PAGE);
     return { base, limit: bits === 32 && base === 0 ? Math.min(limit + WINDOW, 0xffff_ffff) : limit };
   };
   const segments = [segment(), segment()] as const;
   const offset = (linear: number, { base }: Segment) => (linear - base + 2 ** 32) % 2 ** Math.min(addressSize, 32);
   const contents = new Uint8Array(PAGES * PAGE);
   // Much that is equal, and now and then something else.
-  const same = chance.below(2);
+  const same = random.below(2);
   for (let i = 0; i < contents.length; i++) contents[i] = same ? 0 : i * 37 + (i >> 8);
-  for (let i = chance.below(20); i > 0; i--) contents[chance.below(contents.length)] = 0x55;
-  const scanned = chance.of([0n, 0x5555_5555_5555_5555n, 0x1234_5678_9abc_def0n]);
-  const fold = bits === 64 && chance.below(4) === 0;
+  for (let i = random.below(20); i > 0; i--) contents[random.below(contents.length)] = 0x55;
+  const scanned = random.pick([0n, 0x5555_5555_5555_5555n, 0x1234_5678_9abc_def0n]);
+  const fold = bits === 64 && random.below(4) === 0;
   return {
     name,
     bytes,
-    prefix: chance.of([0xf3, 0xf2] as const),
+    prefix: random.pick([0xf3, 0xf2] as const),
     addressSize,
     backwards,
     count: Math.min(count, Math.floor(room / bytes)),
@@ -294,8 +280,8 @@ function caseOf(bits: 16 | 32 | 64, chance: Chance): Case {
     target: offset(target, segments[1]),
     accumulator: bits === 64 ? scanned : scanned & 0xffff_ffffn,
     frames: Array.from({ length: PAGES }, (_, page) => (fold ? page & ~1 : page)),
-    missing: bits === 64 && chance.below(3) === 0 ? chance.below(4) : -1,
-    readOnly: bits === 64 && chance.below(4) === 0 ? chance.below(4) : -1,
+    missing: bits === 64 && random.below(3) === 0 ? random.below(4) : -1,
+    readOnly: bits === 64 && random.below(4) === 0 ? random.below(4) : -1,
     segments,
     contents,
   };
@@ -306,9 +292,9 @@ for (const translated of [false, true]) {
     const tier = translated ? "translated" : "interpreted";
     test(`${bits}-bit, ${tier}: a repeated string instruction is its elements one after the other`, () => {
       const tested = new Tested(bits, translated);
-      const chance = new Chance(bits);
+      const random = new SeededRandom(bits);
       for (let i = 0; i < 600; i++) {
-        const the = caseOf(bits, chance);
+        const the = caseOf(bits, random);
         const { contents, ...described } = the;
         const expected = model(bits, the);
         const actual = tested.run(the);

@@ -4,24 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SeededRandom } from "../../bits/testing/seeded-random.ts";
 import { assemble } from "../../isa/assemble.ts";
 import { BareMachine, CODE, DATA } from "../system/testing/bare-machine.ts";
 import { InPlace } from "./in-place.ts";
-
-/** Numbers that look random, the same in each run. */
-class Chance {
-  #seed: number;
-  constructor(seed: number) {
-    this.#seed = seed;
-  }
-  below(limit: number): number {
-    this.#seed = (Math.imul(this.#seed, 1664525) + 1013904223) >>> 0;
-    return Math.floor((this.#seed / 2 ** 32) * limit);
-  }
-  of<T>(list: readonly T[]): T {
-    return list[this.below(list.length)] as T;
-  }
-}
 
 /** Upper halves of doubles, which are singles too: zeros, denormals, ends of the normal numbers, infinities, NaNs. */
 const RARE = [
@@ -35,11 +21,11 @@ const SCALAR = ["add", "sub", "mul", "div", "sqrt", "min", "max"];
 const SUFFIXES = ["sd", "sd", "ss", "pd", "ps"];
 
 /** One instruction: arithmetic mostly, and what moves, compares, and converts numbers. */
-function instructionOf(chance: Chance): string {
-  const register = () => `xmm${chance.below(6)}`;
+function instructionOf(random: SeededRandom): string {
+  const register = () => `xmm${random.below(6)}`;
   const [a, b] = [register(), register()];
-  const memory = `[rsi+${16 * chance.below(8)}]`;
-  switch (chance.below(12)) {
+  const memory = `[rsi+${16 * random.below(8)}]`;
+  switch (random.below(12)) {
     case 0:
       return `movapd ${a}, ${b}`;
     case 1:
@@ -47,18 +33,18 @@ function instructionOf(chance: Chance): string {
     case 2:
       return `movss ${a}, ${b}`;
     case 3:
-      return `${chance.of(["cvtsd2ss", "cvtss2sd", "cvtps2pd", "cvtpd2ps", "cvtdq2ps"])} ${a}, ${b}`;
+      return `${random.pick(["cvtsd2ss", "cvtss2sd", "cvtps2pd", "cvtpd2ps", "cvtdq2ps"])} ${a}, ${b}`;
     case 4:
-      return `${chance.of(["comisd", "ucomisd", "comiss"])} ${a}, ${b}\n setb al\n adc r8d, eax`;
+      return `${random.pick(["comisd", "ucomisd", "comiss"])} ${a}, ${b}\n setb al\n adc r8d, eax`;
     case 5:
-      return `${chance.of(["xorpd", "unpcklpd", "movhlps", "pxor"])} ${a}, ${b}`;
+      return `${random.pick(["xorpd", "unpcklpd", "movhlps", "pxor"])} ${a}, ${b}`;
     case 6:
-      return `${chance.of(["cvttsd2si", "cvtsd2si", "cvttss2si"])} r9, ${b}\n add r8, r9`;
+      return `${random.pick(["cvttsd2si", "cvtsd2si", "cvttss2si"])} r9, ${b}\n add r8, r9`;
     default: {
-      const suffix = chance.of(SUFFIXES);
+      const suffix = random.pick(SUFFIXES);
       const width = suffix === "sd" ? "qword" : suffix === "ss" ? "dword" : "xmmword";
-      const source = chance.below(3) === 0 ? `${width} ptr ${memory}` : b;
-      return `${chance.of(SCALAR)}${suffix} ${a}, ${source}`;
+      const source = random.below(3) === 0 ? `${width} ptr ${memory}` : b;
+      return `${random.pick(SCALAR)}${suffix} ${a}, ${source}`;
     }
   }
 }
@@ -96,19 +82,19 @@ function machineFor(code: Uint8Array, translated: boolean): BareMachine {
 }
 
 test("numbers that are not ordinary come out of translated code as they do one instruction at a time", () => {
-  const chance = new Chance(7);
+  const random = new SeededRandom(7);
   for (let round = 0; round < 30; round++) {
-    const source = Array.from({ length: 14 }, () => instructionOf(chance)).join("\n");
+    const source = Array.from({ length: 14 }, () => instructionOf(random)).join("\n");
     // The jump ends a block, so that it is translated.
     const { bytes } = assemble(`${source}\n jmp end\n end:\n hlt`, { bits: 64, origin: BigInt(CODE) });
     const interpreted = machineFor(bytes, false);
     const translated = machineFor(bytes, true);
     for (let i = 0; i < 40; i++) {
-      const rare = chance.below(3);
-      const word = () => (chance.below(10) < rare * 2 ? chance.of(RARE) : chance.of(COMMON));
-      const data = Uint32Array.from({ length: 32 }, (_, at) => (at % 2 === 0 && chance.below(2) ? 0 : word()));
+      const rare = random.below(3);
+      const word = () => (random.below(10) < rare * 2 ? random.pick(RARE) : random.pick(COMMON));
+      const data = Uint32Array.from({ length: 32 }, (_, at) => (at % 2 === 0 && random.below(2) ? 0 : word()));
       // Everything masked; mostly quiet, else with flags clear, flushing, or rounding in other ways.
-      const mxcsr = chance.of([0x1fa0, 0x1fa0, 0x1fa0, 0x1f80, 0x9fe0, 0x1fe0, 0x9fa0, 0x3fa0, 0x7fa0]);
+      const mxcsr = random.pick([0x1fa0, 0x1fa0, 0x1fa0, 0x1f80, 0x9fe0, 0x1fe0, 0x9fa0, 0x3fa0, 0x7fa0]);
       const expected = run(interpreted, { data, mxcsr });
       const actual = run(translated, { data, mxcsr });
       assert.deepEqual(actual, expected, `${source}\nmxcsr ${mxcsr.toString(16)}, words ${[...data].join()}`);
