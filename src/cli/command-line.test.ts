@@ -16,6 +16,7 @@ const DEFAULTS: Omit<RunOptions, "source"> = {
   clock: "real",
   entry: "auto",
   gdb: undefined,
+  check: false,
 };
 
 const UNSET = { format: undefined, size: undefined, quota: undefined };
@@ -48,6 +49,7 @@ test("a kernel is run from files, with every option", () => {
         clock: "icount",
         entry: "32",
         gdb: { port: 1234, wait: false },
+        check: false,
       },
     },
   );
@@ -69,6 +71,14 @@ test("a debugger's port is on this host unless another address is given", () => 
   assert.deepEqual(gdb("--gdb", ":1234"), { port: 1234, wait: false });
   assert.deepEqual(gdb("--gdb", "0.0.0.0:1234"), { host: "0.0.0.0", port: 1234, wait: false });
   assert.deepEqual(gdb("--gdb", "[::1]:1234"), { host: "::1", port: 1234, wait: false });
+});
+
+test("the translator is checked with time as a count of instructions, and without a debugger", () => {
+  const invocation = parse("run", "debian", "--check");
+  assert.ok(invocation.verb === "run");
+  assert.equal(invocation.options.check, true);
+  assert.equal(invocation.options.clock, "icount");
+  assert.throws(() => parse("run", "debian", "--check", "--gdb", "1234"), CliError);
 });
 
 test("list and cache are told apart from cache clean", () => {

@@ -112,6 +112,7 @@ interface RawRunOptions {
   readonly entry: RunOptions["entry"];
   readonly gdb?: GdbAddress;
   readonly gdbWait?: boolean;
+  readonly check?: boolean;
 }
 
 function describeRun(program: Command, found: (invocation: Invocation) => void): void {
@@ -157,6 +158,10 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
       parseGdb,
     )
     .option("--gdb-wait", "start the guest when a connected gdb says so")
+    .option(
+      "--check",
+      "compare translated code with the interpreter at every step, which is slow; implies --clock icount",
+    )
     .addHelpText("after", RUN_HELP)
     .action((guest: string | undefined, raw: RawRunOptions) => found({ verb: "run", options: checkRun(guest, raw) }));
 }
@@ -170,13 +175,16 @@ function checkRun(guest: string | undefined, raw: RawRunOptions): RunOptions {
     console: consoleTarget(raw.console),
     debugExit: raw.debugExit ?? false,
     noReboot: !raw.reboot,
-    clock: raw.clock,
+    clock: raw.check ? "icount" : raw.clock,
     entry: raw.entry,
     gdb: gdbOption(raw),
+    check: raw.check ?? false,
   };
 }
 
-function gdbOption({ gdb, gdbWait = false }: RawRunOptions): RunOptions["gdb"] {
+function gdbOption({ gdb, gdbWait = false, check = false }: RawRunOptions): RunOptions["gdb"] {
+  if (gdb !== undefined && check)
+    throw usageError("--check goes without --gdb: what gdb changes has nothing to compare with");
   if (gdb !== undefined) return { ...gdb, wait: gdbWait };
   if (gdbWait) throw usageError("--gdb-wait goes with --gdb PORT");
   return undefined;

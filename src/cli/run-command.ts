@@ -58,6 +58,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
       disks: disks.devices,
       debugExit: options.debugExit,
       noReboot: options.noReboot,
+      check: options.check,
     };
     end = await runSession(
       (serial, pace) => {

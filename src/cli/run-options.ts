@@ -17,6 +17,8 @@ export interface RunOptions {
   readonly noReboot: boolean;
   readonly clock: (typeof CLOCKS)[number];
   readonly entry: (typeof ENTRIES)[number];
+  /** Compare the translator with the interpreter. */
+  readonly check: boolean;
   /** Where a gdb may connect; undefined for nowhere. */
   readonly gdb: (GdbAddress & { readonly wait: boolean }) | undefined;
 }

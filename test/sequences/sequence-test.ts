@@ -23,6 +23,7 @@ const BREAKPOINT = 3;
 export interface SequenceResult {
   readonly instructions: number;
   readonly exceptions: number;
+  readonly regime: string;
   /** What differed, as text; undefined where nothing did. */
   readonly failure: string | undefined;
 }
@@ -61,7 +62,12 @@ export class SequenceTester {
         const result = this.#step(pair, random);
         if (result.differences.length > 0) {
           const where = `seed ${seed}, ${regime.name}, round ${round}, from ${from.toString(16)}`;
-          return { instructions, exceptions, failure: this.#report(where, regime, pair, from, result) };
+          return {
+            instructions,
+            exceptions,
+            regime: regime.name,
+            failure: this.#report(where, regime, pair, from, result),
+          };
         }
         instructions += result.count;
         left -= Math.max(result.count, 1);
@@ -70,7 +76,7 @@ export class SequenceTester {
         break;
       }
     }
-    return { instructions, exceptions, failure: undefined };
+    return { instructions, exceptions, regime: regime.name, failure: undefined };
   }
 
   /** The second page of the code lies elsewhere where there is paging. */
