@@ -105,13 +105,12 @@ export class BareGuest {
       },
       readMemory: () => 0,
       writeMemory() {},
-      interruptPending: () => false,
       acknowledgeInterrupt: () => -1,
       readMsr: () => false,
       writeMsr: () => false,
       readCr8: () => 0,
       writeCr8() {},
-      tsc: () => BigInt(Math.floor(this.#now() * 1e6)),
+      tsc: () => Math.floor(this.#now() * 1e6),
       random: (target) => target.fill(0xa5),
     };
   }

@@ -7,16 +7,14 @@ export interface ProcessorBus {
   /** Device memory, 1, 2, 4 or 8 bytes; for 8 the words are in `wide` (low, high). */
   readMemory(address: number, bytes: number, wide: Uint32Array): number;
   writeMemory(address: number, bytes: number, low: number, high: number): void;
-  /** Whether an interrupt waits that the controllers let through. */
-  interruptPending(): boolean;
-  /** Takes that interrupt: its vector. */
+  /** Takes the interrupt that waits (Processor.setInterrupt): its vector. */
   acknowledgeInterrupt(): number;
   readMsr(msr: number, value: Uint32Array): boolean;
   writeMsr(msr: number, low: number, high: number): boolean;
   readCr8(): number;
   writeCr8(value: number): void;
-  /** Ticks of the time stamp counter. */
-  tsc(): bigint;
+  /** Ticks of the time stamp counter: a whole number. */
+  tsc(): number;
   random(target: Uint8Array): void;
 }
 

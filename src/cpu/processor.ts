@@ -22,9 +22,6 @@ import {
   JUMP_CACHE,
   JUMP_ENTRIES,
   JUMP_ENTRY,
-  KEPT_PAGE,
-  KEPT_PAGES_EACH,
-  KEPT_READS,
   MMU_MODE,
   NEW_TASK,
   PAGE,
@@ -141,6 +138,7 @@ export class Processor implements SystemContext {
     this.#bus = bus;
     this.#repeatedCost = options.repeatedCost ?? REPEATED_COST;
     this.registers = new Registers(memory, vcpu);
+    this.registers.bytes.fill(0xff, vcpu + TLBS, vcpu + TLBS + 4 * TLB_SIZE);
     this.memory = this.#linearMemory();
     this.system = createSystem(this, model);
     const table = new WebAssembly.Table({ element: "anyfunc", initial: 4096 });
@@ -159,8 +157,9 @@ export class Processor implements SystemContext {
       has,
       translateCode: (linear) => this.#translateCode(linear),
       isMarked: (address) => this.debugger.isMarked(address),
-      newGeneration: () => this.#newGeneration(),
-      forgetKeptPages: () => this.#forgetKeptPages(),
+      forgetJumps: () => this.#forgetJumps(),
+      forgetJump: (linear) => this.#forgetJump(linear),
+      forgetKeptPages: () => this.#runtime.forgetKeptPages(),
       heat: regions ? heat : 0,
       blockLimit,
       regionDropped: (handler) => this.#translator?.dropped(handler),
@@ -196,6 +195,12 @@ export class Processor implements SystemContext {
   obey(orders: DebugOrders): void {
     if (this.debugger.take(orders)) this.#blocks.clear();
     this.modeChanged();
+  }
+
+  /** Says whether an external interrupt waits that the controllers let through. */
+  setInterrupt(waits: boolean): void {
+    this.registers.set32("interruptPending", waits ? 1 : 0);
+    if (waits) this.requestEvents();
   }
 
   /** Makes `run` come back after the present block. */
@@ -312,7 +317,7 @@ export class Processor implements SystemContext {
     const { registers } = this;
     if (registers.get32("debugTraps") !== 0) return true;
     if (this.#nmi && registers.get32("nmiBlocked") === 0) return true;
-    return (registers.get32("eflagsSystem") & INTERRUPT_FLAG) !== 0 && this.#bus.interruptPending();
+    return (registers.get32("eflagsSystem") & INTERRUPT_FLAG) !== 0 && this.interruptPending();
   }
 
   /** Delivers what is due before the next instruction; `external` interrupts too. @spec SDM 3A table 6-2 */
@@ -327,7 +332,7 @@ export class Processor implements SystemContext {
       this.#nmi = false;
       return this.#deliver({ vector: 2, kind: "external" });
     }
-    if ((registers.get32("eflagsSystem") & INTERRUPT_FLAG) !== 0 && this.#bus.interruptPending()) {
+    if ((registers.get32("eflagsSystem") & INTERRUPT_FLAG) !== 0 && this.interruptPending()) {
       const vector = this.#bus.acknowledgeInterrupt();
       if (vector >= 0) return this.#deliver({ vector, kind: "external" });
     }
@@ -586,7 +591,7 @@ export class Processor implements SystemContext {
     if (!long && registers.attributes(SS) & ATTRIBUTE_BIG) bits |= CONTEXT.stack32;
     if (!long && isProtected && [ES, CS, SS, DS].every((segment) => this.#isFlat(segment))) bits |= CONTEXT.flat;
     if (user) bits |= CONTEXT.user;
-    const generation = registers.get32("context") >>> CONTEXT_BITS;
+    const generation = registers.get32(user ? "userGeneration" : "supervisorGeneration");
     registers.set32("context", (generation << CONTEXT_BITS) | bits);
     this.#breakpoints = hasBreakpoints(registers);
     // RF says something about the next instruction only, and only to breakpoints.
@@ -598,7 +603,8 @@ export class Processor implements SystemContext {
     if ((user && alignment) || watching) mode = MMU_MODE.checked;
     registers.set32("mmuMode", mode);
     registers.set32("tlb", registers.base + TLBS + mode * TLB_SIZE);
-    this.#setPageKey();
+    const key = fieldAddress(registers.base, "pageKey") >> 2;
+    registers.i32[key] = ((registers.i32[key] as number) & (-1 << PAGE_KEY.number)) | (mode << PAGE_KEY.mode);
     this.system.setUnitTraps();
   }
 
@@ -611,48 +617,26 @@ export class Processor implements SystemContext {
     return segment === CS || (word(SEGMENT.writeMin) === 0 && word(SEGMENT.writeMax) === -1);
   }
 
-  flushTlb(): void {
-    const start = this.registers.base + TLBS;
-    this.registers.bytes.fill(0xff, start, start + 4 * TLB_SIZE);
-    this.#forgetKeptPages();
-    this.#newGeneration();
-  }
-
-  /** Makes translated code forget the pages that it has kept. */
-  #forgetKeptPages(): void {
-    const { registers } = this;
-    this.#translations = (this.#translations + 1) % (1 << (PAGE_KEY.end - PAGE_KEY.number));
-    if (this.#translations === 0) {
-      const start = registers.base + KEPT_READS;
-      registers.bytes.fill(0, start, start + 2 * KEPT_PAGES_EACH * KEPT_PAGE);
-      this.#translations = 1;
-    }
-    this.#setPageKey();
-  }
-  #translations = 0;
-
-  #setPageKey(): void {
-    const mode = this.registers.get32("mmuMode");
-    this.registers.set64("pageKey", BigInt((this.#translations << PAGE_KEY.number) | (mode << PAGE_KEY.mode)));
+  flushTlb(keepGlobal = false): void {
+    this.#runtime.flushTlb(keepGlobal ? 1 : 0);
   }
 
   flushPage(linear: bigint): void {
-    void linear;
-    // Large pages are cached as small ones, any of which may lie in the page meant.
-    this.flushTlb();
+    this.#runtime.flushPage(linear);
   }
 
-  /** Empties the jump cache, by a number that its entries must have. */
-  #newGeneration(): void {
-    const { registers } = this;
-    const context = registers.get32("context");
-    const generation = ((context >>> CONTEXT_BITS) + 1) & (0xffff_ffff >>> CONTEXT_BITS);
-    if (generation === 0) {
-      for (let i = 0; i < JUMP_ENTRIES; i++) {
-        registers.i32[(registers.base + JUMP_CACHE + i * JUMP_ENTRY + JUMP.context) >> 2] = -1;
-      }
-    }
-    registers.set32("context", (generation << CONTEXT_BITS) | (context & ((1 << CONTEXT_BITS) - 1)));
+  #jumpCache(entry: number): number {
+    return (this.registers.base + JUMP_CACHE + entry * JUMP_ENTRY + JUMP.context) >> 2;
+  }
+
+  #forgetJumps(): void {
+    const { i32 } = this.registers;
+    for (let i = 0; i < JUMP_ENTRIES; i++) i32[this.#jumpCache(i)] = -1;
+  }
+
+  #forgetJump(linear: bigint): void {
+    const low = Number(BigInt.asIntN(32, linear));
+    this.registers.i32[this.#jumpCache((low ^ (low >>> 13)) & (JUMP_ENTRIES - 1))] = -1;
   }
 
   readPort(port: number, bytes: number): number {
@@ -675,7 +659,7 @@ export class Processor implements SystemContext {
   writeCr8(value: number): void {
     this.#bus.writeCr8(value);
   }
-  tsc(): bigint {
+  tsc(): number {
     return this.#bus.tsc();
   }
   random(bytes: number): bigint {
@@ -684,7 +668,7 @@ export class Processor implements SystemContext {
     return target.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
   }
   interruptPending(): boolean {
-    return this.#bus.interruptPending();
+    return this.registers.get32("interruptPending") !== 0;
   }
   requestEvents(): void {
     const { registers } = this;
@@ -762,9 +746,9 @@ export class Processor implements SystemContext {
           Number((value >> 32n) & 0xffff_ffffn),
         );
       },
-      codeWritten: (page) => {
+      codeWritten: (physical, bytes) => {
         this.#spend(1);
-        this.#blocks.pageWritten(page);
+        this.#blocks.written(physical >>> 0, (physical >>> 0) + bytes - 1);
       },
       watched: (linear, bytes, write) => {
         if (this.#breakpoints) {
@@ -795,8 +779,10 @@ export class Processor implements SystemContext {
 
   /** Bytes at a physical address were changed by something other than this processor. */
   physicalWritten(first: number, last: number): void {
-    for (let page = Math.floor(first / 4096); page <= Math.floor(last / 4096); page++) {
-      if (((this.registers.bytes[PAGE_FLAGS + page] as number) & PAGE.code) !== 0) this.#blocks.pageWritten(page);
+    for (let at = first; at <= last; at = (Math.floor(at / 4096) + 1) * 4096) {
+      const page = Math.floor(at / 4096);
+      if (((this.registers.bytes[PAGE_FLAGS + page] as number) & PAGE.code) === 0) continue;
+      this.#blocks.written(at, Math.min(last, page * 4096 + 4095));
     }
   }
 

@@ -12,7 +12,7 @@ import type { WasmFunctions } from "./wasm-functions.ts";
 export interface RuntimeHost {
   readonly readMemory: (physical: bigint, bytes: number) => bigint;
   readonly writeMemory: (physical: bigint, bytes: number, value: bigint) => void;
-  readonly codeWritten: (page: number) => void;
+  readonly codeWritten: (physical: number, bytes: number) => void;
   readonly watched: (linear: bigint, bytes: number, write: number) => void;
   readonly decodeBlock: (physical: bigint, linear: bigint) => number;
   /** A block has run often enough to be translated. */
@@ -27,6 +27,11 @@ export interface RuntimeHost {
 export interface RuntimeExports {
   readonly enter: (record: number) => void;
   readonly findBlock: (linear: bigint) => number;
+  /** `keepGlobal` is not zero where global pages are to stay. */
+  readonly flushTlb: (keepGlobal: number) => void;
+  readonly flushPage: (linear: bigint) => void;
+  /** Makes translated code forget the pages that it has kept. */
+  readonly forgetKeptPages: () => void;
   readonly translate: (linear: bigint, access: number) => bigint;
   readonly readLinear: (linear: bigint, bytes: number, access: number) => bigint;
   readonly writeLinear: (linear: bigint, bytes: number, value: bigint, access: number) => void;
@@ -60,7 +65,7 @@ function buildRuntime(vcpu: number, pages: MemoryPages, functions: WasmFunctions
   const mmu = mmuFunctions(module, vcpu, {
     readMemory: host("readMemory", ["i64", "i32"], ["i64"]),
     writeMemory: host("writeMemory", ["i64", "i32", "i64"]),
-    codeWritten: host("codeWritten", ["i32"]),
+    codeWritten: host("codeWritten", ["i32", "i32"]),
     watched: host("watched", ["i64", "i32", "i32"]),
   });
   findBlockFunctions(module, vcpu, mmu.translate, host("decodeBlock", ["i64", "i64"], ["i32"]));
@@ -83,7 +88,7 @@ function buildRuntime(vcpu: number, pages: MemoryPages, functions: WasmFunctions
     const type = signature(spec.params, spec.result ? [spec.result] : []);
     callees.set(
       name,
-      module.function(type, (f) => build(f, callee), { export: name }),
+      module.function(type, (f) => build(f, callee, vcpu), { export: name }),
     );
   }
   return module.build();

@@ -6,19 +6,26 @@
 export type StateType = "i32" | "i64";
 
 export const VCPU_BASE = 0x1_0000;
-export const VCPU_SIZE = 0x8_0000;
+export const VCPU_SIZE = 0x18_0000;
 
 /** Software TLB: entries of TLB_ENTRY bytes, TLB_ENTRIES for each MMU mode. */
-export const TLB_ENTRIES = 512;
+export const TLB_ENTRIES = 2048;
 export const TLB_ENTRY = 32;
-/** An entry's fields: page address for reads, writes and execution (or -1), host offset to add, guest frame. */
+/**
+ * An entry's fields: page address for reads, writes and execution (or -1), host offset to add, guest frame. The frame's
+ * word has TLB_FRAME's bits and, above them, what kind of page it is; it is -1 where the entry is empty.
+ */
 export const TLB = { read: 0, write: 8, addend: 16, frame: 20, execute: 24 } as const;
+export const TLB_FRAME = 0xf_ffff;
+/** A global page, and a part of a page of more than 4 KiB. */
+export const TLB_GLOBAL = 1 << 29;
+export const TLB_LARGE = 1 << 30;
 export const TLB_SIZE = TLB_ENTRIES * TLB_ENTRY;
 /** MMU modes: which TLB an access looks into. The last is never filled: it forces checks (alignment, watchpoints). */
 export const MMU_MODE = { supervisor: 0, user: 1, supervisorAc: 2, checked: 3 } as const;
 
 /** Jump cache: linear address of a block to its first record. */
-export const JUMP_ENTRIES = 8192;
+export const JUMP_ENTRIES = 32768;
 export const JUMP_ENTRY = 16;
 /** Bits of `context`; above them stands the generation. */
 export const CONTEXT = { long: 1, code32: 2, stack32: 4, flat: 8, user: 16, step: 32 } as const;
@@ -134,7 +141,7 @@ place(
   // Address of the TLB of the present MMU mode, and of the one for implicit supervisor accesses.
   "tlb",
   "mmuMode",
-  // What decoding depends on, below a generation that changes to empty the jump cache.
+  // What decoding depends on, below the present mode's generation: a number that changes to empty the jump cache.
   "context",
   // Instructions left before control goes back, and what was set aside to force it back at once.
   "budget",
@@ -152,6 +159,8 @@ place(
   "stepping",
   // Not zero while accesses to data are told of, to breakpoints of the guest or of a debugger.
   "watching",
+  // Not zero while an external interrupt waits that the controllers let through.
+  "interruptPending",
   // NMIs are held off until the next IRET.
   "nmiBlocked",
   // Processor activity: 0 runs, 1 halted, 2 shut down, 3 waits for SIPI.
@@ -172,8 +181,30 @@ export const SCRATCH = area(64, 16);
 /** Where functions of the instruction set leave results of more than one word (`simdResult`). */
 export const RESULT = area(64, 16);
 export const FIELDS_SIZE = area(0, 4096);
+// What goes with the TLBs and the jump cache, and is no state of the guest's.
+place(
+  "i64",
+  // GiB of linear addresses (by a hash) of which the TLBs may have parts of large pages: of local, and of global ones.
+  "largePages",
+  "largeGlobalPages",
+);
+place(
+  "i32",
+  // The generations of the two modes.
+  "userGeneration",
+  "supervisorGeneration",
+  // Whether the jump cache may have code of supervisors on pages that are not global.
+  "localCode",
+  // Entries of the TLBs that are not empty: how many addresses stand at TLB_FILLED.
+  "tlbFilled",
+);
 export const TLBS = area(4 * TLB_SIZE, 4096);
+/** Addresses of the TLBs' entries that are not empty. */
+export const TLB_FILLED = area(4 * TLB_ENTRIES * 4, 64);
 export const JUMP_CACHE = area(JUMP_ENTRIES * JUMP_ENTRY, 4096);
+/** A bit for each linear page (by a hash) that the jump cache may have code of: for supervisors, then for users. */
+export const CODE_PAGES_BITS = 8192;
+export const CODE_PAGES = area((2 * CODE_PAGES_BITS) / 8, 64);
 /**
  * Pages that translated code found last, one for each group of accesses that are likely to meet there again: the page's
  * linear address with `pageKey` in its low bits, and the host offset to add. Those for reads come first.
@@ -253,10 +284,9 @@ export const PAGE_FLAGS = 0x20_0000;
 export const PAGE = { code: 1, readOnly: 2, io: 4 } as const;
 /** One bit for each 64 bytes of each guest page below 4 GiB that decoded code was read from. */
 export const CODE_BITS = 0x40_0000;
-/** Blocks by physical address: entries of 16 bytes. */
+/** Blocks by a hash of their physical address: the first record of the first one, or 0; BLOCK_NEXT leads on. */
 export const BLOCK_TABLE = 0xc0_0000;
 export const BLOCK_ENTRIES = 65536;
-export const BLOCK = { physical: 0, context: 4, record: 8 } as const;
 /** Decoded blocks. */
 export const RECORDS = 0xe0_0000;
 export const RECORDS_SIZE = 0x300_0000;
@@ -293,7 +323,7 @@ export const RECORD = {
 } as const;
 export const RECORD_SIZE = 48;
 /** In front of a block's first record, at these offsets from it. */
-export const BLOCK_HEADER = 32;
+export const BLOCK_HEADER = 48;
 /** How many instructions it has, and where its records end. */
 export const BLOCK_COUNT = -32;
 export const BLOCK_END = -28;
@@ -303,9 +333,15 @@ export const BLOCK_FIRST = -20;
 /** Record of the translated region that begins with it, or 0. */
 export const BLOCK_REGION = -16;
 export const BLOCK_PHYSICAL = -12;
+/** BLOCK_CONTEXT's bits, or -1 where its code has changed. */
 export const BLOCK_MODE = -8;
 /** Where its last instruction, a jump to where a register or memory says, notes the targets; 0 where it is none. */
 export const BLOCK_TARGETS = -4;
+/** The next block with the same hash, or 0. */
+export const BLOCK_NEXT = -36;
+/** How many bytes of code it has, and the physical address that they go on at on a second page, or -1. */
+export const BLOCK_BYTES = -40;
+export const BLOCK_SECOND = -44;
 /** Targets that are noted, as low words of linear addresses. A target's place follows from its address. */
 export const NOTED_TARGETS = 8;
 

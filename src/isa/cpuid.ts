@@ -7,8 +7,8 @@ import type { Value } from "./value.ts";
 
 /** (leaf, subleaf): EAX, EBX, ECX and EDX as four words at `simdResult`. */
 const READ_CPUID = declareFunction("readCpuid", { in: "host", params: ["i32", "i32"] });
-/** → the time-stamp counter as software reads it. */
-const READ_TSC = declareFunction("readTsc", { in: "host", params: [], result: "i64" });
+/** → the time-stamp counter without its offset: a whole number. */
+const READ_TSC = declareFunction("readTsc", { in: "host", params: [], result: "f64", pure: true });
 /** (bytes) → that many random bytes. */
 const RANDOM_BITS = declareFunction("randomBits", { in: "host", params: ["i32"], result: "i64" });
 
@@ -32,7 +32,7 @@ export const CPUID = instruction("cpuid", {
 function timeStamp(o: Semantics): Value {
   const disabled = o.state("cr4").wrap().and(CR4_TSD).ne(0);
   o.raiseIf(disabled.and(o.state("cpl").ne(0)), "GP", 0);
-  return o.call(READ_TSC);
+  return o.call(READ_TSC).op("i64.trunc_sat_f64_s").add(o.state("tscOffset"));
 }
 
 export const RDTSC = instruction("rdtsc", {

@@ -11,6 +11,10 @@ export interface FunctionSpec {
   readonly params: readonly ValueType[];
   readonly result?: ValueType;
   readonly faults?: true;
+  /** One of the host that changes nothing and asks for no attention. */
+  readonly pure?: true;
+  /** What memory accesses depend on is another afterwards: privilege, or EFLAGS.AC. */
+  readonly changesAccess?: true;
 }
 
 const FUNCTIONS = new Map<string, FunctionSpec>();

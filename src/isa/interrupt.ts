@@ -1,7 +1,7 @@
 /** Software interrupts, return from interrupts, and the flags and states that govern interrupts. */
 import { declareFunction } from "./functions.ts";
 import { type Instruction, instruction } from "./instruction.ts";
-import type { Semantics } from "./semantics.ts";
+import { RSP, type Semantics, SS } from "./semantics.ts";
 import type { Value } from "./value.ts";
 
 /** (vector, INTERRUPT_KIND, offset of the next instruction) → offset of the handler. */
@@ -29,10 +29,33 @@ const INTERRUPT_RETURN = declareFunction("interruptReturn", {
 export const SYSTEM_FLAGS_CHANGED = declareFunction("systemFlagsChanged", { in: "host", params: ["i32"] });
 /** Sets IF, with interrupts held off until after the next instruction. */
 const ENABLE_INTERRUPTS = declareFunction("enableInterrupts", { in: "host", params: [] });
+/**
+ * (offset, CS, SS, system flags, not zero for a return that is out of the ordinary) → not zero where privilege, segments
+ * and flags have been set for a return within 64-bit mode; else nothing has been changed.
+ */
+const RETURN_TO = declareFunction("returnTo", {
+  in: "wasm",
+  params: ["i64", "i32", "i32", "i32", "i32"],
+  result: "i32",
+  changesAccess: true,
+});
 const HALT = declareFunction("halt", { in: "host", params: [] });
 
 /** How an interrupt came about, for `softwareInterrupt`. */
 export const INTERRUPT_KIND = { software: 0, int3: 1, int1: 2 } as const;
+
+const TF = 1 << 8;
+const IF = 1 << 9;
+const IOPL = 3 << 12;
+const NT = 1 << 14;
+const RF = 1 << 16;
+const VM = 1 << 17;
+const AC = 1 << 18;
+const VIF = 1 << 19;
+const VIP = 1 << 20;
+const ID = 1 << 21;
+/** Flags that `eflagsSystem` has. */
+export const SYSTEM_FLAGS = TF | IF | IOPL | NT | RF | VM | AC | VIF | VIP | ID;
 
 const RAISES = "raises an interrupt by design";
 
@@ -62,12 +85,44 @@ export const INTO = instruction("into", {
   },
 });
 
+/** IRETQ. Returns of the usual kind, from supervisors to 64-bit code, need no host. */
+function returnLong(o: Semantics): void {
+  const pointer = o.register(RSP, 64);
+  const [ip, cs, flags, rsp, ss] = [0, 8, 16, 24, 32].map((offset) => o.load(SS, pointer.add(offset), 64)) as [
+    Value,
+    Value,
+    Value,
+    Value,
+    Value,
+  ];
+  const old = o.state("eflagsSystem");
+  const next = flags.wrap().and(SYSTEM_FLAGS & ~(VM | RF));
+  const attention = takesInterrupt(o, old, next)
+    .or(next.and(TF))
+    .or(old.and(NT | TF))
+    .or(o.state("nmiBlocked"));
+  const isUsual = o.call(RETURN_TO, ip, cs.wrap().and(0xffff), ss.wrap().and(0xffff), next, attention);
+  o.rarely(
+    isUsual.eqz(),
+    () => o.transfer(o.call(INTERRUPT_RETURN, 64, o.nextIp())),
+    () => {
+      setStatusFlags(o, flags.wrap());
+      o.setRegister(RSP, 64, rsp);
+      o.transfer(ip);
+    },
+  );
+}
+
 export const IRET = instruction("iret|iretd|iretq", {
   spec: "SDM 2, IRET/IRETD/IRETQ",
   forms: ["CF"],
   ends: true,
   untested: "loads segment registers",
   meaning(o) {
+    if (o.long && o.operandSize === 64) {
+      returnLong(o);
+      return;
+    }
     o.transfer(o.call(INTERRUPT_RETURN, o.operandSize, o.nextIp()));
   },
 });
@@ -100,17 +155,6 @@ export const UD0 = undefinedInstruction("ud0", "0F FF /r Gv,Ev");
 export const UD1 = undefinedInstruction("ud1", "0F B9 /r Gv,Ev");
 export const UD2 = undefinedInstruction("ud2", "0F 0B");
 
-const TF = 1 << 8;
-const IF = 1 << 9;
-const IOPL = 3 << 12;
-const NT = 1 << 14;
-const RF = 1 << 16;
-const VM = 1 << 17;
-const AC = 1 << 18;
-const VIF = 1 << 19;
-const VIP = 1 << 20;
-const ID = 1 << 21;
-
 /** #GP(0) in virtual-8086 mode with an IOPL below 3. */
 function requireVirtualIopl(o: Semantics, flags: Value): void {
   const bits = flags.and(VM | IOPL);
@@ -118,6 +162,23 @@ function requireVirtualIopl(o: Semantics, flags: Value): void {
 }
 
 const ioPrivilege = (flags: Value): Value => flags.shrU(12).and(3);
+
+/** Sets the status flags and DF as in `flags`. */
+export function setStatusFlags(o: Semantics, flags: Value): void {
+  o.setFlags({
+    c: flags.and(1),
+    p: flags.shrU(2).and(1),
+    a: flags.shrU(4).and(1),
+    z: flags.shrU(6).and(1),
+    s: flags.shrU(7).and(1),
+    o: flags.shrU(11).and(1),
+  });
+  o.setState("direction", o.i32(1).sub(flags.shrU(9).and(2)));
+}
+
+/** Not zero where an interrupt waits that the change from `old` to `next` of the system flags lets in. */
+export const takesInterrupt = (o: Semantics, old: Value, next: Value): Value =>
+  next.and(old.not()).and(IF).ne(0).and(o.state("interruptPending"));
 
 export const PUSHF = instruction("pushf|pushfd|pushfq", {
   spec: "SDM 2, PUSHF/PUSHFD/PUSHFQ",
@@ -149,21 +210,20 @@ export const POPF = instruction("popf|popfd|popfq", {
       .when(cpl.eqz(), 0)
       .or(RF);
     const next = old.and(loaded.or(cleared).not()).or(flags.and(loaded));
-    commit();
-    o.setFlags({
-      c: flags.and(1),
-      p: flags.shrU(2).and(1),
-      a: flags.shrU(4).and(1),
-      z: flags.shrU(6).and(1),
-      s: flags.shrU(7).and(1),
-      o: flags.shrU(11).and(1),
-    });
-    o.setState("direction", o.i32(1).sub(flags.shrU(9).and(2)));
-    o.setState("eflagsSystem", next);
-    const enabled = next.and(old.not()).and(IF);
-    o.if(enabled.or(next.and(TF)).or(next.xor(old).and(AC)), () => {
-      o.call(SYSTEM_FLAGS_CHANGED, old);
-    });
+    const load = () => {
+      commit();
+      setStatusFlags(o, flags);
+      o.setState("eflagsSystem", next);
+    };
+    const attention = takesInterrupt(o, old, next).or(next.and(TF)).or(next.xor(old).and(AC));
+    o.rarely(
+      attention,
+      () => {
+        load();
+        o.call(SYSTEM_FLAGS_CHANGED, old);
+      },
+      load,
+    );
     o.endBlock();
   },
 });
@@ -187,9 +247,14 @@ export const STI = instruction("sti", {
   meaning(o) {
     const flags = o.state("eflagsSystem");
     o.raiseIf(o.state("cpl").gtU(ioPrivilege(flags)), "GP", 0);
-    o.if(flags.and(IF).eqz(), () => {
-      o.call(ENABLE_INTERRUPTS);
-    });
+    o.rarely(
+      takesInterrupt(o, flags, o.i32(IF)),
+      () => {
+        o.call(ENABLE_INTERRUPTS);
+      },
+      // Nothing to hold off where nothing waits: what arrives later finds the next instruction begun.
+      () => o.setState("eflagsSystem", flags.or(IF)),
+    );
     o.endBlock();
   },
 });

@@ -84,8 +84,13 @@ export type StateField =
   | "cr4"
   | "xcr0"
   | "eflagsSystem"
+  | "interruptPending"
+  | "mmuMode"
+  | "nmiBlocked"
+  | "dr7"
   | "simdResult"
   | "tscAux"
+  | "tscOffset"
   | "star"
   | "lstar"
   | "cstar"
@@ -234,6 +239,11 @@ export interface Semantics {
   if(condition: Value, then: () => void, otherwise?: () => void): void;
   /** As `if`, for what rarely happens. */
   ifRare(condition: Value, then: () => void): void;
+  /**
+   * Does `usual` where `condition` is zero, nearly always; else `slow`, which may call what only the host can do. Nothing
+   * has been changed before, so that translated code can leave all of the instruction to the interpreter instead.
+   */
+  rarely(condition: Value, slow: () => void, usual: () => void): void;
   /** Runs `body` again and again until `body` calls its argument with a condition that is not zero. */
   loop(body: (leaveIf: (condition: Value) => void) => void): void;
 

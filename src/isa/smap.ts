@@ -1,7 +1,13 @@
 /** CLAC and STAC, which open and close supervisor access to user pages. */
+import { declareFunction } from "./functions.ts";
 import { type Instruction, instruction } from "./instruction.ts";
-import { SYSTEM_FLAGS_CHANGED } from "./interrupt.ts";
 
+/** Brings what supervisors may access in line with EFLAGS.AC. */
+const SUPERVISOR_ACCESS_CHANGED = declareFunction("supervisorAccessChanged", {
+  in: "wasm",
+  params: [],
+  changesAccess: true,
+});
 const ALIGNMENT_CHECK = 1 << 18;
 
 const alignmentCheck = (name: string, form: string, set: boolean): Instruction =>
@@ -14,7 +20,7 @@ const alignmentCheck = (name: string, form: string, set: boolean): Instruction =
       o.raiseIf(o.state("cpl"), "UD");
       const before = o.state("eflagsSystem");
       o.setState("eflagsSystem", set ? before.or(ALIGNMENT_CHECK) : before.and(~ALIGNMENT_CHECK));
-      o.call(SYSTEM_FLAGS_CHANGED, before);
+      o.call(SUPERVISOR_ACCESS_CHANGED);
     },
   });
 

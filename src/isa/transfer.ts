@@ -1,6 +1,7 @@
 /** Far transfers and system calls. */
 import { declareFunction } from "./functions.ts";
 import { type Instruction, instruction } from "./instruction.ts";
+import { SYSTEM_FLAGS, setStatusFlags, takesInterrupt } from "./interrupt.ts";
 import { type Operand, RCX, type Semantics } from "./semantics.ts";
 import type { Value } from "./value.ts";
 
@@ -23,6 +24,10 @@ const FAR_CALL = declareFunction("farCall", {
 const FAR_RETURN = declareFunction("farReturn", { in: "host", params: ["i32", "i32"], result: "i64", faults: true });
 /** Sets CS, SS, CPL and RFLAGS for SYSCALL. */
 const ENTER_SYSTEM_CALL = declareFunction("enterSystemCall", { in: "host", params: [] });
+/** (CS): CS, SS and CPL of SYSCALL, with nothing else to look at. */
+const ENTER_SUPERVISOR = declareFunction("enterSupervisor", { in: "wasm", params: ["i32"], changesAccess: true });
+/** (STAR 63:48): CS, SS and CPL of SYSRET to 64-bit mode, with nothing else to look at. */
+const ENTER_USER = declareFunction("enterUser", { in: "wasm", params: ["i32"], changesAccess: true });
 /** (flags, operand size): sets CS, SS, CPL and RFLAGS for SYSRET. */
 const LEAVE_SYSTEM_CALL = declareFunction("leaveSystemCall", { in: "host", params: ["i32", "i32"] });
 /** → offset to go on at. */
@@ -64,7 +69,15 @@ export const RETF = instruction("retf", {
 });
 
 const EFER_SCE = 1;
+const TF = 1 << 8;
 const RF = 1 << 16;
+const VM = 1 << 17;
+const AC = 1 << 18;
+/** The value of `mmuMode` where each access is looked at. */
+const CHECKED = 3;
+
+/** Not zero where breakpoints or alignment checks have a say in memory accesses. */
+const isWatched = (o: Semantics): Value => o.state("dr7").wrap().and(0xff).or(o.state("mmuMode").eq(CHECKED));
 
 function requireSystemCalls(o: Semantics): void {
   o.raiseIf(o.state("efer").wrap().and(EFER_SCE).eqz(), "UD");
@@ -79,9 +92,25 @@ export const SYSCALL = instruction("syscall", {
   untested: UNTESTED,
   meaning(o) {
     requireSystemCalls(o);
-    o.setRegister(RCX, 64, o.nextIp());
-    o.setRegister(R11, 64, o.getEflags().and(~RF).extendU());
-    o.call(ENTER_SYSTEM_CALL);
+    const flags = o.getEflags();
+    const saveReturn = () => {
+      o.setRegister(RCX, 64, o.nextIp());
+      o.setRegister(R11, 64, flags.and(~RF).extendU());
+    };
+    o.rarely(
+      flags.and(TF).or(isWatched(o)),
+      () => {
+        saveReturn();
+        o.call(ENTER_SYSTEM_CALL);
+      },
+      () => {
+        saveReturn();
+        const left = flags.and(o.state("sfmask").wrap().or(RF).not());
+        setStatusFlags(o, left);
+        o.setState("eflagsSystem", left.and(SYSTEM_FLAGS));
+        o.call(ENTER_SUPERVISOR, o.state("star").shrU(32).wrap().and(0xffff));
+      },
+    );
     o.transfer(o.state("lstar"));
   },
 });
@@ -99,7 +128,23 @@ export const SYSRET = instruction("sysret", {
     const wide = o.operandSize === 64;
     const ip = wide ? o.register(RCX, 64) : o.register(RCX, 32).extendU();
     if (wide) o.raiseIf(ip.shl(16).shrS(16).ne(ip), "GP", 0);
-    o.call(LEAVE_SYSTEM_CALL, o.register(R11, 32), o.operandSize);
+    const flags = o.register(R11, 32);
+    const leave = () => {
+      o.call(LEAVE_SYSTEM_CALL, flags, o.operandSize);
+    };
+    if (!wide) {
+      leave();
+      o.transfer(ip);
+      return;
+    }
+    const old = o.state("eflagsSystem");
+    const next = flags.and(SYSTEM_FLAGS & ~(RF | VM));
+    const checksAlignment = next.and(o.state("cr0").wrap()).and(AC);
+    o.rarely(takesInterrupt(o, old, next).or(next.or(old).and(TF)).or(checksAlignment).or(isWatched(o)), leave, () => {
+      setStatusFlags(o, flags);
+      o.setState("eflagsSystem", next);
+      o.call(ENTER_USER, o.state("star").shrU(48).wrap());
+    });
     o.transfer(ip);
   },
 });

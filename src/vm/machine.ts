@@ -57,7 +57,6 @@ export class Machine {
   readonly #serialInput: ConsoleInput | undefined;
   readonly #consoleInput: ConsoleInput | undefined;
   readonly #startedAt: number;
-  #intr = false;
   #end: MachineEnd | undefined;
   #resetCause: string | undefined;
   #wake: () => void = () => {};
@@ -121,9 +120,9 @@ export class Machine {
         time: this.#time,
         random: this.#random,
         work: this.#work,
-        tsc: () => this.#tsc() + this.#tscOffset(),
+        tsc: () => BigInt(this.#tsc()) + this.#tscOffset(),
         tscOffset: () => this.#tscOffset(),
-        intr: { set: (level) => this.#setIntr(level) },
+        intr: { set: (level) => this.processor.setInterrupt(level) },
         nmi: () => this.processor.nmi(),
         powerOff: () => this.#finish({ kind: "power-off" }),
         reset: (cause) => this.#requestReset(cause),
@@ -138,16 +137,11 @@ export class Machine {
     this.#boot();
   }
 
-  #tsc(): bigint {
-    return BigInt(Math.floor(this.#time.now()));
+  #tsc(): number {
+    return Math.floor(this.#time.now());
   }
   #tscOffset(): bigint {
     return BigInt.asIntN(64, this.processor.registers.get64("tscOffset"));
-  }
-
-  #setIntr(level: boolean): void {
-    this.#intr = level;
-    if (level) this.processor.requestEvents();
   }
 
   #bus(): ProcessorBus {
@@ -168,7 +162,6 @@ export class Machine {
         if (bytes === 8) this.board.memory.write64(address, low, high);
         else this.board.memory.write(address, bytes as AccessSize, low);
       },
-      interruptPending: () => this.#intr,
       acknowledgeInterrupt: () => this.board.localApic.acknowledge(),
       readMsr: (msr, value) => this.board.kvmClock.readMsr(msr, value) || this.board.localApic.readMsr(msr, value),
       writeMsr: (msr, low, high) =>

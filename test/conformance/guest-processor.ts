@@ -57,13 +57,12 @@ const NO_MACHINE: ProcessorBus = {
   writePort() {},
   readMemory: () => 0,
   writeMemory() {},
-  interruptPending: () => false,
   acknowledgeInterrupt: () => -1,
   readMsr: () => false,
   writeMsr: () => false,
   readCr8: () => 0,
   writeCr8() {},
-  tsc: () => 0n,
+  tsc: () => 0,
   random() {},
 };
 

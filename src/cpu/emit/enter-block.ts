@@ -2,7 +2,17 @@
 import type { FunctionBuilder, Signature, Variable } from "../../wasm/function.ts";
 import { signature } from "../../wasm/module.ts";
 import type { Value } from "../../wasm/value.ts";
-import { BLOCK_COUNT, EXIT, fieldAddress, JUMP, JUMP_CACHE, JUMP_ENTRIES, JUMP_ENTRY } from "../state.ts";
+import {
+  BLOCK_COUNT,
+  CONTEXT,
+  CS_BASE,
+  EXIT,
+  fieldAddress,
+  JUMP,
+  JUMP_CACHE,
+  JUMP_ENTRIES,
+  JUMP_ENTRY,
+} from "../state.ts";
 import type { Linkage } from "./semantics.ts";
 
 /** The type of all code that runs guest instructions: (address of a record). */
@@ -15,6 +25,12 @@ export function jumpEntry(linear: Value): Value {
     .xor(low.shrU(13))
     .and(JUMP_ENTRIES - 1)
     .mul(JUMP_ENTRY);
+}
+
+/** The linear address (i64) of the offset `ip` in the code segment, in whatever mode the processor is. */
+export function linearOf(f: FunctionBuilder, vcpu: number, ip: Value): Value {
+  const long = f.load("i32", 0, fieldAddress(vcpu, "context")).and(CONTEXT.long);
+  return ip.when(long, ip.add(f.load("i64", 0, vcpu + CS_BASE)).and(0xffff_ffffn));
 }
 
 /** Goes on with the block at linear address `linear`; `ip` is set. Comes back where the budget does not reach. */

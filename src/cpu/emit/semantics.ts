@@ -449,6 +449,9 @@ export abstract class WasmSemantics implements Semantics {
   ifRare(condition: Value, then: () => void): void {
     this.f.ifRare(condition, then);
   }
+  rarely(condition: Value, slow: () => void, usual: () => void): void {
+    this.f.if(condition, slow, usual, "unlikely");
+  }
   loop(body: (leaveIf: (condition: isa.Value) => void) => void): void {
     this.f.block((end: Label) => {
       this.f.loop((again: Label) => {

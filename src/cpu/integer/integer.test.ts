@@ -17,7 +17,7 @@ function compiled(): Record<string, Integer> {
   for (const [name, build] of Object.entries(integerFunctions())) {
     const { params, result } = functionSpec(name);
     const type = signature(params, result ? [result] : []);
-    const callee = module.function(type, (f) => build(f, (other) => callees.get(other) as Callee), { export: name });
+    const callee = module.function(type, (f) => build(f, (other) => callees.get(other) as Callee, 0), { export: name });
     callees.set(name, callee);
   }
   const instance = new WebAssembly.Instance(new WebAssembly.Module(module.build()));

@@ -1,16 +1,37 @@
-/** Decoded blocks by physical address, as a table in the shared memory that other threads may look into. */
-import { BLOCK, BLOCK_ENTRIES, BLOCK_HEAT, BLOCK_TABLE, BLOCK_TARGETS, NOTED_TARGETS } from "../state.ts";
+/** Decoded blocks by physical address, as a hash table in the shared memory that other threads may look into. */
+import {
+  BLOCK_ENTRIES,
+  BLOCK_HEADER,
+  BLOCK_HEAT,
+  BLOCK_MODE,
+  BLOCK_NEXT,
+  BLOCK_PHYSICAL,
+  BLOCK_TABLE,
+  BLOCK_TARGETS,
+  NOTED_TARGETS,
+  RECORDS,
+  RECORDS_SIZE,
+} from "../state.ts";
 import { COUNT } from "./handlers.ts";
 
-/** Index of a block's entry. */
-export const blockSlot = (physical: number): number => (physical ^ (physical >>> 16)) & (BLOCK_ENTRIES - 1);
+/** Blocks that another thread looks at for one: what it reads may be changing. */
+const LONGEST_CHAIN = 256;
+
+/** Address of the word that a chain of blocks begins with. */
+export const blockSlot = (physical: number): number =>
+  BLOCK_TABLE + ((physical ^ (physical >>> 16)) & (BLOCK_ENTRIES - 1)) * 4;
 
 /** First record of the block at `physical` in the mode `context`; undefined where there is none. */
 export function findRecord(memory: Int32Array, physical: number, context: number): number | undefined {
-  const at = (BLOCK_TABLE + blockSlot(physical) * 16) >> 2;
-  if (memory[at + BLOCK.physical / 4] !== (physical | 0) || memory[at + BLOCK.context / 4] !== context)
-    return undefined;
-  return memory[at + BLOCK.record / 4];
+  let record = memory[blockSlot(physical) >> 2] as number;
+  for (let i = 0; i < LONGEST_CHAIN; i++) {
+    if (record < RECORDS + BLOCK_HEADER || record >= RECORDS + RECORDS_SIZE) return undefined;
+    const isSame =
+      memory[(record + BLOCK_PHYSICAL) >> 2] === (physical | 0) && memory[(record + BLOCK_MODE) >> 2] === context;
+    if (isSame) return record;
+    record = memory[(record + BLOCK_NEXT) >> 2] as number;
+  }
+  return undefined;
 }
 
 /** How often the block at `physical` has run in the mode `context`, up to `heat`: 0 where there is none. */

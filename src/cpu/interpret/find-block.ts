@@ -5,11 +5,15 @@ import type { Value } from "../../wasm/value.ts";
 import { jumpEntry, runBlock } from "../emit/enter-block.ts";
 import { tlbAddress, tlbEntry } from "../emit/memory.ts";
 import { ACCESS } from "../mmu/paging.ts";
+import { noteCodePage } from "../mmu/tlb.ts";
 import {
-  BLOCK,
   BLOCK_CONTEXT,
   BLOCK_ENTRIES,
+  BLOCK_MODE,
+  BLOCK_NEXT,
+  BLOCK_PHYSICAL,
   BLOCK_REGION,
+  BLOCK_SECOND,
   BLOCK_TABLE,
   CONTEXT,
   fieldAddress,
@@ -23,6 +27,12 @@ import {
 
 /** Regions jump so far at the most: all of it must lie on one side of the addresses that are not canonical. */
 const REGION_REACH = 2n ** 32n;
+
+/** Linear address of the page after the one that `linear` lies in. */
+function nextPage(linear: Value, context: Value): Value {
+  const next = linear.and(-4096n).add(4096);
+  return next.when(context.and(CONTEXT.long), next.and(0xffff_ffffn));
+}
 
 /**
  * (linear) → record of the block there: 0 with `exit` set, or its negative where it must not be cached. `decodeBlock`
@@ -44,15 +54,30 @@ function blockAt(module: ModuleBuilder, vcpu: number, translate: Callee, decodeB
     );
     const context = f.load("i32", 0, fieldAddress(vcpu, "context"));
     const address = physical.get().wrap();
+    const mode = context.and(BLOCK_CONTEXT);
     const slot = address
       .xor(address.shrU(16))
       .and(BLOCK_ENTRIES - 1)
-      .shl(4);
-    const same = f
-      .load("i32", slot, BLOCK_TABLE + BLOCK.physical)
-      .eq(address)
-      .and(f.load("i32", slot, BLOCK_TABLE + BLOCK.context).eq(context.and(BLOCK_CONTEXT)));
-    f.if(same, () => f.return(f.load("i32", slot, BLOCK_TABLE + BLOCK.record)));
+      .shl(2);
+    const record = f.variable("i32", f.load("i32", slot, BLOCK_TABLE));
+    f.block((none: Label) => {
+      f.loop((next: Label) => {
+        const at = record.get();
+        f.branchIf(none, at.eqz());
+        const same = f.load("i32", at.add(BLOCK_PHYSICAL)).eq(address);
+        f.if(same.and(f.load("i32", at.add(BLOCK_MODE)).eq(mode)), () => {
+          const expected = f.load("i32", at.add(BLOCK_SECOND));
+          const alone = f.i32(0).sub(at);
+          f.if(expected.eq(-1), () => f.return(alone.when(mode.and(CONTEXT.step), at)));
+          f.store("i32", 0, 0, fieldAddress(vcpu, "pc"));
+          const second = f.call(translate, nextPage(linear, context), ACCESS.execute);
+          f.if(second.ltS(0), () => f.return(f.i32(0)));
+          f.if(second.eq(expected.extendU()), () => f.return(alone));
+        });
+        record.set(f.load("i32", at.add(BLOCK_NEXT)));
+        f.branch(next);
+      });
+    });
     f.store("i32", 0, 0, fieldAddress(vcpu, "pc"));
     f.return(f.call(decodeBlock, physical.get(), linear));
   });
@@ -81,6 +106,7 @@ function regionFits(module: ModuleBuilder, vcpu: number, translate: Callee): Cal
           f.if(physical.ne(expected), () => f.return(f.i32(0)));
           // Marks the page as accessed.
           f.call(translate, page, ACCESS.execute);
+          noteCodePage(f, vcpu, page);
         });
         i.set(i.get().add(1));
         f.branch(next);
@@ -111,6 +137,8 @@ export function findBlockFunctions(module: ModuleBuilder, vcpu: number, translat
       const linear = f.param(0);
       const record = f.variable("i32", f.call(block, linear));
       f.if(record.get().leS(0), () => f.return(f.i32(0).sub(record.get())));
+      // While the TLB still has the page.
+      noteCodePage(f, vcpu, linear);
       const region = f.load("i32", record.get().add(BLOCK_REGION));
       f.if(region, () => f.if(f.call(fits, region, linear), () => record.set(region)));
       remember(f, vcpu, linear, record.get());

@@ -10,14 +10,14 @@ import type { Operand } from "../../isa/semantics.ts";
 import type { Argument } from "../../isa/value.ts";
 import type { Callee, FunctionBuilder } from "../../wasm/function.ts";
 import type { Value } from "../../wasm/value.ts";
-import { enterBlock, HANDLER } from "../emit/enter-block.ts";
+import { enterBlock, HANDLER, linearOf, runBlock } from "../emit/enter-block.ts";
 import { type FlagStore, Flags } from "../emit/flags.ts";
 import { GuestAccess } from "../emit/memory.ts";
 import { type BoundOperand, type Linkage, type Shape, WasmSemantics } from "../emit/semantics.ts";
 import {
+  BLOCK_COUNT,
   BLOCK_FIRST,
   BLOCK_HEAT,
-  CONTEXT,
   CS_BASE,
   EXIT,
   fieldAddress,
@@ -275,9 +275,7 @@ class Handler extends WasmSemantics {
     this.#ended = true;
     f.store("i64", 0, ip, fieldAddress(vcpu, "ip"));
     this.#tracePath(ip);
-    const long = f.load("i32", 0, fieldAddress(vcpu, "context")).and(CONTEXT.long);
-    const linear = ip.add(f.load("i64", 0, vcpu + CS_BASE));
-    enterBlock(f, vcpu, ip.when(long, linear.and(0xffffffffn)), this.linkage);
+    enterBlock(f, vcpu, linearOf(f, vcpu, ip), this.linkage);
   }
 
   farPointer(): { offset: Value; selector: Value } {
@@ -358,4 +356,13 @@ export function buildCount(f: FunctionBuilder, hot: Callee): void {
     f.call(hot, record);
   });
   f.returnCallIndirect(HANDLER, f.load("i32", record.add(BLOCK_FIRST)), record);
+}
+
+/** The handler in front of a block or region whose code has changed: goes on with what is there now. */
+export function buildFind(f: FunctionBuilder, vcpu: number, linkage: Linkage): void {
+  const budget = fieldAddress(vcpu, "budget");
+  f.store("i32", 0, f.load("i32", 0, budget).add(f.load("i32", f.param(0).add(BLOCK_COUNT))), budget);
+  const found = f.call(linkage.callee("findBlock"), linearOf(f, vcpu, f.load("i64", 0, fieldAddress(vcpu, "ip"))));
+  f.ifRare(found.eqz(), () => f.return());
+  runBlock(f, vcpu, found);
 }

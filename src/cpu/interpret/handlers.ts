@@ -10,7 +10,7 @@ import type { Decoded } from "../decode/decoder.ts";
 import { HANDLER } from "../emit/enter-block.ts";
 import type { CodeContext, Linkage, SegmentUse } from "../emit/semantics.ts";
 import { CONTEXT, EXIT } from "../state.ts";
-import { buildCount, buildEnd, buildHandler, type HandlerShape } from "./handler.ts";
+import { buildCount, buildEnd, buildFind, buildHandler, type HandlerShape } from "./handler.ts";
 
 /** Endings of blocks that no instruction stands for. */
 const PSEUDO = {
@@ -70,6 +70,8 @@ export const RESUME = 1;
 export const COUNT = 2;
 /** Table entry of the handler that returns where a debugger may have a breakpoint. */
 export const BREAKPOINT = 3;
+/** Table entry of the handler that looks for what is to run in place of a record whose code has changed. */
+export const FIND = 4;
 
 /**
  * Handlers that are kept before all are dropped: systems need some hundreds to a few thousand, a hostile guest could
@@ -82,7 +84,7 @@ export class Handlers {
   readonly #vcpu: number;
   readonly #known = new Map<number, number>();
   #wanted: { index: number; shape: HandlerShape }[] = [];
-  #next = BREAKPOINT + 1;
+  #next = FIND + 1;
   readonly #free: number[] = [];
   readonly #most: number;
 
@@ -91,11 +93,13 @@ export class Handlers {
     this.#vcpu = vcpu;
     this.#most = most;
     const module = this.#module();
+    const linkage = linkageOf(module);
     const hot = module.importFunction("host", "hot", signature(["i32"]));
     module.elements(RESUME, [
       module.function(HANDLER, (f) => buildEnd(f, vcpu, EXIT.resume)),
       module.function(HANDLER, (f) => buildCount(f, hot)),
       module.function(HANDLER, (f) => buildEnd(f, vcpu, EXIT.breakpoint)),
+      module.function(HANDLER, (f) => buildFind(f, vcpu, linkage)),
     ]);
     this.#instantiate(module);
   }

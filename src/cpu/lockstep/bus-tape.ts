@@ -33,8 +33,18 @@ export class BusTape {
   differs: (expected: string, got: string) => void = () => {};
   /** An interrupt was acknowledged: its vector. */
   acknowledged: (vector: number) => void = () => {};
+  /** Told whether an interrupt waits for the second processor. */
+  waits: (waits: boolean) => void = () => {};
+  #waiting = -1;
+
   /** The vector that waits for the second processor, or -1. */
-  waiting = -1;
+  get waiting(): number {
+    return this.#waiting;
+  }
+  set waiting(vector: number) {
+    this.#waiting = vector;
+    this.waits(vector >= 0);
+  }
 
   /** Accesses that the second processor has not made yet. */
   get left(): number {
@@ -77,7 +87,6 @@ export class BusTape {
         record(memoryRead(address, bytes), () => bus.readMemory(address, bytes, wide), wide),
       writeMemory: (address, bytes, low, high) =>
         record(memoryWrite(address, bytes, low, high), () => bus.writeMemory(address, bytes, low, high)),
-      interruptPending: () => bus.interruptPending(),
       acknowledgeInterrupt: () => {
         const vector = bus.acknowledgeInterrupt();
         if (vector >= 0) this.acknowledged(vector);
@@ -108,7 +117,6 @@ export class BusTape {
       writePort: (port, bytes, value) => replay(portWrite(port, bytes, value), undefined),
       readMemory: (address, bytes, wide) => replay(memoryRead(address, bytes), 0, wide),
       writeMemory: (address, bytes, low, high) => replay(memoryWrite(address, bytes, low, high), undefined),
-      interruptPending: () => this.waiting >= 0,
       acknowledgeInterrupt: () => {
         const vector = this.waiting;
         this.waiting = -1;
@@ -118,7 +126,7 @@ export class BusTape {
       writeMsr: (msr, low, high) => replay(msrWrite(msr, low, high), false),
       readCr8: () => replay("read cr8", 0),
       writeCr8: (value) => replay(`write cr8 ${hex(value)}`, undefined),
-      tsc: () => replay("tsc", 0n),
+      tsc: () => replay("tsc", 0),
       random: (target) => replay(`random ${target.length}`, undefined, target),
     };
   }

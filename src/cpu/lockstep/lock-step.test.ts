@@ -88,17 +88,17 @@ class Rig {
       },
       readMemory: () => 0x55,
       writeMemory() {},
-      interruptPending: () => this.waiting >= 0,
       acknowledgeInterrupt: () => {
         const vector = this.waiting;
         this.waiting = -1;
+        this.lockStep.processor.setInterrupt(false);
         return vector;
       },
       readMsr: () => false,
       writeMsr: () => false,
       readCr8: () => 0,
       writeCr8() {},
-      tsc: () => 0n,
+      tsc: () => 0,
       random: (target) => void target.fill(this.#port++),
     };
   }
@@ -109,7 +109,7 @@ class Rig {
       const result = this.lockStep.run(100);
       if (result.kind !== "budget") return result;
       this.waiting = VECTOR;
-      this.lockStep.processor.requestEvents();
+      this.lockStep.processor.setInterrupt(true);
     }
     throw new Error("the guest does not come to an end");
   }

@@ -77,6 +77,7 @@ export class LockStep {
     this.#writes = new RingReader(memory.buffer, trace + TRACE.writes);
     this.#tape.takeWritten = () => this.#takeWritten();
     this.#tape.write = (written) => this.#write(written);
+    this.#tape.waits = (waits) => this.#reference.setInterrupt(waits);
     this.#tape.acknowledged = (vector) => this.#note(vector);
     this.#tape.differs = (question, answered) => {
       this.#busDifference ??= { what: "access to a device", expected: question, got: answered };
@@ -129,6 +130,7 @@ export class LockStep {
     reference.modeChanged();
     this.#offset = this.processor.instructions - reference.instructions;
     this.#tape.clear();
+    this.#tape.waiting = -1;
     this.#taken = [];
     this.#written = [];
     this.#late = [];

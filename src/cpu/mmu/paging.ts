@@ -9,21 +9,8 @@ import type { Callee, FunctionBuilder, Label, Variable } from "../../wasm/functi
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import type { Value } from "../../wasm/value.ts";
 import { tlbEntry } from "../emit/memory.ts";
-import {
-  CODE_BITS,
-  EXIT,
-  fieldAddress,
-  MMU_MODE,
-  PAGE,
-  PAGE_FLAGS,
-  RAM_BASE,
-  SCRATCH,
-  TLB,
-  TLB_ENTRIES,
-  TLB_ENTRY,
-  TLB_SIZE,
-  TLBS,
-} from "../state.ts";
+import { CODE_BITS, EXIT, fieldAddress, MMU_MODE, PAGE, PAGE_FLAGS, RAM_BASE, SCRATCH, TLB } from "../state.ts";
+import { FILL, tlbFunctions } from "./tlb.ts";
 
 /**
  * What an access wants; `supervisor` overrides the mode's privilege (implicit accesses), `unaligned` is part of one
@@ -54,7 +41,7 @@ export interface MmuImports {
   readonly readMemory: Callee;
   /** (physical i64, bytes, value i64). */
   readonly writeMemory: Callee;
-  /** (physical page number): decoded code in these 64-byte pieces was written. */
+  /** (physical i32, bytes): these are about to be written, in 64-byte pieces with code. */
   readonly codeWritten: Callee;
   /** (linear i64, bytes, 1 for a write): an access while `watching` is set. */
   readonly watched: Callee;
@@ -92,7 +79,7 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
       const last = physical.add(bytes.extendU()).sub(1).shrU(6);
       const hit = bits.shrU(first).or(bits.shrU(last)).and(1);
       f.if(hit.wrap(), () => {
-        f.call(imports.codeWritten, page);
+        f.call(imports.codeWritten, physical.wrap(), bytes);
       });
     });
     f.return(f.i32(0));
@@ -132,35 +119,13 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
     );
   });
 
-  /**
-   * Enters a translation into the TLB of the present mode, or of the supervisor where `access` is an implicit one
-   * from user mode. `rights`: 1 readable, 2 writable, 4 executable.
-   */
-  const fill = module.function(signature(["i64", "i64", "i32", "i32"]), (f) => {
-    const [linear, physical, rights, access] = [f.param(0), f.param(1), f.param(2), f.param(3)];
-    f.if(physical.shrU(32).ne(0), () => f.return());
-    const page = physical.wrap().shrU(12);
-    const flags = f.load("i32.8u", page, PAGE_FLAGS);
-    f.if(flags.and(PAGE.io), () => f.return());
-    const present = f.load("i32", 0, at("mmuMode"));
-    f.if(present.eq(MMU_MODE.checked), () => f.return());
-    const implicit = access.and(ACCESS.supervisor).and(f.i32(-1).when(f.load("i32", 0, at("cpl")).eq(3), 0));
-    const mode = f.i32(MMU_MODE.supervisor).when(implicit, present);
-    const index = linear
-      .shrU(12 - Math.log2(TLB_ENTRY))
-      .wrap()
-      .and((TLB_ENTRIES - 1) * TLB_ENTRY);
-    const entry = mode
-      .mul(TLB_SIZE)
-      .add(index)
-      .add(vcpu + TLBS);
-    const tag = linear.and(-4096n);
-    f.store("i64", entry, tag.when(rights.and(1), -1n), TLB.read);
-    f.store("i64", entry, tag.when(rights.and(2).and(flags.eqz().shl(1)), -1n), TLB.write);
-    f.store("i64", entry, tag.when(rights.and(4), -1n), TLB.execute);
-    f.store("i32", entry, physical.wrap().and(-4096).sub(linear.wrap().and(-4096)).add(RAM_BASE), TLB.addend);
-    f.store("i32", entry, page, TLB.frame);
-  });
+  const { fill } = tlbFunctions(module, vcpu);
+  /** 1 where an access is an implicit one from user mode, which looks into the supervisor's TLB. */
+  const implicitFromUser = (f: FunctionBuilder, access: Value) =>
+    access
+      .and(ACCESS.supervisor)
+      .ne(0)
+      .and(f.load("i32", 0, at("cpl")).eq(3));
 
   const translate = module.function(
     signature(["i64", "i32"], ["i64"]),
@@ -169,7 +134,7 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
       const cr0 = f.load("i64", 0, at("cr0"));
       f.if(cr0.and(0x80000000n).eqz(), () => {
         const physical = linear.and(0xffffffffn);
-        f.call(fill, linear, physical, 7, access);
+        f.call(fill, linear, physical, FILL.read | FILL.write | FILL.execute, implicitFromUser(f, access));
         f.return(physical);
       });
       const cr3 = f.load("i64", 0, at("cr3"));
@@ -294,7 +259,13 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
       const physical = frame.or(linear.and(pageMask));
       f.if(access.and(ACCESS.probe).eqz(), () => {
         const dirty = marked.shrU(6).wrap().and(1);
-        f.call(fill, linear, physical, canRead.or(canWrite.and(dirty).shl(1)).or(canExecute.shl(2)), access);
+        const global = value.and(cr4.shl(1)).shrU(8).wrap().and(1);
+        const kind = canRead
+          .or(canWrite.and(dirty).shl(1))
+          .or(canExecute.shl(2))
+          .or(global.shl(3))
+          .or(shift.get().ne(12).shl(4));
+        f.call(fill, linear, physical, kind, implicitFromUser(f, access));
       });
       f.return(physical);
     },

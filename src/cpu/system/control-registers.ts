@@ -137,7 +137,7 @@ export class ControlRegisters {
     const value = registers.get32("cr4") & CR4.PCIDE ? written & ~CR3_NO_FLUSH : written;
     if (value & CR3_RESERVED) throw protection();
     registers.set64("cr3", value);
-    this.#cpu.flushTlb();
+    this.#cpu.flushTlb(true);
   }
 
   #writeCr4(value: number): void {

@@ -18,6 +18,7 @@ import { type CpuFeature, cpuModel } from "./models.ts";
 import { ModelSpecificRegisters, type MsrState, msrFunctions } from "./msrs.ts";
 import { portFunctions } from "./ports.ts";
 import { powerOn } from "./power-on.ts";
+import { privilegeFunctions } from "./privilege.ts";
 import { segmentFunctions } from "./segments.ts";
 import type { SystemContext } from "./system.ts";
 import { systemCallFunctions } from "./system-calls.ts";
@@ -50,7 +51,7 @@ export interface System {
 }
 
 export function wasmFunctions(): WasmFunctions {
-  return { ...integerFunctions(), ...fpuFunctions(), ...sseFunctions() };
+  return { ...integerFunctions(), ...fpuFunctions(), ...sseFunctions(), ...privilegeFunctions() };
 }
 
 /** @throws Error where no processor model has this name. */

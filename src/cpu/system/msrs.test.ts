@@ -11,7 +11,7 @@ function rig(cpu: FlatCpu = longCpu(), model = "max") {
   const machine = new Map<number, bigint>();
   const time = { value: 0n };
   Object.assign(cpu, {
-    tsc: () => time.value,
+    tsc: () => Number(time.value),
     readMachineMsr(msr: number, words: Uint32Array) {
       const value = machine.get(msr);
       if (value === undefined) return false;

@@ -228,7 +228,7 @@ export class ModelSpecificRegisters {
     const cpu = this.#cpu;
     this.#define("tsc", MSR.tsc, {
       read: () => timeStampCounter(cpu),
-      write: (value) => this.#setTscOffset(value - cpu.tsc()),
+      write: (value) => this.#setTscOffset(value - BigInt(cpu.tsc())),
     });
     this.#define("tsc_adjust", MSR.tscAdjust, {
       read: () => cpu.registers.get64("tscOffset"),

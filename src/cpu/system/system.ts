@@ -17,8 +17,8 @@ export interface SystemContext {
    * and the unit traps in line.
    */
   modeChanged(): void;
-  /** Forgets cached translations: all, or those of one linear address. */
-  flushTlb(): void;
+  /** Forgets cached translations: all, all but those of global pages, or those of one linear address. */
+  flushTlb(keepGlobal?: boolean): void;
   flushPage(linear: bigint): void;
   /** Ports of the machine. */
   readPort(port: number, bytes: number): number;
@@ -30,7 +30,7 @@ export interface SystemContext {
   readCr8(): number;
   writeCr8(value: number): void;
   /** The time stamp counter without its offset. */
-  tsc(): bigint;
+  tsc(): number;
   random(bytes: number): bigint;
   /** Whether an external interrupt waits to be taken: after IF was set, ask and call `requestEvents`. */
   interruptPending(): boolean;

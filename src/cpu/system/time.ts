@@ -8,12 +8,12 @@ export const BUS_KHZ = 1_000_000;
 
 /** The counter as software reads it. */
 export function timeStampCounter(cpu: SystemContext): bigint {
-  return BigInt.asUintN(64, cpu.tsc() + cpu.registers.get64("tscOffset"));
+  return BigInt.asUintN(64, BigInt(cpu.tsc()) + cpu.registers.get64("tscOffset"));
 }
 
 export function timeFunctions(cpu: SystemContext): HostFunctions {
   return {
-    readTsc: () => BigInt.asIntN(64, timeStampCounter(cpu)),
+    readTsc: () => cpu.tsc(),
     randomBits: (bytes) => BigInt.asIntN(64, cpu.random(bytes)),
   };
 }

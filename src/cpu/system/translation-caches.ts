@@ -1,4 +1,4 @@
-/** Forgetting cached translations. They are kept without PCIDs and without regard to global pages. */
+/** Forgetting cached translations. They are kept without PCIDs. */
 import { VECTOR } from "../../isa/semantics.ts";
 import { GuestFault } from "./guest-fault.ts";
 import type { HostFunctions } from "./host-functions.ts";
@@ -26,7 +26,7 @@ export function translationCacheFunctions(cpu: SystemContext): HostFunctions {
         if (!isCanonical(address)) throw new GuestFault(VECTOR.GP, 0);
         cpu.flushPage(address);
       } else {
-        cpu.flushTlb();
+        cpu.flushTlb(type !== INVPCID.all);
       }
     },
   };

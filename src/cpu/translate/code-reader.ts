@@ -1,6 +1,7 @@
 /** Guest code around one address, read by distance from it, with the physical pages that it came from. */
 import type { Feature } from "../../isa/instruction.ts";
 import { type Decoded, type DecodeFailure, decode, MAX_LENGTH } from "../decode/decoder.ts";
+import { addPieces, type CodePage } from "../interpret/code-pages.ts";
 import { RAM_BASE } from "../state.ts";
 
 const PAGE = 4096;
@@ -21,8 +22,8 @@ export class CodeReader {
   readonly #mode: { long: boolean; code32: boolean };
   readonly #pages = new Map<number, number | undefined>();
   readonly #decoded = new Map<number, Decoded | DecodeFailure | "not mapped" | "marked">();
-  /** Lowest and highest offset read in each page, by its distance. */
-  readonly #read = new Map<number, { first: number; last: number }>();
+  /** What was read in each page, by its distance: lowest and highest offset, and pieces of 64 bytes. */
+  readonly #read = new Map<number, { first: number; last: number; pieces: [number, number] }>();
 
   /** `start` is the linear address that distances count from. */
   constructor(source: CodeSource, start: bigint, mode: { long: boolean; code32: boolean }) {
@@ -91,18 +92,22 @@ export class CodeReader {
   #note(distance: number, offset: number, length: number): void {
     const known = this.#read.get(distance);
     const [first, last] = [offset, offset + length - 1];
-    if (known === undefined) this.#read.set(distance, { first, last });
-    else {
+    if (known === undefined) {
+      const pieces: [number, number] = [0, 0];
+      addPieces(pieces, first, last);
+      this.#read.set(distance, { first, last, pieces });
+    } else {
+      addPieces(known.pieces, first, last);
       known.first = Math.min(known.first, first);
       known.last = Math.max(known.last, last);
     }
   }
 
-  /** The pages that instructions were read from: first and last byte by physical address. */
-  get pages(): { distance: number; first: number; last: number }[] {
-    return [...this.#read].map(([distance, { first, last }]) => {
+  /** The pages that instructions were read from. */
+  get pages(): CodePage[] {
+    return [...this.#read].map(([distance, { first, last, pieces }]) => {
       const page = this.#pages.get(distance) as number;
-      return { distance, first: page + first, last: page + last };
+      return { distance, first: page + first, last: page + last, pieces };
     });
   }
 }

@@ -4,7 +4,7 @@
  */
 import { HANDLER } from "../emit/enter-block.ts";
 import { blockRuns, notedTargets } from "../interpret/block-table.ts";
-import type { CodePage } from "../interpret/blocks.ts";
+import type { CodePage } from "../interpret/code-pages.ts";
 import { codeContext, codeModule, linkageOf } from "../interpret/handlers.ts";
 import { CodeWalk, type PagingMode } from "../mmu/code-walk.ts";
 import type { RegionSettings } from "../processor.ts";

@@ -138,6 +138,13 @@ export class RegionFrame {
     };
   }
 
+  /** Brings what is looked up in line with the processor's mode. */
+  loadPages(): void {
+    const { f, vcpu } = this;
+    this.#tlb.set(f.load("i32", 0, fieldAddress(vcpu, "tlb")));
+    this.#pageKey.set(f.load("i64", 0, fieldAddress(vcpu, "pageKey")));
+  }
+
   /** Address of the page kept for addresses of one origin. */
   keptPage(origin: string, write: boolean): number | undefined {
     const key = `${write ? "write" : "read"} ${origin}`;
@@ -154,6 +161,11 @@ export class RegionFrame {
   /** Takes instructions that have run out of the budget. */
   spend(instructions: number): void {
     this.#budget.set(this.#budget.get().sub(instructions));
+  }
+
+  /** Tells the host of the budget, after `executed` instructions of the node. */
+  storeBudget(executed: number): void {
+    this.f.store("i32", 0, this.#budget.get().sub(executed), fieldAddress(this.vcpu, "budget"));
   }
 
   /** i32: whether the budget is used up. */
@@ -197,8 +209,7 @@ export class RegionFrame {
     // One instruction was taken from the budget on the way in.
     const granted = f.load("i32", 0, fieldAddress(vcpu, "budget")).add(1);
     this.#budget.set(granted);
-    this.#tlb.set(f.load("i32", 0, fieldAddress(vcpu, "tlb")));
-    this.#pageKey.set(f.load("i64", 0, fieldAddress(vcpu, "pageKey")));
+    this.loadPages();
     this.#eachRegister(({ variable }, address) => variable.set(f.load(variable.type as "i32", 0, address)));
     f.block(() => {
       f.block(build, this.#leave);

@@ -376,8 +376,10 @@ export class RegionInstruction extends WasmSemantics {
     this.#flow = { kind: "jump", to: this.#next };
   }
 
-  transfer(): void {
-    throw new NotTranslatable();
+  /** Within 64-bit mode offsets are linear addresses, and stay so where compatibility mode is entered. */
+  transfer(ip: Value): void {
+    if (!this.long) throw new NotTranslatable();
+    this.#flow = { kind: "indirect", ip };
   }
   farPointer(): { offset: Value; selector: Value } {
     throw new NotTranslatable();
@@ -402,8 +404,10 @@ export class RegionInstruction extends WasmSemantics {
 
   call(name: string, ...args: Argument[]): Value {
     const spec = functionSpec(name);
-    if (spec.in === "host") throw new NotTranslatable();
+    if (spec.in === "host" && !spec.pure) throw new NotTranslatable();
     const { f } = this;
+    // The host may ask how many instructions have run.
+    if (spec.pure) this.#frame.storeBudget(this.#executed);
     const result = f.call(this.linkage.callee(name), ...(args as (Value | number | bigint)[]));
     if (spec.faults) {
       const exit = fieldAddress(this.vcpu, "exit");
@@ -412,7 +416,14 @@ export class RegionInstruction extends WasmSemantics {
         this.#interpret();
       });
     }
+    if (spec.changesAccess) this.#frame.loadPages();
     return result;
+  }
+
+  override rarely(condition: Value, slow: () => void, usual: () => void): void {
+    void slow;
+    this.f.ifRare(condition, () => this.#interpret());
+    usual();
   }
 
   /** Where only one way sets flags, both keep them in the same form. */

@@ -96,15 +96,20 @@ export class Translator {
       blocks.countAgain(block);
       return false;
     }
-    if (!blocks.addRegion({ block, handler: job.handler, pages: code })) return false;
+    if (!blocks.addRegion({ block, linear: job.linear, handler: job.handler, pages: code })) return false;
     this.#installed.set(job.handler, job);
     this.#regions++;
     this.#instructions += instructions;
     return true;
   }
 
-  #isUnchanged({ first, bytes }: ReadCode): boolean {
+  /** Whether the pieces with code are as they were; data may lie between them. */
+  #isUnchanged({ first, bytes, pieces }: ReadCode): boolean {
     const at = RAM_BASE + first;
-    return bytes.every((byte, i) => this.#memory[at + i] === byte);
+    return bytes.every((byte, i) => {
+      const piece = ((first + i) & 4095) >> 6;
+      const isCode = ((pieces[piece >> 5] as number) >>> (piece & 31)) & 1;
+      return isCode === 0 || this.#memory[at + i] === byte;
+    });
   }
 }

@@ -229,7 +229,7 @@ function buildFunctions(memory: WebAssembly.Memory): Runtime {
     const { params, result } = functionSpec(name);
     callees.set(
       name,
-      module.function(signature(params, result ? [result] : []), (f) => build(f, callee), { export: name }),
+      module.function(signature(params, result ? [result] : []), (f) => build(f, callee, 0), { export: name }),
     );
   }
   const instance = new WebAssembly.Instance(new WebAssembly.Module(module.build()), { env: { memory } });

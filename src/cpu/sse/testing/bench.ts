@@ -71,7 +71,7 @@ export class Bench {
       const spec = declaredFunctions().get(name);
       if (!spec) throw new Error(`${name} is not declared`);
       const type = signature(spec.params, spec.result ? [spec.result] : []);
-      const body = module.function(type, (f) => build(f, (other) => callees.get(other) as Callee), { export: name });
+      const body = module.function(type, (f) => build(f, (other) => callees.get(other) as Callee, 0), { export: name });
       callees.set(name, body);
     }
     module.elements(0, [module.function(HANDLER, (f) => f.return())]);

@@ -63,7 +63,6 @@ export class BareMachine {
       },
       readMemory: () => 0,
       writeMemory() {},
-      interruptPending: () => false,
       acknowledgeInterrupt: () => -1,
       readMsr: (msr, words) => {
         const value = this.msrs.get(msr);
@@ -80,7 +79,7 @@ export class BareMachine {
       writeCr8: (value) => {
         this.cr8 = value;
       },
-      tsc: () => this.time,
+      tsc: () => Number(this.time),
       random: (target) => target.fill(0xa5),
     };
   }

@@ -120,8 +120,8 @@ export class FlatCpu implements SystemContext {
     return 0;
   }
   writeCr8(): void {}
-  tsc(): bigint {
-    return 0n;
+  tsc(): number {
+    return 0;
   }
   random(): bigint {
     return 0n;

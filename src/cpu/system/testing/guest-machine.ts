@@ -10,8 +10,7 @@ const RAM = 4 << 20;
 export class GuestMachine {
   readonly processor: Processor;
   readonly ram: DataView;
-  /** Vector that waits to be taken, or -1. */
-  waiting = -1;
+  #waiting = -1;
   readonly output: number[] = [];
 
   /** With `translates`, hot code becomes regions, made in place. */
@@ -34,15 +33,23 @@ export class GuestMachine {
     });
   }
 
+  /** Vector that waits to be taken, or -1. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+  set waiting(vector: number) {
+    this.#waiting = vector;
+    this.processor.setInterrupt(vector >= 0);
+  }
+
   #bus(): ProcessorBus {
     return {
       readPort: () => 0xffff_ffff,
       writePort: (_port, _bytes, value) => void this.output.push(value),
       readMemory: () => 0,
       writeMemory() {},
-      interruptPending: () => this.waiting >= 0,
       acknowledgeInterrupt: () => {
-        const vector = this.waiting;
+        const vector = this.#waiting;
         this.waiting = -1;
         return vector;
       },
@@ -50,7 +57,7 @@ export class GuestMachine {
       writeMsr: () => false,
       readCr8: () => 0,
       writeCr8() {},
-      tsc: () => 0n,
+      tsc: () => 0,
       random() {},
     };
   }

@@ -1,0 +1,231 @@
+/**
+ * Which physical bytes decoded blocks and translated regions were made of, and what goes when they are written: no
+ * more than what was made of the written bytes, as data may lie right beside code.
+ */
+import {
+  BLOCK_BYTES,
+  BLOCK_END,
+  BLOCK_MODE,
+  BLOCK_NEXT,
+  BLOCK_PHYSICAL,
+  BLOCK_SECOND,
+  CODE_BITS,
+  PAGE,
+  PAGE_FLAGS,
+  RECORD_SIZE,
+  REGION,
+  TLB,
+  TLB_ENTRIES,
+  TLB_ENTRY,
+  TLB_FRAME,
+  TLBS,
+} from "../state.ts";
+import { blockSlot } from "./block-table.ts";
+import { FIND, RESUME } from "./handlers.ts";
+
+const PAGE_BYTES = 4096;
+
+/** Bytes of one physical page that a region was made of. */
+export interface CodePage {
+  /** Distance of the linear page from the one that the code starts in, in pages. */
+  readonly distance: number;
+  /** Physical addresses of the first byte and the last. */
+  readonly first: number;
+  readonly last: number;
+  /** Which pieces of 64 bytes between them, as bits 0–31 and 32–63. */
+  readonly pieces: readonly [number, number];
+}
+
+/** A translated region where it is found: the record that stands for it. */
+export interface InstalledRegion {
+  readonly record: number;
+  readonly pages: readonly CodePage[];
+}
+
+export const pageOf = (physical: number): number => Math.floor(physical / PAGE_BYTES);
+
+/** Bits of the pieces of 64 bytes from the offset `first` in a page to `last`, added to `pieces`. */
+export function addPieces(pieces: [number, number], first: number, last: number): void {
+  for (let piece = first >> 6; piece <= Math.min(last >> 6, 63); piece++) {
+    if (piece < 32) pieces[0] |= 1 << piece;
+    else pieces[1] |= 1 << (piece - 32);
+  }
+}
+
+export class CodePages {
+  readonly #bytes: Uint8Array;
+  readonly #i32: Int32Array;
+  /** The first TLB entry, as an index of words. */
+  readonly #tlbs: number;
+  readonly #regionDropped: (region: InstalledRegion) => void;
+  readonly #forgetKeptPages: () => void;
+  /** First records of the blocks with code from each physical page. */
+  readonly #blocks = new Map<number, number[]>();
+  readonly #regions = new Map<number, Set<InstalledRegion>>();
+
+  constructor(options: {
+    readonly buffer: ArrayBufferLike;
+    readonly vcpu: number;
+    readonly regionDropped: (region: InstalledRegion) => void;
+    /** Makes translated code forget the pages that it has kept: some may not be written in place any more. */
+    readonly forgetKeptPages: () => void;
+  }) {
+    this.#bytes = new Uint8Array(options.buffer);
+    this.#i32 = new Int32Array(options.buffer);
+    this.#tlbs = (options.vcpu + TLBS) >> 2;
+    this.#regionDropped = options.regionDropped;
+    this.#forgetKeptPages = options.forgetKeptPages;
+  }
+
+  /** Forgets all. */
+  clear(): void {
+    for (const page of this.#regions.keys()) this.#dropRegions(page, -1, -1);
+    for (const page of this.#blocks.keys()) this.#setPieces(page, 0, 0);
+    this.#blocks.clear();
+    this.#regions.clear();
+  }
+
+  /** Notes a block, by its first record: its header is written. */
+  addBlock(record: number): void {
+    for (const page of this.#pagesOf(record)) {
+      const known = this.#blocks.get(page);
+      if (known) known.push(record);
+      else this.#blocks.set(page, [record]);
+      const pieces: [number, number] = [0, 0];
+      this.#addPieces(pieces, record, page);
+      this.#mark(page, pieces);
+    }
+  }
+
+  addRegion(region: InstalledRegion): void {
+    for (const { first, pieces } of region.pages) {
+      const page = pageOf(first);
+      const known = this.#regions.get(page);
+      if (known) known.add(region);
+      else this.#regions.set(page, new Set([region]));
+      this.#mark(page, pieces);
+    }
+  }
+
+  /** Bytes of one page are about to be written: what was made of them goes, and what of that runs stops. */
+  written(first: number, last: number): void {
+    const page = pageOf(first);
+    const pieces: [number, number] = [0, 0];
+    addPieces(pieces, first % PAGE_BYTES, last % PAGE_BYTES);
+    this.#dropRegions(page, pieces[0], pieces[1]);
+    const left: [number, number] = [0, 0];
+    const blocks = (this.#blocks.get(page) ?? []).filter((record) => {
+      if (this.#mode(record) < 0) return false;
+      if (this.#overlaps(record, page, first, last)) {
+        this.#drop(record);
+        return false;
+      }
+      this.#addPieces(left, record, page);
+      return true;
+    });
+    if (blocks.length > 0) this.#blocks.set(page, blocks);
+    else this.#blocks.delete(page);
+    for (const region of this.#regions.get(page) ?? []) {
+      for (const code of region.pages) {
+        if (pageOf(code.first) !== page) continue;
+        left[0] |= code.pieces[0];
+        left[1] |= code.pieces[1];
+      }
+    }
+    this.#setPieces(page, left[0], left[1]);
+  }
+
+  #header(record: number, field: number): number {
+    return this.#i32[(record + field) >> 2] as number;
+  }
+  #mode(record: number): number {
+    return this.#header(record, BLOCK_MODE);
+  }
+
+  #pagesOf(record: number): number[] {
+    const first = pageOf(this.#header(record, BLOCK_PHYSICAL) >>> 0);
+    const second = this.#header(record, BLOCK_SECOND);
+    return second === -1 || pageOf(second >>> 0) === first ? [first] : [first, pageOf(second >>> 0)];
+  }
+
+  /** Calls `visit` with the first and the last byte of each run of a block's code on a page. */
+  #eachRun(record: number, page: number, visit: (first: number, last: number) => void): void {
+    const start = this.#header(record, BLOCK_PHYSICAL) >>> 0;
+    const end = start + this.#header(record, BLOCK_BYTES);
+    const pageEnd = (pageOf(start) + 1) * PAGE_BYTES;
+    if (pageOf(start) === page) visit(start, Math.min(end, pageEnd) - 1);
+    const second = this.#header(record, BLOCK_SECOND);
+    if (second !== -1 && pageOf(second >>> 0) === page) visit(second >>> 0, (second >>> 0) + end - pageEnd - 1);
+  }
+
+  #addPieces(pieces: [number, number], record: number, page: number): void {
+    this.#eachRun(record, page, (first, last) => addPieces(pieces, first % PAGE_BYTES, last % PAGE_BYTES));
+  }
+
+  #overlaps(record: number, page: number, first: number, last: number): boolean {
+    let found = false;
+    this.#eachRun(record, page, (start, end) => {
+      found ||= start <= last && first <= end;
+    });
+    return found;
+  }
+
+  /** Has whoever comes to a block find what is there now, and ends it where it runs. */
+  #drop(record: number): void {
+    const i32 = this.#i32;
+    const end = this.#header(record, BLOCK_END);
+    i32[record >> 2] = FIND;
+    for (let at = record + RECORD_SIZE; at < end; at += RECORD_SIZE) i32[at >> 2] = RESUME;
+    i32[(record + BLOCK_MODE) >> 2] = -1;
+    let link = blockSlot(this.#header(record, BLOCK_PHYSICAL));
+    while (i32[link >> 2] !== record && i32[link >> 2] !== 0) link = (i32[link >> 2] as number) + BLOCK_NEXT;
+    if (i32[link >> 2] === record) i32[link >> 2] = this.#header(record, BLOCK_NEXT);
+  }
+
+  #dropRegions(page: number, low: number, high: number): void {
+    const regions = this.#regions.get(page);
+    for (const region of regions ?? []) {
+      const isHit = region.pages.some(
+        ({ first, pieces }) => pageOf(first) === page && ((pieces[0] & low) | (pieces[1] & high)) !== 0,
+      );
+      if (!isHit) continue;
+      this.removeRegion(region);
+      this.#regionDropped(region);
+    }
+    if (regions?.size === 0) this.#regions.delete(page);
+  }
+
+  /** Has whoever comes to a region find what is to run there now. */
+  removeRegion(region: InstalledRegion): void {
+    for (const { first } of region.pages) this.#regions.get(pageOf(first))?.delete(region);
+    this.#i32[(region.record + REGION.handler) >> 2] = FIND;
+  }
+
+  #setPieces(page: number, low: number, high: number): void {
+    const at = (CODE_BITS + page * 8) >> 2;
+    this.#i32[at] = low;
+    this.#i32[at + 1] = high;
+    const flags = PAGE_FLAGS + page;
+    if ((low | high) === 0) this.#bytes[flags] = (this.#bytes[flags] as number) & ~PAGE.code;
+  }
+
+  /** Notes that code was read from these pieces of a page, so that writes to them are seen. */
+  #mark(page: number, [low, high]: readonly [number, number]): void {
+    const at = (CODE_BITS + page * 8) >> 2;
+    this.#i32[at] = (this.#i32[at] as number) | low;
+    this.#i32[at + 1] = (this.#i32[at + 1] as number) | high;
+    const flags = PAGE_FLAGS + page;
+    if ((this.#bytes[flags] as number) & PAGE.code) return;
+    this.#bytes[flags] = (this.#bytes[flags] as number) | PAGE.code;
+    // Writes to the page must not use the fast path from now on.
+    this.#forgetKeptPages();
+    for (let i = 0; i < 4 * TLB_ENTRIES; i++) {
+      const entry = this.#tlbs + (i * TLB_ENTRY) / 4;
+      const frame = this.#i32[entry + TLB.frame / 4] as number;
+      if ((frame & TLB_FRAME) === page && frame !== -1) {
+        this.#i32[entry + TLB.write / 4] = -1;
+        this.#i32[entry + TLB.write / 4 + 1] = -1;
+      }
+    }
+  }
+}

@@ -1,0 +1,258 @@
+/**
+ * Changes of privilege that are made all the time, as WebAssembly: system calls, returns to programs and within the
+ * kernel, and CLAC and STAC, all in 64-bit mode. Whoever calls makes sure that nothing out of the ordinary is at hand:
+ * no breakpoint, single step, alignment check or interrupt that waits.
+ */
+import { CS, DS, ES, FS, GS, SS } from "../../isa/semantics.ts";
+import type { FunctionBuilder } from "../../wasm/function.ts";
+import type { Value } from "../../wasm/value.ts";
+import { tlbAddress, tlbEntry, tlbHit } from "../emit/memory.ts";
+import {
+  CONTEXT,
+  CONTEXT_BITS,
+  fieldAddress,
+  MMU_MODE,
+  PAGE_KEY,
+  SEGMENT,
+  SEGMENT_SIZE,
+  SEGMENTS,
+  TLB,
+  TLB_SIZE,
+  TLBS,
+} from "../state.ts";
+import type { WasmFunctions } from "../wasm-functions.ts";
+import { ATTRIBUTE, CR0, FLAG } from "./mode.ts";
+
+const FLAT = ATTRIBUTE.present | ATTRIBUTE.codeOrData | ATTRIBUTE.granularity | ATTRIBUTE.writable | ATTRIBUTE.accessed;
+const CODE64 = FLAT | ATTRIBUTE.code | ATTRIBUTE.long;
+const STACK = FLAT | ATTRIBUTE.big;
+const USER = 3 << 5;
+
+/** Bits of a descriptor's second doubleword. @spec SDM 3A figure 3-8 */
+const HIGH = {
+  accessed: 1 << 8,
+  writable: 1 << 9,
+  conforming: 1 << 10,
+  code: 1 << 11,
+  codeOrData: 1 << 12,
+  present: 1 << 15,
+  long: 1 << 21,
+  big: 1 << 22,
+  granularity: 1 << 23,
+} as const;
+
+class Privilege {
+  readonly #f: FunctionBuilder;
+  readonly #vcpu: number;
+
+  constructor(f: FunctionBuilder, vcpu: number) {
+    this.#f = f;
+    this.#vcpu = vcpu;
+  }
+
+  field(name: string): Value {
+    return this.#f.load("i32", 0, fieldAddress(this.#vcpu, name));
+  }
+  #setField(name: string, value: Value | number): void {
+    this.#f.store("i32", 0, value, fieldAddress(this.#vcpu, name));
+  }
+
+  segment(index: number, field: number): Value {
+    return this.#f.load("i32", 0, this.#segmentAt(index) + field);
+  }
+  #segmentAt(index: number): number {
+    return this.#vcpu + SEGMENTS + index * SEGMENT_SIZE;
+  }
+
+  setSegment(
+    index: number,
+    fields: {
+      readonly selector: Value;
+      readonly base: Value | number;
+      readonly limit: Value | number;
+      readonly attributes: Value | number;
+      readonly readable: boolean | Value;
+      readonly writable: boolean;
+    },
+  ): void {
+    const f = this.#f;
+    const at = this.#segmentAt(index);
+    const { selector, base, limit, attributes, readable, writable } = fields;
+    const set = (field: number, value: Value | number) => f.store("i32", 0, value, at + field);
+    const all = typeof limit === "number" ? f.i32(limit) : limit;
+    f.store("i64", 0, typeof base === "number" ? base : base.extendU(), at + SEGMENT.base);
+    set(SEGMENT.selector, selector);
+    set(SEGMENT.limit, all);
+    set(SEGMENT.attributes, attributes);
+    const isReadable = typeof readable === "boolean" ? f.i32(readable ? 1 : 0) : readable;
+    set(SEGMENT.readMin, f.i32(0).when(isReadable, 1));
+    set(SEGMENT.readMax, all.when(isReadable, 0));
+    set(SEGMENT.writeMin, writable ? 0 : 1);
+    set(SEGMENT.writeMax, writable ? all : 0);
+  }
+
+  /** What `Processor.modeChanged` does, in 64-bit mode. */
+  setLevel(user: boolean): void {
+    const generation = this.field(user ? "userGeneration" : "supervisorGeneration");
+    const bits = CONTEXT.long | (user ? CONTEXT.user : 0);
+    this.#setField("cpl", user ? 3 : 0);
+    this.#setField("context", generation.shl(CONTEXT_BITS).or(bits));
+    if (user) this.#setMmuMode(this.#f.i32(MMU_MODE.user));
+    else this.setSupervisorAccess();
+  }
+
+  /** Which pages supervisors may access follows from EFLAGS.AC. */
+  setSupervisorAccess(): void {
+    const isOpen = this.field("eflagsSystem").and(FLAG.AC);
+    this.#setMmuMode(this.#f.i32(MMU_MODE.supervisorAc).when(isOpen, MMU_MODE.supervisor));
+  }
+
+  #setMmuMode(mode: Value): void {
+    this.#setField("mmuMode", mode);
+    this.#setField("tlb", mode.mul(TLB_SIZE).add(this.#vcpu + TLBS));
+    this.#setField(
+      "pageKey",
+      this.field("pageKey")
+        .and(-1 << PAGE_KEY.number)
+        .or(mode.shl(PAGE_KEY.mode)),
+    );
+  }
+
+  /** Not zero where breakpoints or alignment checks have a say in memory accesses. */
+  isWatched(): Value {
+    return this.field("dr7").and(0xff).or(this.field("mmuMode").eq(MMU_MODE.checked));
+  }
+
+  /** The descriptor of a selector in the global table, as the TLB has it; returns 0 from the function where it cannot say. */
+  descriptor(selector: Value): { low: Value; high: Value } {
+    const f = this.#f;
+    const offset = selector.and(0xfff8);
+    const isElsewhere = selector
+      .and(4)
+      .or(offset.eqz())
+      .or(offset.add(7).gtU(this.field("gdtLimit")));
+    f.ifRare(isElsewhere, () => f.return(f.i32(0)));
+    const linear = f.load("i64", 0, fieldAddress(this.#vcpu, "gdtBase")).add(offset.extendU());
+    const entry = tlbEntry(this.field("tlb"), linear);
+    f.ifRare(tlbHit(f, entry, linear, 8, TLB.read).eqz(), () => f.return(f.i32(0)));
+    const both = f.load("i64", tlbAddress(f, entry, linear));
+    return { low: both.wrap(), high: both.shrU(32).wrap() };
+  }
+}
+
+const attributesOf = (high: Value): Value => high.shrU(8).and(0xf0ff);
+const dplOf = (high: Value): Value => high.shrU(13).and(3);
+
+/** Loads CS and SS with flat segments of privilege level 0 or 3. */
+function loadFlat(cpu: Privilege, cs: Value, ss: Value, dpl: number): void {
+  const flat = { base: 0, limit: -1, readable: true } as const;
+  cpu.setSegment(CS, { ...flat, selector: cs, attributes: CODE64 | dpl, writable: false });
+  cpu.setSegment(SS, { ...flat, selector: ss, attributes: STACK | dpl, writable: true });
+}
+
+/** The parameters of `returnTo` in src/isa/interrupt.ts. @spec SDM 2, IRET */
+function returnTo(f: FunctionBuilder, vcpu: number): void {
+  const cpu = new Privilege(f, vcpu);
+  const [ip, cs, ss, flags, isSpecial] = [f.param(0), f.param(1), f.param(2), f.param(3), f.param(4)];
+  const unless = (condition: Value) => f.ifRare(condition.eqz(), () => f.return(f.i32(0)));
+  unless(isSpecial.or(cpu.isWatched()).or(cpu.field("cpl")).eqz());
+  unless(ip.shl(16).shrS(16).eq(ip));
+  const level = cs.and(3);
+  const user = level.eq(3);
+  unless(user.or(level.eqz()));
+
+  const code = cpu.descriptor(cs).high;
+  const codeKind = HIGH.present | HIGH.codeOrData | HIGH.code | HIGH.conforming | HIGH.accessed | HIGH.long | HIGH.big;
+  unless(code.and(codeKind).eq(HIGH.present | HIGH.codeOrData | HIGH.code | HIGH.accessed | HIGH.long));
+  unless(dplOf(code).eq(level));
+
+  const [stackLow, stackHigh] = [f.variable("i32"), f.variable("i32")];
+  f.if(
+    ss.and(0xfffc),
+    () => {
+      const { low, high } = cpu.descriptor(ss);
+      stackLow.set(low);
+      stackHigh.set(high);
+      const kind = HIGH.present | HIGH.codeOrData | HIGH.code | HIGH.conforming | HIGH.writable | HIGH.accessed;
+      unless(high.and(kind).eq(HIGH.present | HIGH.codeOrData | HIGH.writable | HIGH.accessed));
+      unless(dplOf(high).eq(level).and(ss.and(3).eq(level)));
+    },
+    // Supervisors may have none in 64-bit mode.
+    () => unless(ss.or(level).eqz()),
+  );
+  f.if(user, () => {
+    unless(flags.and(cpu.field("cr0")).and(CR0.AM).eqz());
+    // Segments that programs must not see.
+    for (const index of [ES, FS, GS, DS]) {
+      const attributes = cpu.segment(index, SEGMENT.attributes);
+      unless(attributes.and(ATTRIBUTE.unusable).or(attributes.and(ATTRIBUTE.dpl).eq(USER)));
+    }
+  });
+
+  f.store("i32", 0, flags, fieldAddress(vcpu, "eflagsSystem"));
+  cpu.setSegment(CS, {
+    selector: cs,
+    base: 0,
+    limit: -1,
+    attributes: attributesOf(code),
+    readable: code.and(HIGH.writable),
+    writable: false,
+  });
+  const high = stackHigh.get();
+  f.if(
+    high,
+    () => {
+      const low = stackLow.get();
+      const limit = low.and(0xffff).or(high.and(0xf_0000));
+      cpu.setSegment(SS, {
+        selector: ss,
+        base: low
+          .shrU(16)
+          .or(high.and(0xff).shl(16))
+          .or(high.and(0xff00_0000 | 0)),
+        limit: limit.shl(12).or(0xfff).when(high.and(HIGH.granularity), limit),
+        attributes: attributesOf(high),
+        readable: true,
+        writable: true,
+      });
+    },
+    () =>
+      cpu.setSegment(SS, {
+        selector: ss,
+        base: 0,
+        limit: 0,
+        attributes: ATTRIBUTE.unusable,
+        readable: false,
+        writable: false,
+      }),
+  );
+  f.if(
+    user,
+    () => cpu.setLevel(true),
+    () => cpu.setLevel(false),
+  );
+  f.return(f.i32(1));
+}
+
+export function privilegeFunctions(): WasmFunctions {
+  return {
+    supervisorAccessChanged(f, _callee, vcpu) {
+      const cpu = new Privilege(f, vcpu);
+      // Where breakpoints watch data, all accesses stay checked.
+      f.if(cpu.field("mmuMode").ne(MMU_MODE.checked), () => cpu.setSupervisorAccess());
+    },
+    enterSupervisor(f, _callee, vcpu) {
+      const cpu = new Privilege(f, vcpu);
+      const selector = f.param(0).and(0xfffc);
+      loadFlat(cpu, selector, selector.add(8).and(0xffff), 0);
+      cpu.setLevel(false);
+    },
+    enterUser(f, _callee, vcpu) {
+      const cpu = new Privilege(f, vcpu);
+      const selector = f.param(0);
+      loadFlat(cpu, selector.add(16).and(0xffff).or(3), selector.add(8).and(0xffff).or(3), USER);
+      cpu.setLevel(true);
+    },
+    returnTo: (f, _callee, vcpu) => returnTo(f, vcpu),
+  };
+}
