@@ -111,8 +111,10 @@ export class GuestProcess {
     return `${this.#ended ? "the machine ended" : "the time was up"} before ${pattern} appeared, after:\n${said}`;
   }
 
-  type(text: string): void {
+  /** Sends text; the time of it, in seconds of the host's clock. */
+  type(text: string): number {
     (this.#socket ?? this.#child.stdin)?.write(text);
+    return seconds();
   }
 
   /** Stops the process where it is, or lets it go on. */

@@ -28,9 +28,9 @@ async function profileProgram(program: ProgramName, bits: Bits, directory: strin
   const profile = path.join(directory, "profile.json");
   const shell = await shellOf(ourMachine(files, { profile }), { bits, counted: true });
   try {
-    const { instructions = 0, seconds, waited } = await shell.program(program, PROGRAM_MILLISECONDS);
+    const { instructions = 0, seconds, wall } = await shell.program(program, PROGRAM_MILLISECONDS);
     console.log(
-      `${(instructions / seconds / 1e6).toFixed(1)} million instructions/s, ${waited.toFixed(1)} s not running`,
+      `${(instructions / seconds / 1e6).toFixed(1)} million instructions/s, ${(wall - seconds).toFixed(1)} s not running`,
     );
   } finally {
     await shell.close();

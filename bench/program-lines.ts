@@ -14,6 +14,8 @@ export interface Counted {
 export interface LineFormat {
   readonly begin: RegExp;
   readonly end: RegExp;
+  /** After the first line the program waits for a byte. */
+  readonly waits: boolean;
   /** Throws an error with a message of one line where the program found a mistake. */
   parse(end: RegExpExecArray): Counted;
 }
@@ -21,6 +23,7 @@ export interface LineFormat {
 /** Of bench/guest/start.h. */
 export const BENCH_LINES: LineFormat = {
   begin: /BENCH begin \S+\r?\n/,
+  waits: true,
   end: /BENCH (?<verdict>end|failed) \S+ iterations=(?<iterations>\d+) ns=(?<ns>\d+) cpu=(?<cpu>\d+) (?<outcome>checksum=[0-9a-f]+ work=\d+)\r?\n/,
   parse(match) {
     const { verdict, iterations, ns, cpu, outcome = "" } = match.groups ?? {};
@@ -38,6 +41,7 @@ export const BENCH_LINES: LineFormat = {
 /** Of `openssl speed -mr`: blocks and seconds. It checks no result. */
 export const SPEED_LINES: LineFormat = {
   begin: /\+DT:[^\n]*\n/,
+  waits: false,
   end: /\+R:(?<iterations>\d+):[^\n:]*:(?<seconds>[\d.]+)\r?\n/,
   parse(match) {
     const { iterations, seconds } = match.groups ?? {};

@@ -62,10 +62,11 @@ ${requirementsTable(requirements(rows, outcome.figures))}
 
 ## Figures
 
-Rates are repetitions a second of the host's clock between a line that the guest writes to its serial port when it
-begins and one when it ends, less the time that the machine waited for a processor of the host. Ratios are medians of
-the rounds' ratios, above 1 where ours is the better one. A program's results are compared between machines: a
-wrong one fails the benchmark. 32-bit machines run programs compiled for 32 bits, which makes v86's figures those of
+Rates are repetitions a second of processor time of the host: of the thread that executes the guest, from a line that
+the guest writes to its serial port when it begins to one when it ends. Times of starts are by the host's clock, less
+the time that the machine waited for a processor. Ratios are medians of the rounds' ratios, above 1 where ours is the
+better one. A program's results are compared between machines: a wrong one fails the benchmark. Before the first
+round each machine runs each program once without being timed. 32-bit machines run programs compiled for 32 bits, which makes v86's figures those of
 32-bit programs.
 
 ${figuresTable(rows, machines, outcome.figures)}
@@ -81,7 +82,7 @@ ${instructions === undefined ? "" : `\nMillions of guest instructions a second:\
 \`bench/guest/\` has the programs; others are Debian's, in a directory that guests have in their initial file system.
 Machines whose Debian packages are not installed are left out, with a note: qemu-system-x86; seabios for v86; bochs,
 bochs-term, isolinux, syslinux-common, xorriso and seabios for Bochs. Bochs' guest time is a count of
-instructions, so what counts for it, as for all, is the host's clock; Debian builds it with its debugger, which
+instructions, so nothing is measured by its clock; Debian builds it with its debugger, which
 makes it slower than it could be. \`7z b\` prints times and no results: only that it found no mistake is compared.
 
 ## Notes

@@ -8,10 +8,10 @@ import { busiestThread, threadTimes } from "./process-figures.ts";
 import { BENCH_LINES, COUNT, type Counted, type LineFormat, SPEED_LINES } from "./program-lines.ts";
 
 export interface ProgramRun extends Counted {
-  /** Seconds of the host's clock, less the time that the machine waited for a processor. */
+  /** Seconds that the thread which executes the guest was on a processor of the host; by its clock where it does not tell. */
   readonly seconds: number;
-  /** Seconds that the machine waited for a processor that others used. */
-  readonly waited: number;
+  /** Seconds of the host's clock. */
+  readonly wall: number;
   /** Guest instructions, where the machine counts them. */
   readonly instructions?: number;
 }
@@ -64,7 +64,7 @@ class Shell implements ProgramHost {
   }
 
   program(name: ProgramName, milliseconds: number): Promise<ProgramRun> {
-    return this.#run(`${PROGRAM_DIRECTORY}/${fileName(name, this.#options.bits)} ${milliseconds}`, BENCH_LINES);
+    return this.#run(`${PROGRAM_DIRECTORY}/${fileName(name, this.#options.bits)} ${milliseconds} wait`, BENCH_LINES);
   }
 
   command(spec: CommandSpec, times: number): Promise<ProgramRun> {
@@ -81,10 +81,13 @@ class Shell implements ProgramHost {
     guest.type(`${line}\n`);
     const begin = await guest.expect(stamped(format.begin), PROGRAM_TIMEOUT);
     const before = await threadTimes(guest.pid);
+    const startedAt = format.waits ? guest.type("\n") : begin.at;
     const end = await guest.expect(stamped(format.end), PROGRAM_TIMEOUT);
-    const { waited } = busiestThread(before, await threadTimes(guest.pid));
+    // Whenever this is read: a guest that has nothing more to do is not on a processor.
+    const { ran } = busiestThread(before, await threadTimes(guest.pid));
     await guest.expect(PROMPT, PROGRAM_TIMEOUT);
-    const run = { ...format.parse(end.match), seconds: Math.max(end.at - begin.at - waited, 1e-6), waited };
+    const wall = end.at - startedAt;
+    const run = { ...format.parse(end.match), seconds: ran > 0 ? Math.min(ran, wall) : wall, wall };
     if (!counted) return run;
     const count = ({ groups }: RegExpExecArray) => Number(groups?.instructions);
     return { ...run, instructions: count(end.match) - count(begin.match) };
@@ -117,18 +120,16 @@ const WITH_CHILDREN: ReadonlySet<ProgramName> = new Set(["fork", "pipe"]);
 
 /** The host itself: compiled programs by name, and the root directory of Debian's programs where there is one. */
 export function nativeHost(bits: Bits, files: ReadonlyMap<string, string>, root: string | undefined): ProgramHost {
-  const run = async (command: Command, format: LineFormat, alone: boolean): Promise<ProgramRun> => {
+  const run = async (command: Command, format: LineFormat, alone = true): Promise<ProgramRun> => {
     const guest = new GuestProcess(command);
     try {
       const begin = await guest.expect(format.begin, PROGRAM_TIMEOUT);
+      const startedAt = format.waits ? guest.type("\n") : begin.at;
       const end = await guest.expect(format.end, PROGRAM_TIMEOUT);
-      const wall = end.at - begin.at;
+      const wall = end.at - startedAt;
       const counted = format.parse(end.match);
-      // It has ended, and the host's records of it with it; its own clock of processor time is the host's, but has
-      // nothing of other processes.
-      const { cpuSeconds } = counted;
-      const waited = alone && cpuSeconds !== undefined ? Math.max(wall - cpuSeconds, 0) : 0;
-      return { ...counted, seconds: wall - waited, waited };
+      // It has ended, and the host's records of it with it; its own clock of processor time is the host's.
+      return { ...counted, seconds: (alone ? counted.cpuSeconds : undefined) ?? wall, wall };
     } finally {
       await guest.kill();
     }
@@ -136,14 +137,14 @@ export function nativeHost(bits: Bits, files: ReadonlyMap<string, string>, root:
   return {
     async program(name, milliseconds) {
       const program = files.get(fileName(name, bits)) ?? "";
-      return run({ program, args: [String(milliseconds)] }, BENCH_LINES, !WITH_CHILDREN.has(name));
+      return run({ program, args: [String(milliseconds), "wait"] }, BENCH_LINES, !WITH_CHILDREN.has(name));
     },
     async command(spec, times) {
       if (root === undefined) throw new Error("there are no programs of Debian");
       // Others than root become root of a name space of their own.
       const enter = process.getuid?.() === 0 ? ["chroot", root] : ["unshare", "-r", "-R", root];
       const [program = "", ...args] = [...enter, "/bin/sh", `/bench/commands/${spec.name}`, String(times)];
-      return run({ program, args, env: { LC_ALL: "C", PATH: "/usr/sbin:/usr/bin:/sbin:/bin" } }, formatOf(spec), false);
+      return run({ program, args, env: { LC_ALL: "C", PATH: "/usr/sbin:/usr/bin:/sbin:/bin" } }, formatOf(spec));
     },
     turn() {},
     close: async () => {},

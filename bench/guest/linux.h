@@ -3,7 +3,6 @@
 #define BENCH_LINUX_H
 
 #ifdef __x86_64__
-#define SYS_READ 0
 #define SYS_MUNMAP 11
 #define SYS_PIPE 22
 #define SYS_GETPPID 110
@@ -14,7 +13,6 @@
 #define SYS_DUP2 33
 #define SYS_MMAP 9
 #else
-#define SYS_READ 3
 #define SYS_MUNMAP 91
 #define SYS_PIPE 42
 #define SYS_GETPPID 64

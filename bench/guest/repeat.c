@@ -4,7 +4,8 @@
  *     repeat NAME TIMES PROGRAM [ARGUMENT]...
  *
  * The checksum is FNV-1a of all that the program wrote to its standard output the first time; a run that writes
- * something else, or fails, is told of. The program's standard input is /dev/null.
+ * something else, or fails, is told of. It waits for a byte before it begins. The processor time that it tells is
+ * that of the program.
  */
 #define NO_LOOP
 #include "start.h"
@@ -44,6 +45,7 @@ __attribute__((used, noreturn)) static void program(long *stack) {
     struct outcome first = {0, 0};
 
     begin_line(count > 1 ? arguments[1] : "repeat");
+    wait_for_byte();
     struct measured measured = measure_start();
     for (; done < times && !failed; done++) {
         struct outcome outcome = run(arguments + 3, environment);
