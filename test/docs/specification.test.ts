@@ -26,7 +26,11 @@ test("the counts of instructions and forms are those of the instruction set", ()
 
 /** Figures of promises, and where the tests have them. */
 const FIGURES: readonly (readonly [file: string, figure: RegExp, promise: RegExp])[] = [
-  ["test/conformance/sample.test.ts", /^const STATES = \{ interpreter: (\d+),/m, /: (\d+) random states of each form at every change/],
+  [
+    "test/conformance/sample.test.ts",
+    /^const STATES = \{ interpreter: (\d+),/m,
+    /: (\d+) random states of each form at every change/,
+  ],
   [
     "test/conformance/run.ts",
     /states: \{ type: "string", default: "(\d+)"/,
