@@ -168,6 +168,11 @@ export class RegionFrame {
     this.f.store("i32", 0, this.#budget.get().sub(executed), fieldAddress(this.vcpu, "budget"));
   }
 
+  /** Takes over what the host has left of the budget: none, where it asks for control. */
+  loadBudget(executed: number): void {
+    this.#budget.set(this.f.load("i32", 0, fieldAddress(this.vcpu, "budget")).add(executed));
+  }
+
   /** i32: whether the budget is used up. */
   exhausted(): Value {
     return this.#budget.get().leS(0);

@@ -406,9 +406,10 @@ export class RegionInstruction extends WasmSemantics {
     const spec = functionSpec(name);
     if (spec.in === "host" && !spec.pure) throw new NotTranslatable();
     const { f } = this;
-    // The host may ask how many instructions have run.
+    // The host may ask how many instructions have run, and may ask for control.
     if (spec.pure) this.#frame.storeBudget(this.#executed);
     const result = f.call(this.linkage.callee(name), ...(args as (Value | number | bigint)[]));
+    if (spec.pure) this.#frame.loadBudget(this.#executed);
     if (spec.faults) {
       const exit = fieldAddress(this.vcpu, "exit");
       f.ifRare(f.load("i32", 0, exit), () => {
