@@ -101,14 +101,6 @@ export class BusTape {
     };
   }
 
-  /** What instructions of the two processors find when they ask whether an interrupt waits: the same, at any time. */
-  pendingRecorder(bus: ProcessorBus): () => boolean {
-    return () => this.#record("interrupt pending", () => bus.interruptPending());
-  }
-  pendingPlayer(): () => boolean {
-    return () => this.#replay("interrupt pending", false);
-  }
-
   /** The bus of the processor that asks second. */
   player(): ProcessorBus {
     const replay = this.#replay.bind(this) as <T>(question: string, nothing: T, target?: ArrayBufferView) => T;

@@ -70,9 +70,6 @@ export class LockStep {
     const { model } = options;
     const bus = this.#tape.player();
     this.#reference = new Processor({ memory, memoryPages, bus, model, blockLimit: 1, repeatedCost, trace });
-    // As instructions ask it: the run loop asks its bus.
-    this.processor.interruptPending = this.#tape.pendingRecorder(options.bus);
-    this.#reference.interruptPending = this.#tape.pendingPlayer();
     this.#path = new RingReader(memory.buffer, trace + TRACE.path);
     this.#writes = new RingReader(memory.buffer, trace + TRACE.writes);
     this.#tape.takeWritten = () => this.#takeWritten();
@@ -126,6 +123,8 @@ export class LockStep {
       to.bytes[page] = (from.bytes[page] as number) & ~PAGE.code;
     }
     copyMsrState(this.processor.system.msrState, reference.system.msrState);
+    // No interrupt waits for it but those that the first has taken.
+    reference.setInterrupt(false);
     reference.flushTlb();
     reference.modeChanged();
     this.#offset = this.processor.instructions - reference.instructions;
