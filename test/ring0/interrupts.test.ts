@@ -12,7 +12,7 @@ function interrupted(mode: Mode, program: string, options: KernelOptions = {}, n
     gates: { [VECTOR]: { label: "handler" }, 2: { label: "handler" } },
     ...options,
   });
-  if (nmi) kernel.machine.processor.nmi();
+  if (nmi) kernel.machine.nmi();
   else kernel.machine.waiting = VECTOR;
   assert.equal(kernel.run(), "halted");
   assert.deepEqual(show(kernel.exceptions), []);
@@ -90,7 +90,7 @@ for (const mode of MODES) {
     const { processor } = kernel.machine;
     processor.run(1000);
     for (let i = 0; i < 2; i++) {
-      processor.nmi();
+      kernel.machine.nmi();
       processor.run(1000);
       assert.equal(kernel.gpr(3), 1n, "the second waits");
     }

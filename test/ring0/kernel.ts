@@ -2,6 +2,8 @@
  * Small guest kernels for tests of what happens in ring 0: they go to one of the processor's modes, keep a log
  * of the exceptions that they meet, and either stop at one or go on where the program says (`attempt`).
  */
+
+import { FIELDS_SIZE } from "../../src/cpu/state.ts";
 import { descriptor, gate } from "../../src/cpu/system/testing/flat-cpu.ts";
 import { GuestMachine } from "../../src/cpu/system/testing/guest-machine.ts";
 
@@ -9,6 +11,7 @@ import { GuestMachine } from "../../src/cpu/system/testing/guest-machine.ts";
 export type Mode = "real" | "protected" | "paged" | "pae" | "long";
 export const PAGED: readonly Mode[] = ["paged", "pae", "long"];
 
+const PAGE_BYTES = 4096;
 const GDT = 0x1_0000;
 const IDT = 0x1_1000;
 export const TSS = 0x1_2000;
@@ -270,11 +273,27 @@ function source(mode: Mode, program: string): string {
 }
 
 /** Kernels share it, one after the other: what it has built for one serves the next. */
-const machines = { plain: new GuestMachine(), translating: new GuestMachine({ translates: true }) };
+const machines = {
+  plain: new GuestMachine(),
+  translating: new GuestMachine({ translates: true }),
+  eager: new GuestMachine({ translates: true, heat: 1 }),
+};
 
-function resetMachine(translates: boolean): GuestMachine {
-  const machine = translates ? machines.translating : machines.plain;
+/** Whether kernels run translated unless they say otherwise: see translated.test.ts. */
+let areTranslated = false;
+
+/** From now on kernels run twice: what runs in the first run is translated in the second, which starts as the first did. */
+export function translateKernels(): void {
+  areTranslated = true;
+}
+
+/** Regions that were made for them. */
+export const translatedRegions = (): number => machines.eager.processor.statistics.translated.regions;
+
+function resetMachine(translates: boolean | undefined): GuestMachine {
+  const machine = translates ? machines.translating : areTranslated ? machines.eager : machines.plain;
   machine.waiting = -1;
+  machine.nmiSent = false;
   machine.output.length = 0;
   new Uint8Array(machine.ram.buffer, machine.ram.byteOffset, machine.ram.byteLength).fill(0);
   machine.processor.physicalWritten(0, machine.ram.byteLength - 1);
@@ -293,7 +312,7 @@ export class Kernel {
 
   constructor(mode: Mode, program: string, options: KernelOptions = {}) {
     this.mode = mode;
-    this.machine = resetMachine(options.translates ?? false);
+    this.machine = resetMachine(options.translates);
     this.ram = this.machine.ram;
     this.#budget = options.budget ?? 100_000;
     this.symbols = this.machine.load(source(mode, program));
@@ -386,6 +405,41 @@ export class Kernel {
 
   /** Runs until the guest halts or shuts down; says which. */
   run(): "halted" | "shutdown" | "running" {
+    if (this.machine === machines.eager) {
+      const goBack = this.#remember();
+      this.#run();
+      goBack();
+    }
+    return this.#run();
+  }
+
+  /** Returns a function that brings back the state of now; the processor is told of the pages that it changes. */
+  #remember(): () => void {
+    const { machine } = this;
+    const { processor } = machine;
+    const { registers } = processor;
+    const ram = new Uint8Array(machine.ram.buffer, machine.ram.byteOffset, machine.ram.byteLength);
+    const before = ram.slice();
+    const fields = registers.bytes.slice(registers.base, registers.base + FIELDS_SIZE);
+    const { waiting } = machine;
+    return () => {
+      for (let page = 0; page < ram.length; page += PAGE_BYTES) {
+        const now = Buffer.from(ram.buffer, ram.byteOffset + page, PAGE_BYTES);
+        if (now.equals(before.subarray(page, page + PAGE_BYTES))) continue;
+        processor.physicalWritten(page, page + PAGE_BYTES - 1);
+        ram.set(before.subarray(page, page + PAGE_BYTES), page);
+      }
+      processor.reset();
+      registers.bytes.set(fields, registers.base);
+      processor.flushTlb();
+      processor.modeChanged();
+      machine.waiting = waiting;
+      machine.output.length = 0;
+      if (machine.nmiSent) processor.nmi();
+    };
+  }
+
+  #run(): "halted" | "shutdown" | "running" {
     let left = this.#budget;
     while (left > 0) {
       const before = this.machine.processor.instructions;

@@ -123,6 +123,8 @@ export class LockStep {
       to.bytes[page] = (from.bytes[page] as number) & ~PAGE.code;
     }
     copyMsrState(this.processor.system.msrState, reference.system.msrState);
+    // No interrupt waits for it but those that the first has taken.
+    reference.setInterrupt(false);
     reference.flushTlb();
     reference.modeChanged();
     this.#offset = this.processor.instructions - reference.instructions;

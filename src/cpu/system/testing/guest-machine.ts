@@ -12,12 +12,14 @@ export class GuestMachine {
   readonly ram: DataView;
   #waiting = -1;
   readonly output: number[] = [];
+  /** Whether a non-maskable interrupt was sent. */
+  nmiSent = false;
 
   /** With `translates`, hot code becomes regions, made in place. */
   constructor({
     translates = false,
     ...options
-  }: { readonly translates?: boolean; readonly mostHandlers?: number } = {}) {
+  }: { readonly translates?: boolean; readonly heat?: number; readonly mostHandlers?: number } = {}) {
     const pages = (RAM_BASE + RAM) >> 16;
     const memoryPages = { initial: pages, maximum: pages };
     const memory = new WebAssembly.Memory({ ...memoryPages, shared: true });
@@ -40,6 +42,11 @@ export class GuestMachine {
   set waiting(vector: number) {
     this.#waiting = vector;
     this.processor.setInterrupt(vector >= 0);
+  }
+
+  nmi(): void {
+    this.nmiSent = true;
+    this.processor.nmi();
   }
 
   #bus(): ProcessorBus {
