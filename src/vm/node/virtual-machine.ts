@@ -13,6 +13,7 @@ import { CPU_MODELS, type CpuModel, type MachineEnd } from "../definition.ts";
 import { SerialStream } from "../serial-stream.ts";
 import { parseSize } from "../size.ts";
 import type { DiskOptions } from "./disks.ts";
+import { SMALL_YOUNG_HEAP } from "./young-heap.ts";
 
 export interface VirtualMachineOptions {
   /** RAM: "512M", "3G", or bytes. 2 MiB to 3 GiB; "512M" unless given. */
@@ -86,8 +87,6 @@ export type FromWorker =
   | { kind: "failed"; name: string; message: string };
 
 const MIB = 1024 * 1024;
-/** A machine's garbage is short-lived: room for more of it would only be memory that the host misses. */
-const HEAP = { maxYoungGenerationSizeMb: 12 } as const;
 /** The worker's source, or its compiled form in the published package. */
 const WORKER = new URL(`./machine-worker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
 
@@ -145,7 +144,7 @@ export class VirtualMachine {
   static create(options: VirtualMachineOptions): Promise<VirtualMachine> {
     const definition = check(options);
     return new Promise((resolve, reject) => {
-      const worker = new Worker(WORKER, { workerData: definition, resourceLimits: HEAP });
+      const worker = new Worker(WORKER, { workerData: definition, resourceLimits: SMALL_YOUNG_HEAP });
       const failed = (error: Error) => {
         void worker.terminate();
         reject(error);
