@@ -115,7 +115,6 @@ function byXz(input: Readable, file: string): { output: Readable; ended: Promise
       reject(failure);
     });
   });
-  failed.catch(() => undefined);
   // It may end before it has read all.
   child.stdin.on("error", () => {});
   input.on("error", (error) => child.stdout.destroy(error));
@@ -124,6 +123,8 @@ function byXz(input: Readable, file: string): { output: Readable; ended: Promise
     if (status === 0) return;
     throw fileError(`${file} cannot be unpacked: ${complaint.trim().split("\n")[0] ?? "xz failed"}`);
   });
-  closed.catch(() => undefined);
-  return { output: child.stdout, ended: Promise.race([closed, failed]) };
+  const ended = Promise.race([closed, failed]);
+  // It may fail while its output is still being read: the reader hears of it at the end.
+  ended.catch(() => undefined);
+  return { output: child.stdout, ended };
 }
