@@ -102,7 +102,12 @@ export class Machine {
     this.#check = definition.check ? new LockStep({ ...options, heat: CHECK_HEAT }, ram.size) : undefined;
     this.processor = this.#check?.processor ?? new Processor(options);
     if (ram instanceof WatchedRam) ram.onWrite = (address, length) => this.#check?.written(address, length);
-    this.ram.onCodeWritten = (first, last) => this.processor.physicalWritten(first, last);
+    ram.onCodeWritten = (first, last) => this.processor.physicalWritten(first, last);
+    ram.onKindChanged = (address, length) => {
+      if (this.#check) this.#check.memoryChanged(address, length);
+      else this.processor.memoryChanged();
+    };
+    ram.onVideoPlaced = (offset) => this.processor.registers.set32("videoOffset", offset);
     this.board = new Board(
       {
         unixSeconds: icount ? 1_700_000_000 : host.unixTime(),
