@@ -117,6 +117,7 @@ export class Machine {
         serial: definition.serial,
         serial2: definition.serial2 ?? NOWHERE,
         ...(definition.virtioConsole ? { virtioConsole: definition.virtioConsole } : {}),
+        ...(definition.firmware ? { firmware: definition.firmware } : {}),
       },
       {
         ram: this.ram,
@@ -129,6 +130,7 @@ export class Machine {
         nmi: () => this.processor.nmi(),
         powerOff: () => this.#finish({ kind: "power-off" }),
         reset: (cause) => this.#requestReset(cause),
+        a20: (through) => (this.#check ?? this.processor).setA20(through),
         debugExit: (status) => this.#finish({ kind: "debug-exit", status }),
         serialRoom: () => this.#serialInput?.pump(),
         consoleRoom: () => this.#consoleInput?.pump(),

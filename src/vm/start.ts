@@ -9,10 +9,12 @@ import { i440fxBoard, PC_HPET } from "../firmware/acpi/board.ts";
 import { boardSetup } from "../firmware/board-setup.ts";
 import { installTables } from "../firmware/install-tables.ts";
 import { type MemoryMap, memoryMap } from "../firmware/memory-map.ts";
+import type { SmbiosSystem } from "../firmware/smbios.ts";
 import type { RandomSource } from "../machine/device.ts";
 import type { Board } from "./board.ts";
 import type { MachineDefinition, MachineEnd } from "./definition.ts";
 import type { GuestRam } from "./guest-ram.ts";
+import { startFirmware } from "./start-firmware.ts";
 import { startKernel } from "./start-kernel.ts";
 
 /** What a start works with. */
@@ -38,9 +40,22 @@ export type Start = () => void;
 
 /** How this definition's machine starts, again after each reset. */
 export function startOf(parts: StartParts): Start {
-  const { kernel } = parts.definition;
+  const { kernel, firmware } = parts.definition;
+  if (firmware) return () => startFirmware(parts);
   if (kernel) return () => startKernel(parts, kernel);
   throw new Error("a machine needs a kernel to start");
+}
+
+/** What SMBIOS tells of a machine. */
+export function smbiosSystem({ memory }: MachineDefinition, processor: Processor): SmbiosSystem {
+  return {
+    ramSize: memory,
+    sockets: 1,
+    coresPerSocket: 1,
+    processorId: processor.system.processorId,
+    uuid: "00000000-0000-4000-8000-000000000001",
+    version: "0.1",
+  };
 }
 
 /** The chips of the board and the tables that describe them, as firmware leaves them. */
@@ -49,14 +64,7 @@ export function setUpBoard(parts: StartParts): { map: MemoryMap; rsdp: GuestPhys
   const { memory } = definition;
   const map = memoryMap(memory);
   const described = i440fxBoard(1, { hpet: PC_HPET });
-  const system = {
-    ramSize: memory,
-    sockets: 1,
-    coresPerSocket: 1,
-    processorId: processor.system.processorId,
-    uuid: "00000000-0000-4000-8000-000000000001",
-    version: "0.1",
-  };
+  const system = smbiosSystem(definition, processor);
   const tables = installTables(ram, map, { board: described, system });
   const setup = boardSetup(described, { mtrrs: processor.system.has("mtrr") });
   for (const { port, size, value } of setup.ports) board.ports.write(port, size, value);
