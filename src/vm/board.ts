@@ -214,7 +214,8 @@ export class Board {
       "piix4-pm.pci",
       new Piix4PmFunction({ ports, memory, bus: this.pci, slot: SOUTH_BRIDGE, block: this.power.block }),
     );
-    const rom = config.firmware && placeFirmware(config.firmware, ram, memory, (name, device) => this.#add(name, device));
+    const rom =
+      config.firmware && placeFirmware(config.firmware, ram, memory, (name, device) => this.#add(name, device));
     if (config.firmware?.log) {
       const output = config.firmware.log;
       const debugConsole = this.#add("debug-console", new DebugConsole({ output }));

@@ -3,8 +3,8 @@ import { type GuestPhysical, guestPhysical, MIB } from "../bits/units.ts";
 import { CMOS_DATA_PORT, CMOS_INDEX_PORT } from "../device/mc146818/mc146818.ts";
 import { i440fxBoard, PC_HPET } from "../firmware/acpi/board.ts";
 import { cmosBytes } from "../firmware/cmos.ts";
-import { addFirmwareItems } from "../firmware/fw-cfg-items.ts";
 import { PCI_HOLE } from "../firmware/memory-map.ts";
+import { addFirmwareItems } from "./firmware-items.ts";
 import { type StartParts, smbiosSystem } from "./start.ts";
 
 const COM1 = 0x3f8;

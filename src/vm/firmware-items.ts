@@ -6,10 +6,10 @@
 import { struct, u16, u32, u64 } from "../bits/struct.ts";
 import { guestPhysical } from "../bits/units.ts";
 import { type FwCfg, FwCfgKey } from "../device/fw-cfg/fw-cfg.ts";
-import type { AcpiBoard } from "./acpi/board.ts";
-import { fwCfgAcpiFiles } from "./acpi/table-loader.ts";
-import { E820Type } from "./memory-map.ts";
-import { entryPoint32, type SmbiosSystem, smbiosStructures } from "./smbios.ts";
+import type { AcpiBoard } from "../firmware/acpi/board.ts";
+import { fwCfgAcpiFiles } from "../firmware/acpi/table-loader.ts";
+import { E820Type } from "../firmware/memory-map.ts";
+import { entryPoint32, type SmbiosSystem, smbiosStructures } from "../firmware/smbios.ts";
 
 const Half = struct("LE", { value: u16 });
 const Word = struct("LE", { value: u32 });
