@@ -70,9 +70,12 @@ test("SeaBIOS starts from ROM again after a reset", OPTIONS, async () => {
   const { machine, log } = machineWith({ noReboot: false });
   const ended = machine.run();
   const starts = () => log.text.split("SeaBIOS (version").length - 1;
-  while (starts() < 3) await new Promise((resolve) => setTimeout(resolve, 20));
-  machine.stop();
-  await ended;
+  const seen = (async () => {
+    while (starts() < 3) await new Promise((resolve) => setTimeout(resolve, 20));
+    machine.stop();
+  })();
+  assert.deepEqual(await ended, { kind: "stopped" });
+  await seen;
   assert.match(log.text, /In resume/);
 });
 

@@ -311,7 +311,8 @@ export class Machine {
       const result = (this.#check ?? this.processor).run(this.#budget(icount));
       if (this.#end !== undefined) break;
       if (result.kind === "difference") return result;
-      if (result.kind === "shutdown") {
+      // A guest may go on to a triple fault after its request for a reset, before that is looked at.
+      if (result.kind === "shutdown" && this.#resetCause === undefined) {
         if (this.onDebugStop) await this.#stopFor({ kind: "shutdown", fault: result.fault });
         if (this.#end !== undefined) break;
         return { kind: "crash", report: crashReport(this.processor, this.ram, result.fault) };
