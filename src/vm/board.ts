@@ -24,6 +24,7 @@ import { Piix4PmFunction } from "../device/pci/piix4-pm-function.ts";
 import { PirqRouter } from "../device/pci/pirq-router.ts";
 import { Piix4Pm } from "../device/piix4-pm/piix4-pm.ts";
 import { Port92 } from "../device/port92/port92.ts";
+import { Vga } from "../device/vga/vga.ts";
 import { VirtioPci } from "../device/virtio/virtio-pci.ts";
 import { VirtioBalloon } from "../device/virtio-balloon/virtio-balloon.ts";
 import { VirtioBlk } from "../device/virtio-blk/virtio-blk.ts";
@@ -32,6 +33,7 @@ import { VirtioRng } from "../device/virtio-rng/virtio-rng.ts";
 import type { BlockDevice } from "../disk/block-device.ts";
 import { ApicBus } from "../machine/apic-bus.ts";
 import type { AsyncWork, ByteSink, Device, RandomSource, SignalLine, TimeSource } from "../machine/device.ts";
+import type { DisplaySource } from "../machine/display.ts";
 import { fanOut, OrGate } from "../machine/lines.ts";
 import { MemoryBus } from "../machine/memory-bus.ts";
 import { PortBus } from "../machine/port-bus.ts";
@@ -47,6 +49,7 @@ const IO_APIC_AT = guestPhysical(0xfec0_0000);
 /** I/O APIC inputs that no PCI or ISA interrupt uses. */
 const HPET_ROUTES = 0xf0_0000;
 const SOUTH_BRIDGE = 1;
+const DISPLAY = 2;
 const FIRST_CARD = 3;
 
 export interface BoardConfig {
@@ -93,6 +96,8 @@ export class Board {
   readonly virtioConsole: VirtioConsole | undefined;
   readonly keyboard = new Ps2Keyboard();
   readonly mouse = new Ps2Mouse();
+  /** What the graphics card shows; undefined on a board without one. */
+  readonly display: DisplaySource | undefined;
   readonly power: Piix4Pm;
   readonly fwCfg: FwCfg;
   readonly #powerFunction: Piix4PmFunction;
@@ -226,6 +231,17 @@ export class Board {
     const hostBridge = new HostBridge({ ports, memory, bus: this.pci, shadow, resetControl: isa });
     this.#add("host-bridge", hostBridge);
     this.#add("host-bridge.pci", hostBridge.pci);
+
+    if (ram.video) {
+      const { video } = ram;
+      const vga = this.#add(
+        "vga",
+        new Vga(video.bytes, { clock: time, ports, memory, framebufferPlaced: (base) => video.map(base) }),
+      );
+      this.#add("vga.pci", vga.pci);
+      this.pci.attach(DISPLAY, 0, vga.pci);
+      this.display = vga.display;
+    }
 
     let slot = FIRST_CARD;
     const plug = (name: string, device: ConstructorParameters<typeof VirtioPci>[0]["device"]) => {

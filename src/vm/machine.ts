@@ -9,6 +9,7 @@ import { LockStep } from "../cpu/lockstep/lock-step.ts";
 import { PHYSICAL_BITS } from "../cpu/mmu/paging.ts";
 import { Processor, type ProcessorOptions } from "../cpu/processor.ts";
 import { InPlace } from "../cpu/translate/in-place.ts";
+import { VIDEO_MEMORY_SIZE } from "../device/vga/vga.ts";
 import type { AccessSize, ByteSink, RandomSource } from "../machine/device.ts";
 import { GuestTime } from "../machine/guest-time.ts";
 import { Board } from "./board.ts";
@@ -81,7 +82,10 @@ export class Machine {
     this.#startedAt = host.monotonic();
     const icount = definition.clock === "icount";
     this.#random = icount ? new SeededRandom(ICOUNT_SEED) : { fill: (target) => host.random(target) };
-    const ram = definition.check ? new WatchedRam(definition.memory) : new GuestRam(definition.memory);
+    const memories = { video: definition.display ? VIDEO_MEMORY_SIZE : 0 };
+    const ram = definition.check
+      ? new WatchedRam(definition.memory, memories)
+      : new GuestRam(definition.memory, memories);
     this.ram = ram;
     this.#time = new GuestTime(
       icount
