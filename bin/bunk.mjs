@@ -8,7 +8,10 @@ import { runOnRuntime, runtimePath } from "./runtime.mjs";
 
 // A machine's garbage is short-lived: room for more of it would only be memory that the host misses.
 const HEAP_OPTION = "--max-semi-space-size=4";
-const OPTIONS = ["--disable-warning=ExperimentalWarning", HEAP_OPTION];
+// V8 would watch each call through a table to make the called function a part of the caller: translated code has nothing
+// but such calls, and is made to need no more.
+const CODE_OPTIONS = ["--no-wasm-inlining", "--no-wasm-inlining-call-indirect"];
+const OPTIONS = ["--disable-warning=ExperimentalWarning", HEAP_OPTION, ...CODE_OPTIONS];
 
 if (runtimePath() === process.execPath) {
   hideExperimentalWarnings();
