@@ -10,7 +10,9 @@ import { runOnRuntime, runtimePath } from "./runtime.mjs";
 const HEAP_OPTION = "--max-semi-space-size=4";
 // V8 would watch each call through a table to make the called function a part of the caller: translated code has nothing
 // but such calls, and is made to need no more.
-const CODE_OPTIONS = ["--no-wasm-inlining", "--no-wasm-inlining-call-indirect"];
+// What is translated comes in hundreds of functions, few of which are worth V8's best code; those that are get it soon
+// enough all the same.
+const CODE_OPTIONS = ["--no-wasm-inlining", "--no-wasm-inlining-call-indirect", "--wasm-tiering-budget=60000000"];
 const OPTIONS = ["--disable-warning=ExperimentalWarning", HEAP_OPTION, ...CODE_OPTIONS];
 
 if (runtimePath() === process.execPath) {
