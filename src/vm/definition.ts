@@ -22,6 +22,10 @@ export interface FirmwareDefinition {
   readonly image: Uint8Array;
   /** A flash right below the ROM, in which UEFI firmware keeps its variables. */
   readonly variables?: FlashContents;
+  /** The graphics card's expansion ROM, which SeaBIOS needs to show anything; UEFI firmware does without. */
+  readonly vgaBios?: Uint8Array;
+  /** Option ROMs that firmware for a BIOS's systems runs, beside those of cards. */
+  readonly optionRoms?: readonly { readonly name: string; readonly image: Uint8Array }[];
   /** Where what the firmware writes to its debug console (port 402h) goes; there is no such port unless given. */
   readonly log?: ByteSink;
 }

@@ -10,6 +10,7 @@ import type { AcpiBoard } from "../firmware/acpi/board.ts";
 import { fwCfgAcpiFiles } from "../firmware/acpi/table-loader.ts";
 import { E820Type } from "../firmware/memory-map.ts";
 import { entryPoint32, type SmbiosSystem, smbiosStructures } from "../firmware/smbios.ts";
+import type { FirmwareDefinition } from "./definition.ts";
 
 const Half = struct("LE", { value: u16 });
 const Word = struct("LE", { value: u32 });
@@ -24,11 +25,15 @@ export interface FirmwareItems {
   readonly vcpus: number;
   /** The board as its registers are now: asked for when the firmware reads the tables, after it has set it up. */
   readonly board: () => AcpiBoard;
+  readonly optionRoms: NonNullable<FirmwareDefinition["optionRoms"]>;
   /** Port of the serial line that stands in for a screen; undefined where there is one. */
   readonly serialConsole: number | undefined;
 }
 
-export function addFirmwareItems(fwCfg: FwCfg, { system, vcpus, board, serialConsole }: FirmwareItems): void {
+export function addFirmwareItems(
+  fwCfg: FwCfg,
+  { system, vcpus, board, optionRoms, serialConsole }: FirmwareItems,
+): void {
   const half = (key: number, value: number) => fwCfg.addItem(key, Half.make({ value }));
   half(FwCfgKey.cpuCount, vcpus);
   half(FwCfgKey.maxCpus, vcpus);
@@ -40,6 +45,7 @@ export function addFirmwareItems(fwCfg: FwCfg, { system, vcpus, board, serialCon
   fwCfg.addItem(FwCfgKey.numa, Long.make({ value: 0n }));
   fwCfg.addFile("etc/e820", E820.make({ address: 0n, length: BigInt(system.ramSize), type: E820Type.usable }));
   if (serialConsole !== undefined) fwCfg.addFile("etc/sercon-port", Long.make({ value: BigInt(serialConsole) }));
+  for (const { name, image } of optionRoms) fwCfg.addFile(`genroms/${name}`, image);
   const structures = smbiosStructures(system);
   fwCfg.addFile("etc/smbios/smbios-anchor", entryPoint32(structures, guestPhysical(0)));
   fwCfg.addFile("etc/smbios/smbios-tables", structures.bytes);

@@ -22,7 +22,8 @@ export function startFirmware({ definition, processor, board }: StartParts): voi
   addFirmwareItems(board.fwCfg, {
     system: smbiosSystem(definition, processor),
     vcpus: 1,
-    serialConsole: COM1,
+    optionRoms: definition.firmware?.optionRoms ?? [],
+    serialConsole: definition.display ? undefined : COM1,
     board: () => {
       const base = board.powerBase ?? usual.power.base;
       const gpe0 = { ...usual.power.gpe0, port: usual.power.gpe0.port - usual.power.base + base };
