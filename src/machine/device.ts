@@ -71,13 +71,16 @@ export interface GuestMemory {
   view(address: GuestPhysical, length: number, access: "read" | "write"): Uint8Array<ArrayBufferLike> | undefined;
 }
 
+/** Told how a host operation ended. */
+export type Completion<T> = (result: { ok: true; value: T } | { ok: false; error: Error }) => void;
+
 /**
  * Where a device hands a host operation that ends later. `complete` is called between slices of guest
  * time with the operation's result, in the order that the clock's determinism asks for; an operation
  * that was begun before a reset of the machine is dropped.
  */
 export interface AsyncWork {
-  run<T>(operation: Promise<T>, complete: (result: { ok: true; value: T } | { ok: false; error: Error }) => void): void;
+  run<T>(operation: Promise<T>, complete: Completion<T>): void;
 }
 
 /** Bytes that leave the machine: a serial line, a console, a file. */

@@ -9,7 +9,7 @@ import { i440fxBoard, PC_HPET } from "../firmware/acpi/board.ts";
 import { boardSetup } from "../firmware/board-setup.ts";
 import { installTables } from "../firmware/install-tables.ts";
 import { type MemoryMap, memoryMap } from "../firmware/memory-map.ts";
-import type { RandomSource } from "../machine/device.ts";
+import type { Completion, RandomSource } from "../machine/device.ts";
 import type { Board } from "./board.ts";
 import type { MachineDefinition, MachineEnd } from "./definition.ts";
 import type { GuestRam } from "./guest-ram.ts";
@@ -30,8 +30,6 @@ export interface StartParts {
   /** Ends the machine. */
   end(end: MachineEnd): void;
 }
-
-export type Completion<T> = (result: { ok: true; value: T } | { ok: false; error: Error }) => void;
 
 /** Sets the machine up for its first instruction; the board and the processor have just been reset. */
 export type Start = () => void;
