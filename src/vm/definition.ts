@@ -2,6 +2,7 @@
 import type { RegionSettings } from "../cpu/processor.ts";
 import type { RegionMaker } from "../cpu/translate/translator.ts";
 import type { BlockDevice } from "../disk/block-device.ts";
+import type { BootKind } from "../firmware/bios/boot.ts";
 import type { ByteSink } from "../machine/device.ts";
 
 export const CPU_MODELS = ["max", "x86-64-v2", "i686", "pentium", "486"] as const;
@@ -13,6 +14,18 @@ export interface KernelDefinition {
   readonly initrd?: Uint8Array;
   readonly commandLine: string;
   readonly entry?: "auto" | "64" | "32" | "16";
+}
+
+/** How the machine's BIOS starts it. */
+export interface BiosDefinition {
+  /** Kinds of drive in the order in which they are tried; CDs, disks and floppies unless given. */
+  readonly order?: readonly BootKind[];
+  /** Lets a person choose what to boot from. */
+  readonly menu?: boolean;
+  /** Shows the text screen on COM1 too, and takes what is typed there as keys. */
+  readonly serialScreen?: boolean;
+  /** Where nothing can be booted, wait for a key and try again, instead of ending the machine. */
+  readonly keepTrying?: boolean;
 }
 
 export interface MachineDefinition {
@@ -29,6 +42,7 @@ export interface MachineDefinition {
   readonly clock: "real" | "icount";
   /** Where a kernel is started directly. Without it the machine's BIOS boots from its media. */
   readonly kernel?: KernelDefinition;
+  readonly bios?: BiosDefinition;
   /** Disks, on virtio-blk in this order. */
   readonly disks: readonly { readonly device: BlockDevice; readonly serial?: string }[];
   /** Where COM1's bytes go. */
@@ -52,6 +66,8 @@ export type MachineEnd =
   | { readonly kind: "stopped" }
   /** The guest asked for a reset and the definition says `noReboot`. */
   | { readonly kind: "reset"; readonly cause: string }
+  /** The BIOS found nothing to boot; a line for each thing that it tried. */
+  | { readonly kind: "not-bootable"; readonly reasons: readonly string[] }
   /** isa-debug-exit: `status` is twice what the guest wrote, plus one. */
   | { readonly kind: "debug-exit"; readonly status: number }
   /** A triple fault: the processor shut down. */

@@ -138,6 +138,7 @@ export class Machine {
       board: this.board,
       ram,
       random: this.#random,
+      clock: this.#time,
       hold: (operation, complete) => this.#hold(operation, complete),
       end: (end) => this.#finish(end),
     });

@@ -5,14 +5,15 @@
 
 import type { GuestPhysical } from "../bits/units.ts";
 import type { Processor } from "../cpu/processor.ts";
-import { i440fxBoard, PC_HPET } from "../firmware/acpi/board.ts";
+import { type AcpiBoard, i440fxBoard, PC_HPET } from "../firmware/acpi/board.ts";
 import { boardSetup } from "../firmware/board-setup.ts";
 import { installTables } from "../firmware/install-tables.ts";
 import { type MemoryMap, memoryMap } from "../firmware/memory-map.ts";
-import type { Completion, RandomSource } from "../machine/device.ts";
+import type { Clock, Completion, RandomSource } from "../machine/device.ts";
 import type { Board } from "./board.ts";
 import type { MachineDefinition, MachineEnd } from "./definition.ts";
 import type { GuestRam } from "./guest-ram.ts";
+import { biosStart } from "./start-bios.ts";
 import { startKernel } from "./start-kernel.ts";
 
 /** What a start works with. */
@@ -22,6 +23,7 @@ export interface StartParts {
   readonly board: Board;
   readonly ram: GuestRam;
   readonly random: RandomSource;
+  readonly clock: Clock;
   /**
    * Keeps the processor from its next block of code until `operation` ends and `complete` was called with its result.
    * Guest time goes on, devices with it; a reset drops the operation.
@@ -36,17 +38,19 @@ export type Start = () => void;
 
 /** How this definition's machine starts, again after each reset. */
 export function startOf(parts: StartParts): Start {
-  const { kernel } = parts.definition;
-  if (kernel) return () => startKernel(parts, kernel);
-  throw new Error("a machine needs a kernel to start");
+  const { kernel, bios = {} } = parts.definition;
+  return kernel ? () => startKernel(parts, kernel) : biosStart(parts, bios);
 }
+
+/** The board as tables describe it. */
+export const describedBoard = (_definition: MachineDefinition): AcpiBoard => i440fxBoard(1, { hpet: PC_HPET });
 
 /** The chips of the board and the tables that describe them, as firmware leaves them. */
 export function setUpBoard(parts: StartParts): { map: MemoryMap; rsdp: GuestPhysical; end: GuestPhysical } {
   const { definition, processor, board, ram } = parts;
   const { memory } = definition;
   const map = memoryMap(memory);
-  const described = i440fxBoard(1, { hpet: PC_HPET });
+  const described = describedBoard(definition);
   const system = {
     ramSize: memory,
     sockets: 1,

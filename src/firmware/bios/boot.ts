@@ -74,7 +74,8 @@ export class Boot {
     if (this.#phase === "failed") return this.#afterFailure(call);
     this.#reasons = [];
     this.#queue = this.#candidates;
-    if (this.#parts.settings.order.includes("net")) this.#reasons.push("network: booting from a network is not supported");
+    if (this.#parts.settings.order.includes("net"))
+      this.#reasons.push("network: booting from a network is not supported");
     if (!this.#parts.settings.menu) return this.#next(call);
     this.#phase = "menu";
     this.#showMenu(call);
@@ -179,7 +180,9 @@ export async function findBoot(drive: BiosDrive): Promise<Found> {
     if ("reason" in catalogue) return { kind: "none", reason: catalogue.reason };
     const entry = catalogue.entries[0] as BootEntry;
     const bytes = await readBootImage(medium.device, entry);
-    return bytes ? { kind: "disc", entry, bytes } : { kind: "none", reason: "its boot image lies behind the end of the disc" };
+    return bytes
+      ? { kind: "disc", entry, bytes }
+      : { kind: "none", reason: "its boot image lies behind the end of the disc" };
   }
   const bytes = await readMedium(medium, 0, 512);
   if (bytes.every((byte) => byte === 0)) return { kind: "none", reason: "blank (its first sector is all zeros)" };

@@ -16,10 +16,10 @@ export class BiosCall {
   /** What the stub calls: an interrupt's number, or one of `Internal`. */
   readonly number: number;
 
-  /** The number is taken off the stack, where the stub has put it. */
-  constructor(processor: BiosProcessor) {
+  /** A call by a stub, whose number is taken off the stack unless it is given. */
+  constructor(processor: BiosProcessor, number?: number) {
     this.processor = processor;
-    this.number = this.pop() & 0xff;
+    this.number = number ?? this.pop() & 0xff;
   }
 
   #low(register: number): number {

@@ -7,7 +7,18 @@ import type { BiosCall, Outcome } from "./call.ts";
 import { type Ports, readCmos, writeCmos } from "./chips.ts";
 import { Bda, TICKS_A_DAY } from "./data-area.ts";
 
-const Cmos = { seconds: 0x00, minutes: 0x02, hours: 0x04, day: 0x07, month: 0x08, year: 0x09, a: 0x0a, b: 0x0b, c: 0x0c, century: 0x32 };
+const Cmos = {
+  seconds: 0x00,
+  minutes: 0x02,
+  hours: 0x04,
+  day: 0x07,
+  month: 0x08,
+  year: 0x09,
+  a: 0x0a,
+  b: 0x0b,
+  c: 0x0c,
+  century: 0x32,
+};
 const ALARM = { seconds: 0x01, minutes: 0x03, hours: 0x05 };
 const B = { daylight: 0x01, alarm: 0x20, periodic: 0x40, set: 0x80 };
 const C = { alarm: 0x20, periodic: 0x40 };
@@ -28,7 +39,9 @@ export class ClockService {
 
   /** Sets the tick count by the clock, as the power-on self test does. */
   install(call: BiosCall): void {
-    const [hours, minutes, seconds] = [Cmos.hours, Cmos.minutes, Cmos.seconds].map((at) => fromBcd(readCmos(this.#ports, at)));
+    const [hours, minutes, seconds] = [Cmos.hours, Cmos.minutes, Cmos.seconds].map((at) =>
+      fromBcd(readCmos(this.#ports, at)),
+    );
     const elapsed = ((hours ?? 0) * 60 + (minutes ?? 0)) * 60 + (seconds ?? 0);
     call.setU32(Bda.ticks, Math.floor((elapsed * 1193182) / 65536));
     call.setU8(Bda.midnight, 0);

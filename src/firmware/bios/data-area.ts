@@ -56,6 +56,12 @@ export const Bda = {
 } as const;
 
 /** Offsets in the extended BIOS data area that this BIOS uses. */
-export const Ebda = { size: 0x00, mouseHandler: 0x22, mouseFlags1: 0x26, mouseFlags2: 0x27, mousePacket: 0x28 } as const;
+export const Ebda = {
+  size: 0x00,
+  mouseHandler: 0x22,
+  mouseFlags1: 0x26,
+  mouseFlags2: 0x27,
+  mousePacket: 0x28,
+} as const;
 
 export const TICKS_A_DAY = 0x1800b0;

@@ -29,7 +29,11 @@ function row(first: number, plain: string, shifted: string): void {
     const scan = first + i;
     const letter = /[a-z]/.test(character);
     const code = character.charCodeAt(0);
-    const control = letter ? word(scan, code - 0x60) : CONTROLS[character] !== undefined ? word(scan, CONTROLS[character]) : 0;
+    const control = letter
+      ? word(scan, code - 0x60)
+      : CONTROLS[character] !== undefined
+        ? word(scan, CONTROLS[character])
+        : 0;
     key(scan, {
       plain: word(scan, character),
       shift: word(scan, shifted[i] as string),

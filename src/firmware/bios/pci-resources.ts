@@ -3,7 +3,7 @@
  * @spec PCI Local Bus Specification 3.0, section 6.2.5 (base addresses); 6.2.4 (interrupt line)
  */
 import { pirqOf } from "../acpi/board.ts";
-import { type Ports, type PciAddress, pciFunctions, readPci, writePci } from "./chips.ts";
+import { type PciAddress, type Ports, pciFunctions, readPci, writePci } from "./chips.ts";
 
 const COMMAND = 0x04;
 const HEADER_TYPE = 0x0e;

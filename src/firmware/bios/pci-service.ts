@@ -1,7 +1,7 @@
 /** PCI BIOS: INT 1Ah AH=B1h, and the same for 32-bit callers. @spec PCI BIOS Specification 2.1 */
 import type { AccessSize } from "../../machine/device.ts";
 import type { BiosCall } from "./call.ts";
-import { pciFunctions, type Ports, readPci, writePci } from "./chips.ts";
+import { type Ports, pciFunctions, readPci, writePci } from "./chips.ts";
 
 const Result = { ok: 0x00, unsupported: 0x81, badVendor: 0x83, notFound: 0x86, badRegister: 0x87 } as const;
 /** "PCI " as EDX has it. */
@@ -31,7 +31,12 @@ export function pciService(call: BiosCall, ports: Ports): boolean {
     }
     case 0x03: {
       const wanted = call.ecx & 0xff_ffff;
-      return end(found(call, pciFunctions(ports).filter((at) => readPci(ports, at, 8, 4) >>> 8 === wanted)));
+      return end(
+        found(
+          call,
+          pciFunctions(ports).filter((at) => readPci(ports, at, 8, 4) >>> 8 === wanted),
+        ),
+      );
     }
     case 0x08:
     case 0x09:

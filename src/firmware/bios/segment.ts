@@ -14,6 +14,7 @@ export const BIOS_BASE = 0xf_0000;
 export const BIOS_PORT = 0xe5;
 /** For 32-bit callers of the PCI BIOS. */
 export const BIOS32_PORT = 0xe6;
+export const PCI32_PORT = 0xe7;
 /** Offset of the stubs; tables and fonts are below. */
 const CODE_AT = 0xe000;
 
@@ -28,9 +29,7 @@ export const Internal = {
 } as const;
 
 /** Interrupts whose service is done by the host, and nothing else. */
-export const HOST_INTERRUPTS = [
-  0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x40,
-] as const;
+export const HOST_INTERRUPTS = [0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x40] as const;
 
 const stub = (vector: number) => `int_${vector.toString(16)}: push ${vector}\n jmp common`;
 
@@ -142,13 +141,18 @@ irq_slave:
 nothing:
   iret
 
+pnp_entry:
+  mov ax,0x82
+  retf
+
+bits 32
 align 16
 bios32:
   out ${BIOS32_PORT},al
   retf
 align 16
 pci32:
-  out ${BIOS32_PORT},al
+  out ${PCI32_PORT},al
   retf
 `;
 

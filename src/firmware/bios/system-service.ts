@@ -2,8 +2,9 @@
  * INT 15h: memory sizes, block moves, address line 20, power management, and what else the PC/AT put there; INT 11h and 12h.
  * @spec IBM PC/AT Technical Reference, BIOS listing "CASSETTE_IO"; ACPI 6.5 section 15.1 (E820); APM 1.2 chapter 4
  */
-import { type E820Entry, E820Type, EXTENDED_MEMORY, type MemoryMap } from "../memory-map.ts";
+
 import { GIB, KIB, MIB } from "../../bits/units.ts";
+import { type E820Entry, E820Type, EXTENDED_MEMORY, type MemoryMap } from "../memory-map.ts";
 import type { BiosCall, Outcome } from "./call.ts";
 import type { Ports } from "./chips.ts";
 import type { ClockService } from "./clock.ts";
@@ -34,7 +35,9 @@ export class SystemService {
 
   constructor(parts: SystemParts) {
     this.#parts = parts;
-    const usable = parts.map.entries.find(({ address, type }) => address === EXTENDED_MEMORY && type === E820Type.usable);
+    const usable = parts.map.entries.find(
+      ({ address, type }) => address === EXTENDED_MEMORY && type === E820Type.usable,
+    );
     this.#extended = usable?.size ?? 0;
   }
 

@@ -306,7 +306,8 @@ export class DiskService {
     const at = call.inDs(call.si);
     if (call.u8(at) < EDD_PACKET) return this.#end(call, DiskStatus.badCommand);
     const medium = mediumOf(drive);
-    if (medium === undefined) return this.#end(call, drive.drive.kind === "cd" ? DiskStatus.noMedia : DiskStatus.notReady);
+    if (medium === undefined)
+      return this.#end(call, drive.drive.kind === "cd" ? DiskStatus.noMedia : DiskStatus.notReady);
     const count = call.u16(at + 2);
     const [offset, segment] = [call.u16(at + 4), call.u16(at + 6)];
     const lba = call.u32(at + 8) + call.u32(at + 12) * 2 ** 32;

@@ -1,12 +1,20 @@
 /** Which drive answers to which number of INT 13h. */
 import type { BlockDevice } from "../../../disk/block-device.ts";
-import { type BiosDrive, diskGeometry, floppyGeometry, type NumberedDrive, numberDrive } from "./drive.ts";
+import {
+  type BiosDrive,
+  CD_SECTOR,
+  diskGeometry,
+  floppyGeometry,
+  type Geometry,
+  mediumOf,
+  type NumberedDrive,
+  numberDrive,
+} from "./drive.ts";
 import { type BootEntry, floppyBytes } from "./el-torito.ts";
 
 const FIRST_DISK = 0x80;
 const FIRST_CD = 0xe0;
 const MOST_FLOPPIES = 2;
-const CD_BYTES = 2048;
 
 /** A CD that a system was booted from by an entry of its catalogue. */
 export interface BootedDisc {
@@ -67,6 +75,12 @@ export class DriveTable {
     return number < MOST_FLOPPIES ? at("floppy", number - shift("floppy")) : undefined;
   }
 
+  /** Geometry of the drive with this number, where there is one with a medium. */
+  geometry(number: number): Geometry | undefined {
+    const drive = this.find(number);
+    return drive && mediumOf(drive)?.geometry;
+  }
+
   /** The number of one of the drives, as long as nothing is emulated. */
   numberOf(drive: BiosDrive): number {
     const first = { floppy: 0, disk: FIRST_DISK, cd: FIRST_CD }[drive.kind];
@@ -75,7 +89,7 @@ export class DriveTable {
 
   /** Takes over an entry of a disc's catalogue; `image` begins with the emulated drive's first sector. */
   boot(drive: BiosDrive, disc: BlockDevice, entry: BootEntry, image: Uint8Array): number {
-    const start = entry.lba * CD_BYTES;
+    const start = entry.lba * CD_SECTOR;
     const kind = entry.emulation;
     this.#emulationEnded = false;
     if (kind === "none") {

@@ -92,7 +92,11 @@ export function mediumOf({ drive, emulation, geometry }: NumberedDrive): Medium 
 }
 
 /** Reads from a medium; what lies behind its end, in its last sector, reads as zeros. */
-export async function readMedium({ device, start, bytes }: Medium, offset: number, length: number): Promise<Uint8Array> {
+export async function readMedium(
+  { device, start, bytes }: Medium,
+  offset: number,
+  length: number,
+): Promise<Uint8Array> {
   const target = new Uint8Array(length);
   const there = Math.min(length, bytes - offset);
   if (there > 0) await device.read(byteOffset(start + offset), target.subarray(0, there));

@@ -113,4 +113,6 @@ async function readSectors(disc: BlockDevice, lba: number, count: number): Promi
 const u16 = (bytes: Uint8Array, at: number) => (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
 const u32 = (bytes: Uint8Array, at: number) => (u16(bytes, at) | (u16(bytes, at + 2) << 16)) >>> 0;
 const text = (bytes: Uint8Array, at: number, length: number) =>
-  String.fromCharCode(...bytes.subarray(at, at + length)).replace(/[^\x20-\x7e]/g, "").trim();
+  String.fromCharCode(...bytes.subarray(at, at + length))
+    .replace(/[^\x20-\x7e]/g, "")
+    .trim();

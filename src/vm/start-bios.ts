@@ -1,0 +1,51 @@
+/** Starts the machine by its own BIOS. */
+import { Bios } from "../firmware/bios/bios.ts";
+import { DEFAULT_ORDER } from "../firmware/bios/boot.ts";
+import type { BiosDrive } from "../firmware/bios/disk/drive.ts";
+import { BIOS_PORT } from "../firmware/bios/segment.ts";
+import { realModeState } from "../firmware/boot-state.ts";
+import { memoryMap } from "../firmware/memory-map.ts";
+import { MachineBiosProcessor } from "./bios-processor.ts";
+import { applyBootState } from "./boot-processor.ts";
+import type { BiosDefinition, MachineDefinition } from "./definition.ts";
+import { describedBoard, type Start, type StartParts, setUpBoard } from "./start.ts";
+
+/** Where the stack is until a boot sector has one of its own: right below it. */
+const STACK = 0x7c00;
+const PORTS = 3;
+
+export function biosStart(parts: StartParts, { order, menu, serialScreen, keepTrying }: BiosDefinition): Start {
+  const { definition, board, processor, ram, hold } = parts;
+  const bios = new Bios(
+    {
+      map: memoryMap(definition.memory),
+      board: describedBoard(definition),
+      drives: biosDrives(definition),
+      boot: { order: order ?? DEFAULT_ORDER, menu: menu ?? false },
+      serialScreen: serialScreen ?? false,
+    },
+    {
+      ports: board.ports,
+      videoMemory: board.memory,
+      clock: parts.clock,
+      processor: new MachineBiosProcessor({ processor, ram, memory: board.memory, hold }),
+      nothingBoots: (reasons) => {
+        if (!keepTrying) parts.end({ kind: "not-bootable", reasons });
+      },
+      called: () => processor.requestReturn(),
+    },
+  );
+  board.ports.register(BIOS_PORT, PORTS, bios, { name: "BIOS", width: 1 });
+  return () => {
+    bios.reset();
+    setUpBoard(parts);
+    const { segment, offset } = bios.entry;
+    applyBootState(processor, realModeState({ cs: segment, ip: offset, ds: 0, sp: STACK }));
+    bios.powerOnSelfTest();
+  };
+}
+
+/** The drives that media are in, in the order of their kinds' numbers. */
+function biosDrives({ disks }: MachineDefinition): BiosDrive[] {
+  return disks.map(({ device }, i) => ({ kind: "disk", name: `disk ${i + 1}`, medium: () => device }));
+}
