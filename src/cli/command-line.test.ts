@@ -15,6 +15,7 @@ const DEFAULTS: Omit<RunOptions, "source"> = {
   noReboot: false,
   clock: "real",
   entry: "auto",
+  firmware: undefined,
   gdb: undefined,
   check: false,
 };
@@ -48,11 +49,22 @@ test("a kernel is run from files, with every option", () => {
         noReboot: true,
         clock: "icount",
         entry: "32",
+        firmware: undefined,
         gdb: { port: 1234, wait: false },
         check: false,
       },
     },
   );
+});
+
+test("firmware starts without a kernel, and its other options go with it", () => {
+  const invocation = parse("run", "--firmware", "code.fd", "--firmware-vars", "vars.fd", "--firmware-log", "log");
+  assert.ok(invocation.verb === "run");
+  assert.deepEqual(invocation.options.source, { kind: "media" });
+  assert.deepEqual(invocation.options.firmware, { image: "code.fd", variables: "vars.fd", log: "log" });
+  assert.throws(() => parse("run", "debian", "--firmware-vars", "vars.fd"), /goes with --firmware/);
+  assert.throws(() => parse("run", "debian", "--firmware-log", "log"), /goes with --firmware/);
+  assert.throws(() => parse("run", "--firmware", "code.fd", "--append", "quiet"), /goes with --kernel/);
 });
 
 test("options may stand before the guest and carry their value after an equals sign", () => {

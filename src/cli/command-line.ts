@@ -9,7 +9,14 @@ import { usageError } from "./failure.ts";
 import { parseGdb } from "./gdb-option.ts";
 import { CACHE_HELP, LIST_HELP, MAIN_HELP, RUN_HELP } from "./help-text.ts";
 import { parseMemory } from "./memory-size.ts";
-import { CLOCKS, type ConsoleTarget, ENTRIES, type GuestSource, type RunOptions } from "./run-options.ts";
+import {
+  CLOCKS,
+  type ConsoleTarget,
+  ENTRIES,
+  type FirmwareOption,
+  type GuestSource,
+  type RunOptions,
+} from "./run-options.ts";
 
 export type Invocation =
   | { readonly verb: "run"; readonly options: RunOptions }
@@ -110,6 +117,9 @@ interface RawRunOptions {
   readonly reboot: boolean;
   readonly clock: RunOptions["clock"];
   readonly entry: RunOptions["entry"];
+  readonly firmware?: string;
+  readonly firmwareVars?: string;
+  readonly firmwareLog?: string;
   readonly gdb?: GdbAddress;
   readonly gdbWait?: boolean;
   readonly check?: boolean;
@@ -152,6 +162,9 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
         .default("real"),
     )
     .addOption(new Option("--entry <MODE>", "entry of a Linux kernel to start at").choices(ENTRIES).default("auto"))
+    .option("--firmware <FILE>", "firmware to start with, such as SeaBIOS or OVMF, which boots from the disks")
+    .option("--firmware-vars <FILE>", "where UEFI firmware keeps its variables: a copy of the file that came with it")
+    .option("--firmware-log <FILE>", "where the firmware's log goes (debug console, port 0x402)")
     .option(
       "--gdb <[HOST:]PORT>",
       "let gdb connect to this port; from this host only unless HOST says otherwise",
@@ -177,6 +190,7 @@ function checkRun(guest: string | undefined, raw: RawRunOptions): RunOptions {
     noReboot: !raw.reboot,
     clock: raw.check ? "icount" : raw.clock,
     entry: raw.entry,
+    firmware: firmwareOption(raw),
     gdb: gdbOption(raw),
     check: raw.check ?? false,
   };
@@ -190,8 +204,26 @@ function gdbOption({ gdb, gdbWait = false, check = false }: RawRunOptions): RunO
   return undefined;
 }
 
-function guestSource(guest: string | undefined, { kernel, initrd, append }: RawRunOptions): GuestSource {
+function firmwareOption({ firmware, firmwareVars, firmwareLog }: RawRunOptions): FirmwareOption | undefined {
+  if (firmware === undefined) {
+    if (firmwareVars !== undefined) throw usageError("--firmware-vars goes with --firmware FILE");
+    if (firmwareLog !== undefined) throw usageError("--firmware-log goes with --firmware FILE");
+    return undefined;
+  }
+  return {
+    image: firmware,
+    ...(firmwareVars === undefined ? {} : { variables: firmwareVars }),
+    ...(firmwareLog === undefined ? {} : { log: firmwareLog }),
+  };
+}
+
+function guestSource(guest: string | undefined, { kernel, initrd, append, firmware }: RawRunOptions): GuestSource {
   if (guest === undefined) {
+    if (kernel === undefined && firmware !== undefined) {
+      if (initrd !== undefined) throw usageError("--initrd goes with --kernel");
+      if (append !== undefined) throw usageError("--append goes with --kernel");
+      return { kind: "media" };
+    }
     if (kernel === undefined) throw usageError("run what? Name a guest (bunk list shows them) or give --kernel FILE");
     return { kind: "files", kernel, initrd, append };
   }

@@ -17,10 +17,18 @@ export interface RunOptions {
   readonly noReboot: boolean;
   readonly clock: (typeof CLOCKS)[number];
   readonly entry: (typeof ENTRIES)[number];
+  /** Files of firmware to start with; undefined for the machine's own. */
+  readonly firmware: FirmwareOption | undefined;
   /** Compare the translator with the interpreter. */
   readonly check: boolean;
   /** Where a gdb may connect; undefined for nowhere. */
   readonly gdb: (GdbAddress & { readonly wait: boolean }) | undefined;
+}
+
+export interface FirmwareOption {
+  readonly image: string;
+  readonly variables?: string;
+  readonly log?: string;
 }
 
 export type GuestSource =
@@ -36,7 +44,9 @@ export type GuestSource =
       readonly initrd: string | undefined;
       /** The whole kernel command line. */
       readonly append: string | undefined;
-    };
+    }
+  /** What firmware finds on the machine's disks. */
+  | { readonly kind: "media" };
 
 export type ConsoleTarget =
   | { readonly kind: "stdio" }

@@ -2,6 +2,7 @@
  * The PC: an i440FX-like board with its chips wired up. The board knows every device and nothing of the host.
  */
 import { guestPhysical } from "../bits/units.ts";
+import { DEBUG_CONSOLE_PORT, DebugConsole } from "../device/debug-console/debug-console.ts";
 import { FwCfg } from "../device/fw-cfg/fw-cfg.ts";
 import { HPET_ADDRESS, HPET_SIZE, Hpet } from "../device/hpet/hpet.ts";
 import { I8042 } from "../device/i8042/i8042.ts";
@@ -16,7 +17,7 @@ import { LocalApic } from "../device/local-apic/local-apic.ts";
 import { fixedRateTsc } from "../device/local-apic/tsc.ts";
 import { Mc146818 } from "../device/mc146818/mc146818.ts";
 import { Ns16550 } from "../device/ns16550/ns16550.ts";
-import { HostBridge } from "../device/pci/i440fx.ts";
+import { HostBridge, type ShadowArea } from "../device/pci/i440fx.ts";
 import { PciBus } from "../device/pci/pci-bus.ts";
 import { Piix3IsaBridge } from "../device/pci/piix3-isa-bridge.ts";
 import { Piix4PmFunction } from "../device/pci/piix4-pm-function.ts";
@@ -34,7 +35,9 @@ import type { AsyncWork, ByteSink, Device, RandomSource, SignalLine, TimeSource 
 import { fanOut, OrGate } from "../machine/lines.ts";
 import { MemoryBus } from "../machine/memory-bus.ts";
 import { PortBus } from "../machine/port-bus.ts";
+import type { FirmwareDefinition } from "./definition.ts";
 import type { GuestRam } from "./guest-ram.ts";
+import { placeFirmware } from "./system-rom.ts";
 
 /** Ticks a second of the time stamp counter. */
 export const TSC_HERTZ = 1_000_000_000;
@@ -54,6 +57,7 @@ export interface BoardConfig {
   readonly serial: ByteSink;
   readonly serial2: ByteSink;
   readonly virtioConsole?: ByteSink;
+  readonly firmware?: FirmwareDefinition;
 }
 
 export interface BoardWiring {
@@ -69,6 +73,8 @@ export interface BoardWiring {
   nmi(): void;
   powerOff(): void;
   reset(cause: string): void;
+  /** Address line 20 is let through, or held low. */
+  a20(through: boolean): void;
   debugExit(status: number): void;
   /** Room for more input on a serial line. */
   serialRoom(): void;
@@ -89,6 +95,7 @@ export class Board {
   readonly mouse = new Ps2Mouse();
   readonly power: Piix4Pm;
   readonly fwCfg: FwCfg;
+  readonly #powerFunction: Piix4PmFunction;
   readonly pci: PciBus;
   /** Every device with state, by name; what snapshots keep. */
   readonly devices = new Map<string, Device<object>>();
@@ -150,8 +157,7 @@ export class Board {
     );
     this.ports.register(0x70, 4, cmos, { name: "CMOS", width: 1 });
 
-    // Address line 20 is always let through: no system that this machine starts asks for anything else.
-    const a20: SignalLine = { set: () => {} };
+    const a20 = new OrGate({ set: wiring.a20 });
     const keyboardController = this.#add(
       "i8042",
       new I8042({
@@ -159,13 +165,13 @@ export class Board {
         mouse: this.#add("ps2-mouse", this.mouse),
         irq1: irq(1),
         irq12: irq(12),
-        a20,
+        a20: a20.input(),
         onReset: () => wiring.reset("keyboard controller"),
       }),
     );
     this.ports.register(0x60, 1, keyboardController, { name: "8042 data", width: 1 });
     this.ports.register(0x64, 1, keyboardController, { name: "8042 command", width: 1 });
-    const port92 = this.#add("port92", new Port92({ a20, onReset: () => wiring.reset("port 92h") }));
+    const port92 = this.#add("port92", new Port92({ a20: a20.input(), onReset: () => wiring.reset("port 92h") }));
     this.ports.register(0x92, 1, port92, { name: "system control A", width: 1 });
 
     const uart = (port: number, number: number, name: string, sink: ByteSink) => {
@@ -204,11 +210,20 @@ export class Board {
       new Piix4Pm({ timerBits: 24 }, { time, sci: irq(9), onSoftOff: wiring.powerOff }),
     );
     this.ports.register(0xb2, 2, this.power, { name: "APM control", width: 1 });
-    this.#add(
+    this.#powerFunction = this.#add(
       "piix4-pm.pci",
       new Piix4PmFunction({ ports, memory, bus: this.pci, slot: SOUTH_BRIDGE, block: this.power.block }),
     );
-    const hostBridge = new HostBridge({ ports, memory, bus: this.pci, shadow: () => {}, resetControl: isa });
+    const rom =
+      config.firmware && placeFirmware(config.firmware, ram, memory, (name, device) => this.#add(name, device));
+    if (config.firmware?.log) {
+      const output = config.firmware.log;
+      const debugConsole = this.#add("debug-console", new DebugConsole({ output }));
+      ports.register(DEBUG_CONSOLE_PORT, 1, debugConsole, { name: "debug console", width: 1 });
+    }
+    // Without firmware all is RAM from C0000h on, which a loader writes to as it likes.
+    const shadow = (area: ShadowArea) => rom?.shadow.switch(area);
+    const hostBridge = new HostBridge({ ports, memory, bus: this.pci, shadow, resetControl: isa });
     this.#add("host-bridge", hostBridge);
     this.#add("host-bridge.pci", hostBridge.pci);
 
@@ -239,6 +254,11 @@ export class Board {
   #add<D extends Device<object>>(name: string, device: D): D {
     this.devices.set(name, device);
     return device;
+  }
+
+  /** Port that the power management's registers begin at, undefined while they are nowhere. */
+  get powerBase(): number | undefined {
+    return this.#powerFunction.base;
   }
 
   reset(): void {

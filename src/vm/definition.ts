@@ -4,6 +4,7 @@ import type { RegionMaker } from "../cpu/translate/translator.ts";
 import type { BlockDevice } from "../disk/block-device.ts";
 import type { BootKind } from "../firmware/bios/boot.ts";
 import type { ByteSink } from "../machine/device.ts";
+import type { FlashContents } from "./flash-file.ts";
 
 export const CPU_MODELS = ["max", "x86-64-v2", "i686", "pentium", "486"] as const;
 export type CpuModel = (typeof CPU_MODELS)[number];
@@ -28,6 +29,16 @@ export interface BiosDefinition {
   readonly keepTrying?: boolean;
 }
 
+/** Firmware that the machine starts with, as a PC does: SeaBIOS, OVMF. */
+export interface FirmwareDefinition {
+  /** What the ROM holds, whose end is at 4 GiB: whole pages of 4 KiB. With its variables it has 4 MiB at the most. */
+  readonly image: Uint8Array;
+  /** A flash right below the ROM, in which UEFI firmware keeps its variables. */
+  readonly variables?: FlashContents;
+  /** Where what the firmware writes to its debug console (port 402h) goes; there is no such port unless given. */
+  readonly log?: ByteSink;
+}
+
 export interface MachineDefinition {
   /** Guest RAM in bytes: a multiple of 1 MiB, 2 MiB to 3 GiB. */
   readonly memory: number;
@@ -43,6 +54,8 @@ export interface MachineDefinition {
   /** Where a kernel is started directly. Without it the machine's BIOS boots from its media. */
   readonly kernel?: KernelDefinition;
   readonly bios?: BiosDefinition;
+  /** Firmware in place of the machine's own BIOS. */
+  readonly firmware?: FirmwareDefinition;
   /** Disks, on virtio-blk in this order. */
   readonly disks: readonly { readonly device: BlockDevice; readonly serial?: string }[];
   /** Where COM1's bytes go. */

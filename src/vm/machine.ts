@@ -102,7 +102,12 @@ export class Machine {
     this.#check = definition.check ? new LockStep({ ...options, heat: CHECK_HEAT }, ram.size) : undefined;
     this.processor = this.#check?.processor ?? new Processor(options);
     if (ram instanceof WatchedRam) ram.onWrite = (address, length) => this.#check?.written(address, length);
-    this.ram.onCodeWritten = (first, last) => this.processor.physicalWritten(first, last);
+    ram.onCodeWritten = (first, last) => this.processor.physicalWritten(first, last);
+    ram.onKindChanged = (address, length) => {
+      if (this.#check) this.#check.memoryChanged(address, length);
+      else this.processor.memoryChanged();
+    };
+    ram.onVideoPlaced = (offset) => this.processor.registers.set32("videoOffset", offset);
     this.board = new Board(
       {
         unixSeconds: icount ? 1_700_000_000 : host.unixTime(),
@@ -112,6 +117,7 @@ export class Machine {
         serial: definition.serial,
         serial2: definition.serial2 ?? NOWHERE,
         ...(definition.virtioConsole ? { virtioConsole: definition.virtioConsole } : {}),
+        ...(definition.firmware ? { firmware: definition.firmware } : {}),
       },
       {
         ram: this.ram,
@@ -124,6 +130,7 @@ export class Machine {
         nmi: () => this.processor.nmi(),
         powerOff: () => this.#finish({ kind: "power-off" }),
         reset: (cause) => this.#requestReset(cause),
+        a20: (through) => (this.#check ?? this.processor).setA20(through),
         debugExit: (status) => this.#finish({ kind: "debug-exit", status }),
         serialRoom: () => this.#serialInput?.pump(),
         consoleRoom: () => this.#consoleInput?.pump(),

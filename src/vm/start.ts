@@ -9,11 +9,13 @@ import { type AcpiBoard, i440fxBoard, PC_HPET } from "../firmware/acpi/board.ts"
 import { boardSetup } from "../firmware/board-setup.ts";
 import { installTables } from "../firmware/install-tables.ts";
 import { type MemoryMap, memoryMap } from "../firmware/memory-map.ts";
+import type { SmbiosSystem } from "../firmware/smbios.ts";
 import type { Clock, Completion, RandomSource } from "../machine/device.ts";
 import type { Board } from "./board.ts";
 import type { MachineDefinition, MachineEnd } from "./definition.ts";
 import type { GuestRam } from "./guest-ram.ts";
 import { biosStart } from "./start-bios.ts";
+import { startFirmware } from "./start-firmware.ts";
 import { startKernel } from "./start-kernel.ts";
 
 /** What a start works with. */
@@ -38,20 +40,17 @@ export type Start = () => void;
 
 /** How this definition's machine starts, again after each reset. */
 export function startOf(parts: StartParts): Start {
-  const { kernel, bios = {} } = parts.definition;
+  const { kernel, firmware, bios = {} } = parts.definition;
+  if (firmware) return () => startFirmware(parts);
   return kernel ? () => startKernel(parts, kernel) : biosStart(parts, bios);
 }
 
 /** The board as tables describe it. */
 export const describedBoard = (_definition: MachineDefinition): AcpiBoard => i440fxBoard(1, { hpet: PC_HPET });
 
-/** The chips of the board and the tables that describe them, as firmware leaves them. */
-export function setUpBoard(parts: StartParts): { map: MemoryMap; rsdp: GuestPhysical; end: GuestPhysical } {
-  const { definition, processor, board, ram } = parts;
-  const { memory } = definition;
-  const map = memoryMap(memory);
-  const described = describedBoard(definition);
-  const system = {
+/** What SMBIOS tells of a machine. */
+export function smbiosSystem({ memory }: MachineDefinition, processor: Processor): SmbiosSystem {
+  return {
     ramSize: memory,
     sockets: 1,
     coresPerSocket: 1,
@@ -59,6 +58,15 @@ export function setUpBoard(parts: StartParts): { map: MemoryMap; rsdp: GuestPhys
     uuid: "00000000-0000-4000-8000-000000000001",
     version: "0.1",
   };
+}
+
+/** The chips of the board and the tables that describe them, as firmware leaves them. */
+export function setUpBoard(parts: StartParts): { map: MemoryMap; rsdp: GuestPhysical; end: GuestPhysical } {
+  const { definition, processor, board, ram } = parts;
+  const { memory } = definition;
+  const map = memoryMap(memory);
+  const described = describedBoard(definition);
+  const system = smbiosSystem(definition, processor);
   const tables = installTables(ram, map, { board: described, system });
   const setup = boardSetup(described, { mtrrs: processor.system.has("mtrr") });
   for (const { port, size, value } of setup.ports) board.ports.write(port, size, value);

@@ -4,6 +4,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { MachineEnd } from "../definition.ts";
 import { Machine } from "../machine.ts";
 import { openDisks } from "./disks.ts";
+import { openFirmware } from "./firmware.ts";
 import { GdbServer } from "./gdb-server.ts";
 import { nodeHost } from "./host.ts";
 import { SerialBatch } from "./serial-batch.ts";
@@ -23,15 +24,17 @@ async function main(definition: WorkerDefinition): Promise<void> {
     ? new SerialBatch((bytes) => post({ kind: "console", bytes }))
     : undefined;
   const disks = await openDisks(definition.disks);
-  const image = await load(definition.kernel);
+  const image = definition.kernel === undefined ? undefined : await load(definition.kernel);
   const initrd = definition.initrd === undefined ? undefined : await load(definition.initrd);
+  const firmware = definition.firmware && (await openFirmware(definition.firmware));
   const gdb = definition.gdb && (await GdbServer.listen(definition.gdb));
   const machine = Machine.create(
     {
       memory: definition.memory,
       cpu: definition.cpu,
       clock: definition.clock,
-      kernel: { image, commandLine: definition.append, ...(initrd ? { initrd } : {}) },
+      ...(image ? { kernel: { image, commandLine: definition.append, ...(initrd ? { initrd } : {}) } } : {}),
+      ...(firmware ? { firmware: firmware.definition } : {}),
       disks: disks.devices,
       serial,
       ...(virtioConsole ? { virtioConsole } : {}),
@@ -65,6 +68,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
   } finally {
     await gdb?.close(end);
     await disks.close();
+    await firmware?.close();
     port?.close();
   }
 }
