@@ -1,9 +1,11 @@
 /** Starts the machine by its own BIOS. */
 import { Bios } from "../firmware/bios/bios.ts";
 import { DEFAULT_ORDER } from "../firmware/bios/boot.ts";
+import { writeCmos, writePci } from "../firmware/bios/chips.ts";
 import type { BiosDrive } from "../firmware/bios/disk/drive.ts";
 import { BIOS_PORT } from "../firmware/bios/segment.ts";
 import { realModeState } from "../firmware/boot-state.ts";
+import { cmosBytes } from "../firmware/cmos.ts";
 import { memoryMap } from "../firmware/memory-map.ts";
 import { MachineBiosProcessor } from "./bios-processor.ts";
 import { applyBootState } from "./boot-processor.ts";
@@ -13,6 +15,10 @@ import { describedBoard, type Start, type StartParts, setUpBoard } from "./start
 /** Where the stack is until a boot sector has one of its own: right below it. */
 const STACK = 0x7c00;
 const PORTS = 3;
+const HOST_BRIDGE = 0;
+/** PAM1 to PAM4 of the host bridge: C0000h to DFFFFh. */
+const ADAPTER_ROMS = [0x5a, 0x5b, 0x5c, 0x5d];
+const READ_AND_WRITE = 0x33;
 
 export function biosStart(parts: StartParts, { order, menu, serialScreen, keepTrying }: BiosDefinition): Start {
   const { definition, board, processor, ram, hold } = parts;
@@ -38,7 +44,10 @@ export function biosStart(parts: StartParts, { order, menu, serialScreen, keepTr
   board.ports.register(BIOS_PORT, PORTS, bios, { name: "BIOS", width: 1 });
   return () => {
     bios.reset();
+    for (const { index, value } of cmosBytes(definition.memory)) writeCmos(board.ports, index, value);
     setUpBoard(parts);
+    // The places of option ROMs are RAM, as nothing is in them.
+    for (const register of ADAPTER_ROMS) writePci(board.ports, HOST_BRIDGE, register, 1, READ_AND_WRITE);
     const { segment, offset } = bios.entry;
     applyBootState(processor, realModeState({ cs: segment, ip: offset, ds: 0, sp: STACK }));
     bios.powerOnSelfTest();

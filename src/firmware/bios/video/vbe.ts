@@ -4,11 +4,12 @@
  *
  * Not modelled: the protected-mode interface (4F0Ah says there is none), refresh rates, stereo.
  */
+
+import { edid } from "../../../device/vga/edid.ts";
 import { setVbeMode, VBE_MODES, type VbeMode, vbeMode } from "../../vga/vbe-modes.ts";
 import type { BiosCall } from "../call.ts";
 import { type Ports, pciFunctions, readPci } from "../chips.ts";
 import { Bda } from "../data-area.ts";
-import { edid } from "./edid.ts";
 
 const INDEX = 0x1ce;
 const DATA = 0x1cf;
