@@ -45,6 +45,7 @@ export const SENSE = {
   logicalUnitNotSupported: { key: illegalRequest, code: 0x2500 },
   invalidFieldInParameterList: { key: illegalRequest, code: 0x2600 },
   savingParametersNotSupported: { key: illegalRequest, code: 0x3900 },
+  incompatibleFormat: { key: illegalRequest, code: 0x3002 },
   mediumRemovalPrevented: { key: illegalRequest, code: 0x5302 },
   illegalModeForThisTrack: { key: illegalRequest, code: 0x6400 },
   mediumMayHaveChanged: { key: unitAttention, code: 0x2800 },
