@@ -1,8 +1,8 @@
 /** What a virtual machine is made from, and what comes out of a run: the vocabulary of the library and the command line. */
 import type { RegionSettings } from "../cpu/processor.ts";
 import type { RegionMaker } from "../cpu/translate/translator.ts";
-import type { BlockDevice } from "../disk/block-device.ts";
 import type { ByteSink } from "../machine/device.ts";
+import type { CdromDefinition, DiskDefinition } from "./drive-places.ts";
 
 export const CPU_MODELS = ["max", "x86-64-v2", "i686", "pentium", "486"] as const;
 export type CpuModel = (typeof CPU_MODELS)[number];
@@ -26,8 +26,10 @@ export interface MachineDefinition {
     readonly commandLine: string;
     readonly entry?: "auto" | "64" | "32" | "16";
   };
-  /** Disks, on virtio-blk in this order. */
-  readonly disks: readonly { readonly device: BlockDevice; readonly serial?: string }[];
+  /** Disks, on each bus in this order. */
+  readonly disks: readonly DiskDefinition[];
+  /** CD drives, on each bus in this order. */
+  readonly cdroms?: readonly CdromDefinition[];
   /** Where COM1's bytes go. */
   readonly serial: ByteSink;
   /** Where COM2's bytes go; dropped if left out. */
