@@ -12,7 +12,7 @@ import { type PreparedGuest, prepareGuest } from "../hypervisor/catalogue/debian
 import { progressOn } from "../hypervisor/catalogue/progress.ts";
 import type { MachineDefinition, MachineEnd } from "../vm/definition.ts";
 import { Machine } from "../vm/machine.ts";
-import type { DiskOptions } from "../vm/node/disks.ts";
+import { type CdromOptions, type DiskOptions, openCdroms } from "../vm/node/disks.ts";
 import { GdbServer, GdbServerError } from "../vm/node/gdb-server.ts";
 import { nodeHost } from "../vm/node/host.ts";
 import { readBootFile } from "./boot-files.ts";
@@ -37,6 +37,7 @@ interface Plan {
   /** Bytes. */
   readonly memory: number;
   readonly disks: readonly DiskOptions[];
+  readonly cdroms: readonly CdromOptions[];
 }
 
 /** Runs a machine; returns the exit status. Rejects with an error for `describeFailure`. */
@@ -45,6 +46,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
   const image = await readBootFile(plan.kernel, plan.memory);
   const initrd = plan.initrd === undefined ? undefined : await readBootFile(plan.initrd, plan.memory);
   const output = await openOutput(options.console);
+  const cdroms = await openCdroms(plan.cdroms);
   const disks = await openDiskFiles(plan.disks);
   let end: SessionEnd | undefined;
   let gdb: GdbServer | undefined;
@@ -56,6 +58,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
       clock: options.clock,
       kernel: { image, commandLine: plan.commandLine, entry: options.entry, ...(initrd ? { initrd } : {}) },
       disks: disks.devices,
+      cdroms,
       debugExit: options.debugExit,
       noReboot: options.noReboot,
       check: options.check,
@@ -78,6 +81,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
   } finally {
     await gdb?.close(end && machineEnd(end));
     await closeDisks(disks);
+    for (const { medium } of cdroms) await medium?.close();
   }
   return report(end);
 }
@@ -85,9 +89,11 @@ export async function runCommand(options: RunOptions): Promise<number> {
 const NOWHERE: Pick<ConsoleOutput, "write"> = { write: () => {} };
 
 async function makePlan(options: RunOptions, signal: AbortSignal): Promise<Plan> {
-  const { source } = options;
+  const { source, diskBus } = options;
+  const onBus = (disk: DiskOptions): DiskOptions => ({ bus: diskBus, ...disk });
   // First, so that a wrong disk is told before a guest is built.
-  const disks = await Promise.all(options.disks.map(inspectDisk));
+  const disks = (await Promise.all(options.disks.map(inspectDisk))).map(onBus);
+  const cdroms = options.cdroms.map(({ file, bus }) => (bus === undefined ? { file } : { file, bus }));
   if (source.kind === "files") {
     return {
       kernel: source.kernel,
@@ -95,16 +101,18 @@ async function makePlan(options: RunOptions, signal: AbortSignal): Promise<Plan>
       commandLine: source.append ?? COMMAND_LINE,
       memory: options.memory ?? MEMORY,
       disks,
+      cdroms,
     };
   }
   const guest = await makeReady(source.name, signal);
-  const own = guest.disk === undefined ? [] : [{ file: guest.disk, readOnly: false, snapshot: true }];
+  const own = guest.disk === undefined ? [] : [onBus({ file: guest.disk, readOnly: false, snapshot: true })];
   return {
     kernel: guest.kernel,
     initrd: guest.initrd,
     commandLine: source.append === undefined ? guest.append : `${guest.append} ${source.append}`,
     memory: options.memory ?? guest.memoryMiB * MIB,
     disks: [...own, ...disks],
+    cdroms,
   };
 }
 
