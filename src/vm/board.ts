@@ -2,6 +2,7 @@
  * The PC: an i440FX-like board with its chips wired up. The board knows every device and nothing of the host.
  */
 import { guestPhysical } from "../bits/units.ts";
+import { Ahci } from "../device/ahci/ahci.ts";
 import { FwCfg } from "../device/fw-cfg/fw-cfg.ts";
 import { HPET_ADDRESS, HPET_SIZE, Hpet } from "../device/hpet/hpet.ts";
 import { I8042 } from "../device/i8042/i8042.ts";
@@ -245,6 +246,20 @@ export class Board {
     for (const { number, definition } of places.virtio) {
       const { device, serial } = definition;
       plug(`virtio-blk${number}`, new VirtioBlk({ memory: ram, disk: device, work, ...(serial ? { serial } : {}) }));
+    }
+    if (places.ahci.length > 0) {
+      const ahci = new Ahci({
+        ports,
+        memory,
+        ram,
+        work,
+        intx: pirq.pin(slot, 0, 1),
+        msi: apicBus,
+        drives: places.ahci.map(driveOn("sata")),
+      });
+      this.#add("ahci", ahci);
+      this.#add("ahci.pci", ahci.pci);
+      this.pci.attach(slot++, 0, ahci.pci);
     }
     if (config.virtioConsole) {
       this.virtioConsole = new VirtioConsole({

@@ -100,6 +100,9 @@ export class IdeChannel {
   readonly #wiring: IdeChannelWiring;
   /** Host operations of earlier numbers are not waited for any more. */
   #operation = 0;
+  /** Settles with the host operation that runs. There is one at a time, so that none overtakes one that was given up. */
+  #inFlight: Promise<void> | undefined;
+  #waitsForHost = false;
 
   constructor(wiring: IdeChannelWiring) {
     this.#wiring = wiring;
@@ -107,6 +110,7 @@ export class IdeChannel {
 
   reset(): void {
     this.state.control = 0;
+    this.#waitsForHost = false;
     this.#forget();
     for (const which of [0, 1] as const) this.#showSignature(which);
     this.state.selected = 0;
@@ -115,10 +119,9 @@ export class IdeChannel {
 
   restored(): void {
     this.#operation++;
+    this.#waitsForHost = false;
     this.#drive();
-    if (this.state.phase === "reading") this.#readPiece();
-    else if (this.state.phase === "writing") this.#writePiece();
-    else if (this.state.phase === "finishing") this.#finish();
+    this.#resume();
   }
 
   /** Reads a command block register, 0 to 7. */
@@ -439,8 +442,17 @@ export class IdeChannel {
   #wait(phase: "reading" | "writing" | "finishing", operation: () => Promise<void>, then: () => void): void {
     this.state.phase = phase;
     this.#registers.status = Status.mask.bsy;
+    if (this.#inFlight !== undefined) {
+      this.#resumeLater(this.#inFlight);
+      return;
+    }
     const number = ++this.#operation;
-    this.#wiring.work.run(operation(), (result) => {
+    const running = operation();
+    const settled = () => {
+      this.#inFlight = undefined;
+    };
+    this.#inFlight = running.then(settled, settled);
+    this.#wiring.work.run(running, (result) => {
       if (number !== this.#operation) return;
       if (result.ok) {
         then();
@@ -449,6 +461,22 @@ export class IdeChannel {
       this.#wiring.ioError?.(result.error);
       this.#end(this.#device.fail(this.state.task!, result.error, this.state.moved), true);
     });
+  }
+
+  /** Begins what the phase waits for, once the host has done what it does now. */
+  #resumeLater(inFlight: Promise<void>): void {
+    if (this.#waitsForHost) return;
+    this.#waitsForHost = true;
+    this.#wiring.work.run(inFlight, () => {
+      this.#waitsForHost = false;
+      this.#resume();
+    });
+  }
+
+  #resume(): void {
+    if (this.state.phase === "reading") this.#readPiece();
+    else if (this.state.phase === "writing") this.#writePiece();
+    else if (this.state.phase === "finishing") this.#finish();
   }
 
   #end(end: AtaEnd, interrupts: boolean): void {
