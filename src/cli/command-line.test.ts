@@ -8,6 +8,8 @@ const parse = (...args: string[]) => parseCommandLine(args, { version: "1.2.3", 
 
 const DEFAULTS: Omit<RunOptions, "source"> = {
   disks: [],
+  diskBus: "virtio",
+  cdroms: [],
   memory: undefined,
   cpu: "max",
   console: { kind: "stdio" },
@@ -20,7 +22,7 @@ const DEFAULTS: Omit<RunOptions, "source"> = {
   check: false,
 };
 
-const UNSET = { format: undefined, size: undefined, quota: undefined };
+const UNSET = { format: undefined, size: undefined, quota: undefined, bus: undefined };
 
 test("a guest is run by its name", () => {
   assert.deepEqual(parse("run", "debian"), {
@@ -31,7 +33,7 @@ test("a guest is run by its name", () => {
 
 test("a kernel is run from files, with every option", () => {
   const args =
-    "--kernel k --initrd i --memory 64M --cpu i686 --console out.txt --debug-exit --no-reboot --clock icount --gdb 1234";
+    "--kernel k --initrd i --memory 64M --cpu i686 --console out.txt --debug-exit --no-reboot --clock icount --gdb 1234 --disk-bus ide --cdrom c.iso --cdrom d.iso,bus=ahci";
   assert.deepEqual(
     parse("run", ...args.split(" "), "--entry", "32", "--append", "-v a=b", "--disk", "a", "--disk", "b,snapshot=on"),
     {
@@ -41,6 +43,11 @@ test("a kernel is run from files, with every option", () => {
         disks: [
           { file: "a", readOnly: undefined, snapshot: false, serial: undefined, ...UNSET },
           { file: "b", readOnly: undefined, snapshot: true, serial: undefined, ...UNSET },
+        ],
+        diskBus: "ide",
+        cdroms: [
+          { file: "c.iso", bus: undefined },
+          { file: "d.iso", bus: "ahci" },
         ],
         memory: 64 * 1024 * 1024,
         cpu: "i686",

@@ -1,7 +1,9 @@
 /** Reads the command line. It has no effects: what is to be done, or printed, is returned. */
 import { Command, CommanderError, Option } from "commander";
 import { CPU_MODELS, type CpuModel } from "../vm/definition.ts";
+import { DISK_BUSES, type DiskBus } from "../vm/drive-places.ts";
 import type { GdbAddress } from "../vm/node/gdb-server.ts";
+import { type CdromOption, parseCdrom } from "./cdrom-option.ts";
 import { describeDisk } from "./disk/describe-disk.ts";
 import type { DiskInvocation } from "./disk/disk-invocation.ts";
 import { type DiskOption, parseDisk } from "./disk-option.ts";
@@ -110,6 +112,8 @@ interface RawRunOptions {
   readonly initrd?: string;
   readonly append?: string;
   readonly disk: readonly DiskOption[];
+  readonly diskBus: DiskBus;
+  readonly cdrom: readonly CdromOption[];
   readonly memory?: number;
   readonly cpu: CpuModel;
   readonly console: string;
@@ -127,6 +131,7 @@ interface RawRunOptions {
 
 function describeRun(program: Command, found: (invocation: Invocation) => void): void {
   const addDisk = (text: string, disks: readonly DiskOption[]) => [...disks, parseDisk(text)];
+  const addCdrom = (text: string, cdroms: readonly CdromOption[]) => [...cdroms, parseCdrom(text)];
   program
     .command("run")
     .usage("[OPTIONS] [GUEST]")
@@ -142,9 +147,20 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
     .addOption(
       new Option(
         "--disk <FILE[,SETTING...]>",
-        "disk image, for each disk once; settings: size=8G (make a new one where there is none), format=NAME (by content unless given; raw attaches whatever it seems to be), readonly=on, snapshot=on (writes are kept in memory and dropped), quota=4G (limit of the host's storage for it), serial=TEXT. Disc images are read-only unless readonly=off",
+        "disk image, for each disk once; settings: size=8G (make a new one where there is none), format=NAME (by content unless given; raw attaches whatever it seems to be), readonly=on, snapshot=on (writes are kept in memory and dropped), quota=4G (limit of the host's storage for it), serial=TEXT, bus=BUS. Disc images are read-only unless readonly=off",
       )
         .argParser(addDisk)
+        .default([], "none"),
+    )
+    .addOption(
+      new Option("--disk-bus <BUS>", "where disks are that do not say it").choices(DISK_BUSES).default("virtio"),
+    )
+    .addOption(
+      new Option(
+        "--cdrom <FILE[,bus=ahci]>",
+        "disc image, or drive of the host, for each CD drive once; on ide unless given",
+      )
+        .argParser(addCdrom)
         .default([], "none"),
     )
     .option(
@@ -183,6 +199,8 @@ function checkRun(guest: string | undefined, raw: RawRunOptions): RunOptions {
   return {
     source: guestSource(guest, raw),
     disks: raw.disk,
+    diskBus: raw.diskBus,
+    cdroms: raw.cdrom,
     memory: raw.memory,
     cpu: raw.cpu,
     console: consoleTarget(raw.console),

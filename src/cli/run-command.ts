@@ -12,7 +12,7 @@ import { type PreparedGuest, prepareGuest } from "../hypervisor/catalogue/debian
 import { progressOn } from "../hypervisor/catalogue/progress.ts";
 import type { KernelDefinition, MachineDefinition, MachineEnd } from "../vm/definition.ts";
 import { Machine } from "../vm/machine.ts";
-import type { DiskOptions } from "../vm/node/disks.ts";
+import { type CdromOptions, type DiskOptions, openCdroms } from "../vm/node/disks.ts";
 import { type OpenFirmware, openFirmware } from "../vm/node/firmware.ts";
 import { GdbServer, GdbServerError } from "../vm/node/gdb-server.ts";
 import { nodeHost } from "../vm/node/host.ts";
@@ -39,6 +39,7 @@ interface Plan {
   /** Bytes. */
   readonly memory: number;
   readonly disks: readonly DiskOptions[];
+  readonly cdroms: readonly CdromOptions[];
 }
 
 /** Runs a machine; returns the exit status. Rejects with an error for `describeFailure`. */
@@ -46,6 +47,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
   const plan = await withSignals(process, (signal) => makePlan(options, signal));
   const kernel = plan.kernel && (await readKernel(plan.kernel, plan.memory, options.entry));
   const output = await openOutput(options.console);
+  const cdroms = await openCdroms(plan.cdroms);
   const disks = await openDiskFiles(plan.disks);
   let end: SessionEnd | undefined;
   let gdb: GdbServer | undefined;
@@ -60,6 +62,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
       ...(kernel ? { kernel } : {}),
       ...(firmware ? { firmware: firmware.definition } : {}),
       disks: disks.devices,
+      cdroms,
       debugExit: options.debugExit,
       noReboot: options.noReboot,
       check: options.check,
@@ -82,6 +85,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
   } finally {
     await gdb?.close(end && machineEnd(end));
     await closeFiles(disks, firmware);
+    for (const { medium } of cdroms) await medium?.close();
   }
   return report(end);
 }
@@ -89,17 +93,19 @@ export async function runCommand(options: RunOptions): Promise<number> {
 const NOWHERE: Pick<ConsoleOutput, "write"> = { write: () => {} };
 
 async function makePlan(options: RunOptions, signal: AbortSignal): Promise<Plan> {
-  const { source } = options;
+  const { source, diskBus } = options;
+  const onBus = (disk: DiskOptions): DiskOptions => ({ bus: diskBus, ...disk });
   // First, so that a wrong disk is told before a guest is built.
-  const disks = await Promise.all(options.disks.map(inspectDisk));
+  const disks = (await Promise.all(options.disks.map(inspectDisk))).map(onBus);
+  const cdroms = options.cdroms.map(({ file, bus }) => (bus === undefined ? { file } : { file, bus }));
   const memory = options.memory ?? MEMORY;
-  if (source.kind === "media") return { kernel: undefined, memory, disks };
+  if (source.kind === "media") return { kernel: undefined, memory, disks, cdroms };
   if (source.kind === "files") {
     const { kernel: file, initrd, append: commandLine = COMMAND_LINE } = source;
-    return { kernel: { file, initrd, commandLine }, memory, disks };
+    return { kernel: { file, initrd, commandLine }, memory, disks, cdroms };
   }
   const guest = await makeReady(source.name, signal);
-  const own = guest.disk === undefined ? [] : [{ file: guest.disk, readOnly: false, snapshot: true }];
+  const own = guest.disk === undefined ? [] : [onBus({ file: guest.disk, readOnly: false, snapshot: true })];
   return {
     kernel: {
       file: guest.kernel,
@@ -108,6 +114,7 @@ async function makePlan(options: RunOptions, signal: AbortSignal): Promise<Plan>
     },
     memory: options.memory ?? guest.memoryMiB * MIB,
     disks: [...own, ...disks],
+    cdroms,
   };
 }
 

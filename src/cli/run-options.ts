@@ -1,6 +1,8 @@
 /** What `bunk run` is told, checked. */
 import type { CpuModel } from "../vm/definition.ts";
+import type { DiskBus } from "../vm/drive-places.ts";
 import type { GdbAddress } from "../vm/node/gdb-server.ts";
+import type { CdromOption } from "./cdrom-option.ts";
 import type { DiskOption } from "./disk-option.ts";
 
 export const CLOCKS = ["real", "icount"] as const;
@@ -9,6 +11,9 @@ export const ENTRIES = ["auto", "64", "32", "16"] as const;
 export interface RunOptions {
   readonly source: GuestSource;
   readonly disks: readonly DiskOption[];
+  /** For disks that do not say theirs. */
+  readonly diskBus: DiskBus;
+  readonly cdroms: readonly CdromOption[];
   /** Bytes; undefined for the guest's own measure. */
   readonly memory: number | undefined;
   readonly cpu: CpuModel;

@@ -2,6 +2,7 @@
  * The PC: an i440FX-like board with its chips wired up. The board knows every device and nothing of the host.
  */
 import { guestPhysical } from "../bits/units.ts";
+import { Ahci } from "../device/ahci/ahci.ts";
 import { DEBUG_CONSOLE_PORT, DebugConsole } from "../device/debug-console/debug-console.ts";
 import { FwCfg } from "../device/fw-cfg/fw-cfg.ts";
 import { HPET_ADDRESS, HPET_SIZE, Hpet } from "../device/hpet/hpet.ts";
@@ -22,20 +23,23 @@ import { PciBus } from "../device/pci/pci-bus.ts";
 import { Piix3IsaBridge } from "../device/pci/piix3-isa-bridge.ts";
 import { Piix4PmFunction } from "../device/pci/piix4-pm-function.ts";
 import { PirqRouter } from "../device/pci/pirq-router.ts";
+import { PiixIde } from "../device/piix-ide/piix-ide.ts";
 import { Piix4Pm } from "../device/piix4-pm/piix4-pm.ts";
 import { Port92 } from "../device/port92/port92.ts";
+import type { ScsiCdrom } from "../device/scsi/scsi-cdrom.ts";
 import { VirtioPci } from "../device/virtio/virtio-pci.ts";
 import { VirtioBalloon } from "../device/virtio-balloon/virtio-balloon.ts";
 import { VirtioBlk } from "../device/virtio-blk/virtio-blk.ts";
 import { VirtioConsole } from "../device/virtio-console/virtio-console.ts";
 import { VirtioRng } from "../device/virtio-rng/virtio-rng.ts";
-import type { BlockDevice } from "../disk/block-device.ts";
 import { ApicBus } from "../machine/apic-bus.ts";
 import type { AsyncWork, ByteSink, Device, RandomSource, SignalLine, TimeSource } from "../machine/device.ts";
 import { fanOut, OrGate } from "../machine/lines.ts";
 import { MemoryBus } from "../machine/memory-bus.ts";
 import { PortBus } from "../machine/port-bus.ts";
+import { makeAtaDrive } from "./ata-drives.ts";
 import type { FirmwareDefinition } from "./definition.ts";
+import { type CdromDefinition, type DiskDefinition, type Drive, placeDrives } from "./drive-places.ts";
 import type { GuestRam } from "./guest-ram.ts";
 import { placeFirmware } from "./system-rom.ts";
 
@@ -52,7 +56,8 @@ const FIRST_CARD = 3;
 export interface BoardConfig {
   readonly unixSeconds: number;
   readonly physicalAddressBits: number;
-  readonly disks: readonly { readonly device: BlockDevice; readonly serial?: string }[];
+  readonly disks: readonly DiskDefinition[];
+  readonly cdroms: readonly CdromDefinition[];
   readonly debugExit: boolean;
   readonly serial: ByteSink;
   readonly serial2: ByteSink;
@@ -97,6 +102,8 @@ export class Board {
   readonly fwCfg: FwCfg;
   readonly #powerFunction: Piix4PmFunction;
   readonly pci: PciBus;
+  /** The CD drives, by number. */
+  readonly cdroms: ScsiCdrom[] = [];
   /** Every device with state, by name; what snapshots keep. */
   readonly devices = new Map<string, Device<object>>();
   #localApicRange: ReturnType<MemoryBus["map"]> | undefined;
@@ -227,6 +234,22 @@ export class Board {
     this.#add("host-bridge", hostBridge);
     this.#add("host-bridge.pci", hostBridge.pci);
 
+    const places = placeDrives(config.disks, config.cdroms);
+    const driveOn = (connection: "pata" | "sata") => (drive: Drive | undefined) =>
+      drive && makeAtaDrive(drive, connection, { add: (name, device) => this.#add(name, device), cdroms: this.cdroms });
+    const ide = new PiixIde({
+      ports,
+      memory,
+      bus: this.pci,
+      slot: SOUTH_BRIDGE,
+      ram,
+      work,
+      interrupts: [irq(14), irq(15)],
+      drives: places.ide.map(driveOn("pata")),
+    });
+    this.#add("ide", ide);
+    this.#add("ide.pci", ide.pci);
+
     let slot = FIRST_CARD;
     const plug = (name: string, device: ConstructorParameters<typeof VirtioPci>[0]["device"]) => {
       const card = this.#add(
@@ -235,9 +258,24 @@ export class Board {
       );
       this.pci.attach(slot++, 0, card.pci);
     };
-    config.disks.forEach(({ device, serial }, i) => {
-      plug(`virtio-blk${i}`, new VirtioBlk({ memory: ram, disk: device, work, ...(serial ? { serial } : {}) }));
-    });
+    for (const { number, definition } of places.virtio) {
+      const { device, serial } = definition;
+      plug(`virtio-blk${number}`, new VirtioBlk({ memory: ram, disk: device, work, ...(serial ? { serial } : {}) }));
+    }
+    if (places.ahci.length > 0) {
+      const ahci = new Ahci({
+        ports,
+        memory,
+        ram,
+        work,
+        intx: pirq.pin(slot, 0, 1),
+        msi: apicBus,
+        drives: places.ahci.map(driveOn("sata")),
+      });
+      this.#add("ahci", ahci);
+      this.#add("ahci.pci", ahci.pci);
+      this.pci.attach(slot++, 0, ahci.pci);
+    }
     if (config.virtioConsole) {
       this.virtioConsole = new VirtioConsole({
         memory: ram,

@@ -1,9 +1,9 @@
 /** What a virtual machine is made from, and what comes out of a run: the vocabulary of the library and the command line. */
 import type { RegionSettings } from "../cpu/processor.ts";
 import type { RegionMaker } from "../cpu/translate/translator.ts";
-import type { BlockDevice } from "../disk/block-device.ts";
 import type { BootKind } from "../firmware/bios/boot.ts";
 import type { ByteSink } from "../machine/device.ts";
+import type { CdromDefinition, DiskDefinition } from "./drive-places.ts";
 import type { FlashContents } from "./flash-file.ts";
 
 export const CPU_MODELS = ["max", "x86-64-v2", "i686", "pentium", "486"] as const;
@@ -56,8 +56,10 @@ export interface MachineDefinition {
   readonly bios?: BiosDefinition;
   /** Firmware in place of the machine's own BIOS. */
   readonly firmware?: FirmwareDefinition;
-  /** Disks, on virtio-blk in this order. */
-  readonly disks: readonly { readonly device: BlockDevice; readonly serial?: string }[];
+  /** Disks, on each bus in this order. */
+  readonly disks: readonly DiskDefinition[];
+  /** CD drives, on each bus in this order. */
+  readonly cdroms?: readonly CdromDefinition[];
   /** Where COM1's bytes go. */
   readonly serial: ByteSink;
   /** Where COM2's bytes go; dropped if left out. */

@@ -113,6 +113,7 @@ export class Machine {
         unixSeconds: icount ? 1_700_000_000 : host.unixTime(),
         physicalAddressBits: PHYSICAL_BITS,
         disks: definition.disks,
+        cdroms: definition.cdroms ?? [],
         debugExit: definition.debugExit,
         serial: definition.serial,
         serial2: definition.serial2 ?? NOWHERE,

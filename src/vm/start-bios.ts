@@ -1,4 +1,5 @@
 /** Starts the machine by its own BIOS. */
+import type { BlockDevice } from "../disk/block-device.ts";
 import { Bios } from "../firmware/bios/bios.ts";
 import { DEFAULT_ORDER } from "../firmware/bios/boot.ts";
 import { writeCmos, writePci } from "../firmware/bios/chips.ts";
@@ -8,6 +9,7 @@ import { realModeState } from "../firmware/boot-state.ts";
 import { cmosBytes } from "../firmware/cmos.ts";
 import { memoryMap } from "../firmware/memory-map.ts";
 import { MachineBiosProcessor } from "./bios-processor.ts";
+import type { Board } from "./board.ts";
 import { applyBootState } from "./boot-processor.ts";
 import type { BiosDefinition, MachineDefinition } from "./definition.ts";
 import { describedBoard, type Start, type StartParts, setUpBoard } from "./start.ts";
@@ -26,7 +28,7 @@ export function biosStart(parts: StartParts, { order, menu, serialScreen, keepTr
     {
       map: memoryMap(definition.memory),
       board: describedBoard(definition),
-      drives: biosDrives(definition),
+      drives: biosDrives(definition, board),
       boot: { order: order ?? DEFAULT_ORDER, menu: menu ?? false },
       serialScreen: serialScreen ?? false,
     },
@@ -54,7 +56,27 @@ export function biosStart(parts: StartParts, { order, menu, serialScreen, keepTr
   };
 }
 
-/** The drives that media are in, in the order of their kinds' numbers. */
-function biosDrives({ disks }: MachineDefinition): BiosDrive[] {
-  return disks.map(({ device }, i) => ({ kind: "disk", name: `disk ${i + 1}`, medium: () => device }));
+/** The drives, in the order of their kinds' numbers. */
+function biosDrives({ disks }: MachineDefinition, board: Board): BiosDrive[] {
+  const named = (
+    kind: BiosDrive["kind"],
+    name: string,
+    media: readonly (() => BlockDevice | undefined)[],
+  ): BiosDrive[] => media.map((medium, i) => ({ kind, name: media.length > 1 ? `${name} ${i + 1}` : name, medium }));
+  return [
+    ...named(
+      "disk",
+      "disk",
+      disks.map(
+        ({ device }) =>
+          () =>
+            device,
+      ),
+    ),
+    ...named(
+      "cd",
+      "CD",
+      board.cdroms.map((drive) => () => drive.medium),
+    ),
+  ];
 }
