@@ -7,6 +7,7 @@ import { HPET_ADDRESS, HPET_SIZE, Hpet } from "../device/hpet/hpet.ts";
 import { I8042 } from "../device/i8042/i8042.ts";
 import { Ps2Keyboard } from "../device/i8042/ps2-keyboard.ts";
 import { Ps2Mouse } from "../device/i8042/ps2-mouse.ts";
+import { DMA_PAGE_PORT, DMA1_PORT, DMA2_PORT, I8237Pair } from "../device/i8237/i8237.ts";
 import { I8254 } from "../device/i8254/i8254.ts";
 import { I8259Pair } from "../device/i8259/i8259.ts";
 import { IO_APIC_LENGTH, IoApic } from "../device/io-apic/io-apic.ts";
@@ -149,6 +150,11 @@ export class Board {
       new Mc146818({ unixSeconds: config.unixSeconds }, { time, irq8: hpet.rtcInput, nmiMask: { set: () => {} } }),
     );
     this.ports.register(0x70, 4, cmos, { name: "CMOS", width: 1 });
+
+    const dma = this.#add("i8237", new I8237Pair({ memory: ram }));
+    this.ports.register(DMA1_PORT, 16, dma, { name: "8237 channels 0 to 3", width: 1 });
+    this.ports.register(DMA_PAGE_PORT, 16, dma, { name: "DMA pages", width: 1 });
+    this.ports.register(DMA2_PORT, 32, dma, { name: "8237 channels 4 to 7", width: 1 });
 
     // Address line 20 is always let through: no system that this machine starts asks for anything else.
     const a20: SignalLine = { set: () => {} };
