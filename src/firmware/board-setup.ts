@@ -6,9 +6,8 @@
  * Left to the kernel, as every kernel does it: the 8259s, the 8254, the I/O APIC, PCI base addresses.
  *
  * @spec Intel 82441FX datasheet (290549) 3.2.18 (PAM); 82371AB datasheet (290562) 4.1.10 (PIRQRC), 7.1 (PMBA,
- * PMREGMISC); 82371SB datasheet (290550) 2.5.3.6 (ELCR);
- * Intel 8237A datasheet (231466), "Cascade Mode"; MultiProcessor Specification 1.4 3.6.2.2 (virtual
- * wire mode); Intel SDM 3A 12.11.2.1 (IA32_MTRR_DEF_TYPE)
+ * PMREGMISC); 82371SB datasheet (290550) 2.5.3.6 (ELCR); Intel 8237A datasheet (231466), "Cascade Mode"; MultiProcessor
+ * Specification 1.4 3.6.2.2 (virtual wire mode); Intel SDM 3A 12.11.2.1 (IA32_MTRR_DEF_TYPE)
  */
 import { type GuestPhysical, guestPhysical } from "../bits/units.ts";
 import type { AccessSize } from "../machine/device.ts";
