@@ -7,6 +7,14 @@ import type { ByteSink } from "../machine/device.ts";
 export const CPU_MODELS = ["max", "x86-64-v2", "i686", "pentium", "486"] as const;
 export type CpuModel = (typeof CPU_MODELS)[number];
 
+/** A kernel that is started without firmware and boot loader. */
+export interface KernelDefinition {
+  readonly image: Uint8Array;
+  readonly initrd?: Uint8Array;
+  readonly commandLine: string;
+  readonly entry?: "auto" | "64" | "32" | "16";
+}
+
 export interface MachineDefinition {
   /** Guest RAM in bytes: a multiple of 1 MiB, 2 MiB to 3 GiB. */
   readonly memory: number;
@@ -19,13 +27,8 @@ export interface MachineDefinition {
    * same in every run too: it should make no keys.
    */
   readonly clock: "real" | "icount";
-  /** Where a kernel is started directly. */
-  readonly kernel: {
-    readonly image: Uint8Array;
-    readonly initrd?: Uint8Array;
-    readonly commandLine: string;
-    readonly entry?: "auto" | "64" | "32" | "16";
-  };
+  /** Where a kernel is started directly. Without it the machine's BIOS boots from its media. */
+  readonly kernel?: KernelDefinition;
   /** Disks, on virtio-blk in this order. */
   readonly disks: readonly { readonly device: BlockDevice; readonly serial?: string }[];
   /** Where COM1's bytes go. */

@@ -9,20 +9,15 @@ import { LockStep } from "../cpu/lockstep/lock-step.ts";
 import { PHYSICAL_BITS } from "../cpu/mmu/paging.ts";
 import { Processor, type ProcessorOptions } from "../cpu/processor.ts";
 import { InPlace } from "../cpu/translate/in-place.ts";
-import { i440fxBoard, PC_HPET } from "../firmware/acpi/board.ts";
-import { boardSetup } from "../firmware/board-setup.ts";
-import { loadKernel } from "../firmware/direct-boot.ts";
-import { installTables } from "../firmware/install-tables.ts";
-import { memoryMap } from "../firmware/memory-map.ts";
 import type { AccessSize, ByteSink, RandomSource } from "../machine/device.ts";
 import { GuestTime } from "../machine/guest-time.ts";
 import { Board } from "./board.ts";
-import { applyBootState } from "./boot-processor.ts";
 import { ConsoleInput } from "./console-input.ts";
 import { crashReport } from "./crash-report.ts";
 import type { Host, MachineDefinition, MachineEnd } from "./definition.ts";
 import { GuestRam } from "./guest-ram.ts";
 import { SeededRandom } from "./seeded-random.ts";
+import { type Completion, type Start, startOf } from "./start.ts";
 import { WatchedRam } from "./watched-ram.ts";
 import { WorkQueue } from "./work-queue.ts";
 
@@ -57,6 +52,9 @@ export class Machine {
   readonly #serialInput: ConsoleInput | undefined;
   readonly #consoleInput: ConsoleInput | undefined;
   readonly #startedAt: number;
+  readonly #start: Start;
+  /** Operations that must end before guest code runs again. */
+  #held = 0;
   #end: MachineEnd | undefined;
   #resetCause: string | undefined;
   #wake: () => void = () => {};
@@ -134,6 +132,15 @@ export class Machine {
     );
     this.#serialInput = new ConsoleInput(this.board.serial[0]);
     if (this.board.virtioConsole) this.#consoleInput = new ConsoleInput(this.board.virtioConsole);
+    this.#start = startOf({
+      definition,
+      processor: this.processor,
+      board: this.board,
+      ram,
+      random: this.#random,
+      hold: (operation, complete) => this.#hold(operation, complete),
+      end: (end) => this.#finish(end),
+    });
     this.#boot();
   }
 
@@ -173,37 +180,20 @@ export class Machine {
     };
   }
 
-  /** Does what a BIOS would have done, and starts the kernel. */
+  /** Brings the machine, whose parts have been reset, to its first instruction. */
   #boot(): void {
-    const { kernel, memory } = this.#definition;
-    const map = memoryMap(memory);
-    const board = i440fxBoard(1, { hpet: PC_HPET });
-    const system = {
-      ramSize: memory,
-      sockets: 1,
-      coresPerSocket: 1,
-      processorId: this.processor.system.processorId,
-      uuid: "00000000-0000-4000-8000-000000000001",
-      version: "0.1",
-    };
-    const { rsdp } = installTables(this.ram, map, { board, system });
-    const setup = boardSetup(board, { mtrrs: this.processor.system.has("mtrr") });
-    for (const { port, size, value } of setup.ports) this.board.ports.write(port, size, value);
-    for (const { address, value } of setup.memory) this.board.memory.write(address, 4, value);
-    for (const { msr, value } of setup.msrs) this.processor.system.writeMsr(msr, value);
-    const loaded = loadKernel(
-      { memory: this.ram, map, rsdp },
-      {
-        kernel: kernel.image,
-        commandLine: kernel.commandLine,
-        longMode: this.processor.system.has("lm"),
-        random: this.#random,
-        ...(kernel.initrd ? { initrd: kernel.initrd } : {}),
-        ...(kernel.entry ? { entry: kernel.entry } : {}),
-      },
-    );
-    applyBootState(this.processor, loaded.state);
+    this.#start();
     this.#check?.restart();
+  }
+
+  /** Lets no guest code run until a host operation has ended. */
+  #hold<T>(operation: Promise<T>, complete: Completion<T>): void {
+    this.#held++;
+    this.#work.run(operation, (result) => {
+      this.#held--;
+      complete(result);
+    });
+    this.processor.requestReturn();
   }
 
   #requestReset(cause: string): void {
@@ -218,6 +208,7 @@ export class Machine {
   #reset(): void {
     this.#resetCause = undefined;
     this.#work.clear();
+    this.#held = 0;
     this.board.reset();
     this.processor.reset();
     this.#boot();
@@ -229,9 +220,9 @@ export class Machine {
     this.#wake();
   }
 
-  /** The file of the kernel that is started directly. */
-  get kernelImage(): Uint8Array {
-    return this.#definition.kernel.image;
+  /** The file of the kernel that is started directly; undefined where firmware starts the machine. */
+  get kernelImage(): Uint8Array | undefined {
+    return this.#definition.kernel?.image;
   }
 
   /** Instructions executed since power-on. */
@@ -303,6 +294,11 @@ export class Machine {
       this.#time.fireDue();
       this.#serialInput?.pump();
       this.#consoleInput?.pump();
+      if (this.#held > 0) {
+        await this.#whileHeld(icount);
+        yieldedAt = this.#host.monotonic();
+        continue;
+      }
       const before = this.#host.monotonic();
       const count = this.instructions;
       const result = (this.#check ?? this.processor).run(this.#budget(icount));
@@ -362,6 +358,14 @@ export class Machine {
       while (!this.#work.settled && this.#end === undefined) await this.#sleep(50e6);
       this.#work.drain();
     }
+  }
+
+  /** Waits for the operation that the processor is held for, or for the next deadline of guest time. */
+  async #whileHeld(icount: boolean): Promise<void> {
+    if (icount) return this.#untilSettled();
+    const deadline = this.#time.nextDeadline;
+    const wait = deadline === undefined ? LONGEST_SLEEP : deadline - this.#time.now();
+    if (wait > 0 && !this.#work.someSettled) await this.#sleep(wait);
   }
 
   /** Waits for what ends a halt; whether the host's event loop had its turn meanwhile. */
