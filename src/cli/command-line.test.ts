@@ -8,6 +8,7 @@ const parse = (...args: string[]) => parseCommandLine(args, { version: "1.2.3", 
 
 const DEFAULTS: Omit<RunOptions, "source"> = {
   disks: [],
+  floppies: [],
   memory: undefined,
   cpu: "max",
   console: { kind: "stdio" },
@@ -32,7 +33,20 @@ test("a kernel is run from files, with every option", () => {
   const args =
     "--kernel k --initrd i --memory 64M --cpu i686 --console out.txt --debug-exit --no-reboot --clock icount --gdb 1234";
   assert.deepEqual(
-    parse("run", ...args.split(" "), "--entry", "32", "--append", "-v a=b", "--disk", "a", "--disk", "b,snapshot=on"),
+    parse(
+      "run",
+      ...args.split(" "),
+      "--entry",
+      "32",
+      "--append",
+      "-v a=b",
+      "--disk",
+      "a",
+      "--disk",
+      "b,snapshot=on",
+      "--floppy",
+      "f",
+    ),
     {
       verb: "run",
       options: {
@@ -41,6 +55,7 @@ test("a kernel is run from files, with every option", () => {
           { file: "a", readOnly: undefined, snapshot: false, serial: undefined, ...UNSET },
           { file: "b", readOnly: undefined, snapshot: true, serial: undefined, ...UNSET },
         ],
+        floppies: [{ disk: { file: "f", readOnly: false, snapshot: false } }],
         memory: 64 * 1024 * 1024,
         cpu: "i686",
         console: { kind: "file", file: "out.txt" },
@@ -53,6 +68,13 @@ test("a kernel is run from files, with every option", () => {
       },
     },
   );
+});
+
+test("there are two floppy drives", () => {
+  assert.throws(() => parse("run", "debian", "--floppy", "a", "--floppy", "b", "--floppy", "c"), {
+    name: "CliError",
+    message: "--floppy c: there are only drives A and B",
+  });
 });
 
 test("options may stand before the guest and carry their value after an equals sign", () => {

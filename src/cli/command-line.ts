@@ -1,11 +1,13 @@
 /** Reads the command line. It has no effects: what is to be done, or printed, is returned. */
 import { Command, CommanderError, Option } from "commander";
 import { CPU_MODELS, type CpuModel } from "../vm/definition.ts";
+import type { FloppyOptions } from "../vm/node/floppies.ts";
 import type { GdbAddress } from "../vm/node/gdb-server.ts";
 import { describeDisk } from "./disk/describe-disk.ts";
 import type { DiskInvocation } from "./disk/disk-invocation.ts";
 import { type DiskOption, parseDisk } from "./disk-option.ts";
 import { usageError } from "./failure.ts";
+import { MOST_FLOPPIES, parseFloppy } from "./floppy-option.ts";
 import { parseGdb } from "./gdb-option.ts";
 import { CACHE_HELP, LIST_HELP, MAIN_HELP, RUN_HELP } from "./help-text.ts";
 import { parseMemory } from "./memory-size.ts";
@@ -103,6 +105,7 @@ interface RawRunOptions {
   readonly initrd?: string;
   readonly append?: string;
   readonly disk: readonly DiskOption[];
+  readonly floppy: readonly FloppyOptions[];
   readonly memory?: number;
   readonly cpu: CpuModel;
   readonly console: string;
@@ -117,6 +120,10 @@ interface RawRunOptions {
 
 function describeRun(program: Command, found: (invocation: Invocation) => void): void {
   const addDisk = (text: string, disks: readonly DiskOption[]) => [...disks, parseDisk(text)];
+  const addFloppy = (text: string, floppies: readonly FloppyOptions[]) => {
+    if (floppies.length === MOST_FLOPPIES) throw usageError(`--floppy ${text}: there are only drives A and B`);
+    return [...floppies, parseFloppy(text)];
+  };
   program
     .command("run")
     .usage("[OPTIONS] [GUEST]")
@@ -135,6 +142,14 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
         "disk image, for each disk once; settings: size=8G (make a new one where there is none), format=NAME (by content unless given; raw attaches whatever it seems to be), readonly=on, snapshot=on (writes are kept in memory and dropped), quota=4G (limit of the host's storage for it), serial=TEXT. Disc images are read-only unless readonly=off",
       )
         .argParser(addDisk)
+        .default([], "none"),
+    )
+    .addOption(
+      new Option(
+        "--floppy <FILE[,SETTING...]>",
+        "floppy disk image, 160 KiB to 2880 KiB, for drive A and then B; settings: readonly=on, snapshot=on, type=2.88M (the drive's type: by the image unless given). none is an empty drive",
+      )
+        .argParser(addFloppy)
         .default([], "none"),
     )
     .option(
@@ -170,6 +185,7 @@ function checkRun(guest: string | undefined, raw: RawRunOptions): RunOptions {
   return {
     source: guestSource(guest, raw),
     disks: raw.disk,
+    floppies: raw.floppy,
     memory: raw.memory,
     cpu: raw.cpu,
     console: consoleTarget(raw.console),

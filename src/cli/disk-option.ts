@@ -46,7 +46,7 @@ export function parseDisk(text: string): DiskOption {
 }
 
 /** Parts of the text between single commas; a double comma is one comma of a part. */
-function splitAtCommas(text: string): string[] {
+export function splitAtCommas(text: string): string[] {
   const parts = [""];
   for (const [piece] of text.matchAll(/,,|,|[^,]+/g)) {
     if (piece === ",") parts.push("");

@@ -13,6 +13,7 @@ import { progressOn } from "../hypervisor/catalogue/progress.ts";
 import type { MachineDefinition, MachineEnd } from "../vm/definition.ts";
 import { Machine } from "../vm/machine.ts";
 import type { DiskOptions } from "../vm/node/disks.ts";
+import { openFloppies } from "../vm/node/floppies.ts";
 import { GdbServer, GdbServerError } from "../vm/node/gdb-server.ts";
 import { nodeHost } from "../vm/node/host.ts";
 import { readBootFile } from "./boot-files.ts";
@@ -46,6 +47,10 @@ export async function runCommand(options: RunOptions): Promise<number> {
   const initrd = plan.initrd === undefined ? undefined : await readBootFile(plan.initrd, plan.memory);
   const output = await openOutput(options.console);
   const disks = await openDiskFiles(plan.disks);
+  const floppies = await openFloppies(options.floppies).catch(async (error: unknown) => {
+    await disks.close();
+    throw error;
+  });
   let end: SessionEnd | undefined;
   let gdb: GdbServer | undefined;
   try {
@@ -56,6 +61,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
       clock: options.clock,
       kernel: { image, commandLine: plan.commandLine, entry: options.entry, ...(initrd ? { initrd } : {}) },
       disks: disks.devices,
+      floppies: floppies.drives,
       debugExit: options.debugExit,
       noReboot: options.noReboot,
       check: options.check,
@@ -77,6 +83,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
     );
   } finally {
     await gdb?.close(end && machineEnd(end));
+    await closeDisks(floppies);
     await closeDisks(disks);
   }
   return report(end);

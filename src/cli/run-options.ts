@@ -1,5 +1,6 @@
 /** What `bunk run` is told, checked. */
 import type { CpuModel } from "../vm/definition.ts";
+import type { FloppyOptions } from "../vm/node/floppies.ts";
 import type { GdbAddress } from "../vm/node/gdb-server.ts";
 import type { DiskOption } from "./disk-option.ts";
 
@@ -9,6 +10,8 @@ export const ENTRIES = ["auto", "64", "32", "16"] as const;
 export interface RunOptions {
   readonly source: GuestSource;
   readonly disks: readonly DiskOption[];
+  /** Drives A and B. */
+  readonly floppies: readonly FloppyOptions[];
   /** Bytes; undefined for the guest's own measure. */
   readonly memory: number | undefined;
   readonly cpu: CpuModel;

@@ -10,6 +10,8 @@ import { Ps2Mouse } from "../device/i8042/ps2-mouse.ts";
 import { DMA_PAGE_PORT, DMA1_PORT, DMA2_PORT, I8237Pair } from "../device/i8237/i8237.ts";
 import { I8254 } from "../device/i8254/i8254.ts";
 import { I8259Pair } from "../device/i8259/i8259.ts";
+import { FLOPPY_PORT, I82077 } from "../device/i82077/i82077.ts";
+import { FLOPPY_TYPES, mediumFor } from "../device/i82077/medium.ts";
 import { IO_APIC_LENGTH, IoApic } from "../device/io-apic/io-apic.ts";
 import { IsaDebugExit } from "../device/isa-debug-exit/isa-debug-exit.ts";
 import { KvmClock } from "../device/kvm-clock/kvm-clock.ts";
@@ -35,6 +37,7 @@ import type { AsyncWork, ByteSink, Device, RandomSource, SignalLine, TimeSource 
 import { fanOut, OrGate } from "../machine/lines.ts";
 import { MemoryBus } from "../machine/memory-bus.ts";
 import { PortBus } from "../machine/port-bus.ts";
+import type { FloppyDrive } from "./definition.ts";
 import type { GuestRam } from "./guest-ram.ts";
 
 /** Ticks a second of the time stamp counter. */
@@ -44,6 +47,9 @@ const LOCAL_APIC_LENGTH = 0x1000;
 const IO_APIC_AT = guestPhysical(0xfec0_0000);
 /** I/O APIC inputs that no PCI or ISA interrupt uses. */
 const HPET_ROUTES = 0xf0_0000;
+/** Bytes of CMOS RAM where the drives are described. */
+const CMOS_FLOPPY_TYPES = 0x10;
+const CMOS_EQUIPMENT = 0x14;
 const SOUTH_BRIDGE = 1;
 const FIRST_CARD = 3;
 
@@ -51,6 +57,8 @@ export interface BoardConfig {
   readonly unixSeconds: number;
   readonly physicalAddressBits: number;
   readonly disks: readonly { readonly device: BlockDevice; readonly serial?: string }[];
+  /** Up to two; a disk that its drive does not take is no disk. */
+  readonly floppies: readonly FloppyDrive[];
   readonly debugExit: boolean;
   readonly serial: ByteSink;
   readonly serial2: ByteSink;
@@ -71,6 +79,8 @@ export interface BoardWiring {
   powerOff(): void;
   reset(cause: string): void;
   debugExit(status: number): void;
+  /** The speaker has another tone: hertz, 0 for silence. */
+  speaker(hertz: number): void;
   /** Room for more input on a serial line. */
   serialRoom(): void;
   /** Room for more input on the virtio console. */
@@ -91,6 +101,10 @@ export class Board {
   readonly power: Piix4Pm;
   readonly fwCfg: FwCfg;
   readonly pci: PciBus;
+  /** The timer, whose counter 2 is the speaker's tone. */
+  readonly pit: I8254;
+  /** Where the machine has floppy drives. */
+  readonly floppy: I82077 | undefined;
   /** Every device with state, by name; what snapshots keep. */
   readonly devices = new Map<string, Device<object>>();
   #localApicRange: ReturnType<MemoryBus["map"]> | undefined;
@@ -142,7 +156,8 @@ export class Board {
       ),
     );
     this.memory.map(guestPhysical(HPET_ADDRESS), HPET_SIZE, hpet, "HPET");
-    const pit = this.#add("i8254", new I8254({ time, irq0: hpet.pitInput }));
+    this.pit = this.#add("i8254", new I8254({ time, irq0: hpet.pitInput, speaker: wiring.speaker }));
+    const { pit } = this;
     this.ports.register(0x40, 4, pit, { name: "8254", width: 1 });
     this.ports.register(0x61, 1, pit, { name: "NMI status", width: 1 });
     const cmos = this.#add(
@@ -155,6 +170,20 @@ export class Board {
     this.ports.register(DMA1_PORT, 16, dma, { name: "8237 channels 0 to 3", width: 1 });
     this.ports.register(DMA_PAGE_PORT, 16, dma, { name: "DMA pages", width: 1 });
     this.ports.register(DMA2_PORT, 32, dma, { name: "8237 channels 4 to 7", width: 1 });
+
+    const drives = config.floppies.map(({ type, device }) => {
+      const medium = device && mediumFor(device, type);
+      return medium ? { type, medium } : { type };
+    });
+    if (drives.length > 0) {
+      this.floppy = this.#add("i82077", new I82077({ drives }, { time, work, dma: dma.channel(2), irq: irq(6) }));
+      // Port 3F6h belongs to the IDE controller.
+      this.ports.register(FLOPPY_PORT + 2, 4, this.floppy, { name: "82077", width: 1 });
+      this.ports.register(FLOPPY_PORT + 7, 1, this.floppy, { name: "82077 DIR", width: 1 });
+      const [a = 0, b = 0] = drives.map(({ type }) => FLOPPY_TYPES[type]);
+      cmos.writeCmos(CMOS_FLOPPY_TYPES, (a << 4) | b);
+      cmos.writeCmos(CMOS_EQUIPMENT, cmos.readCmos(CMOS_EQUIPMENT) | 1 | ((drives.length - 1) << 6));
+    }
 
     // Address line 20 is always let through: no system that this machine starts asks for anything else.
     const a20: SignalLine = { set: () => {} };

@@ -1,6 +1,7 @@
 /** What a virtual machine is made from, and what comes out of a run: the vocabulary of the library and the command line. */
 import type { RegionSettings } from "../cpu/processor.ts";
 import type { RegionMaker } from "../cpu/translate/translator.ts";
+import type { FloppyType } from "../device/i82077/medium.ts";
 import type { BlockDevice } from "../disk/block-device.ts";
 import type { ByteSink } from "../machine/device.ts";
 
@@ -13,6 +14,12 @@ export interface KernelDefinition {
   readonly initrd?: Uint8Array;
   readonly commandLine: string;
   readonly entry?: "auto" | "64" | "32" | "16";
+}
+
+/** A floppy drive, and the disk that is in it at power-on: an image that such a drive takes. */
+export interface FloppyDrive {
+  readonly type: FloppyType;
+  readonly device?: BlockDevice;
 }
 
 export interface MachineDefinition {
@@ -31,6 +38,8 @@ export interface MachineDefinition {
   readonly kernel?: KernelDefinition;
   /** Disks, on virtio-blk in this order. */
   readonly disks: readonly { readonly device: BlockDevice; readonly serial?: string }[];
+  /** Floppy drives: A, or A and B; none, and no controller, if left out or empty. */
+  readonly floppies?: readonly FloppyDrive[];
   /** Where COM1's bytes go. */
   readonly serial: ByteSink;
   /** Where COM2's bytes go; dropped if left out. */

@@ -9,6 +9,8 @@ import { LockStep } from "../cpu/lockstep/lock-step.ts";
 import { PHYSICAL_BITS } from "../cpu/mmu/paging.ts";
 import { Processor, type ProcessorOptions } from "../cpu/processor.ts";
 import { InPlace } from "../cpu/translate/in-place.ts";
+import { mediumFor } from "../device/i82077/medium.ts";
+import type { BlockDevice } from "../disk/block-device.ts";
 import type { AccessSize, ByteSink, RandomSource } from "../machine/device.ts";
 import { GuestTime } from "../machine/guest-time.ts";
 import { Board } from "./board.ts";
@@ -66,6 +68,8 @@ export class Machine {
    * processor that shuts down ends the machine at once.
    */
   onDebugStop: ((stop: DebugStop | { kind: "shutdown"; fault: FaultReport }) => void) | undefined;
+  /** Told when the speaker's tone changes, in hertz, 0 for silence; `tone` is the present one. */
+  onTone: ((hertz: number) => void) | undefined;
   /** Guest time that icount skipped while the processor was halted. */
   #skipped = 0;
   /** Instructions a nanosecond of host time takes, as measured. */
@@ -108,6 +112,7 @@ export class Machine {
         unixSeconds: icount ? 1_700_000_000 : host.unixTime(),
         physicalAddressBits: PHYSICAL_BITS,
         disks: definition.disks,
+        floppies: definition.floppies ?? [],
         debugExit: definition.debugExit,
         serial: definition.serial,
         serial2: definition.serial2 ?? NOWHERE,
@@ -125,6 +130,7 @@ export class Machine {
         powerOff: () => this.#finish({ kind: "power-off" }),
         reset: (cause) => this.#requestReset(cause),
         debugExit: (status) => this.#finish({ kind: "debug-exit", status }),
+        speaker: (hertz) => this.onTone?.(hertz),
         serialRoom: () => this.#serialInput?.pump(),
         consoleRoom: () => this.#consoleInput?.pump(),
         release: () => {},
@@ -265,6 +271,24 @@ export class Machine {
   /** Bytes of COM1's input that the guest has not read yet; beyond 1 MiB more of them are dropped. */
   get serialBacklog(): number {
     return this.#serialInput?.length ?? 0;
+  }
+
+  /**
+   * Puts a disk into a floppy drive, or takes it out; resolves when nothing is done any more to the one that was there.
+   * Rejects with RangeError where there is no such drive, or it takes no disk of this size.
+   */
+  async changeFloppy(drive: number, device: BlockDevice | undefined): Promise<void> {
+    const { floppy } = this.board;
+    const type = floppy?.driveTypes[drive];
+    if (!floppy || type === undefined) throw new RangeError(`the machine has no floppy drive ${drive}`);
+    const medium = device && mediumFor(device, type);
+    if (device && !medium) throw new RangeError(`a floppy drive for ${type} takes no disk of ${device.size} bytes`);
+    await floppy.changeMedium(drive, medium);
+  }
+
+  /** What the PC's speaker sounds, in hertz; 0 for silence. */
+  get tone(): number {
+    return this.board.pit.tone;
   }
 
   powerButton(): void {

@@ -48,7 +48,7 @@ export function setUpBoard(parts: StartParts): { map: MemoryMap; rsdp: GuestPhys
   const { definition, processor, board, ram } = parts;
   const { memory } = definition;
   const map = memoryMap(memory);
-  const described = i440fxBoard(1, { hpet: PC_HPET });
+  const described = i440fxBoard(1, { hpet: PC_HPET, floppy: board.floppy !== undefined });
   const system = {
     ramSize: memory,
     sockets: 1,
