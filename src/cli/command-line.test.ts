@@ -10,6 +10,7 @@ const DEFAULTS: Omit<RunOptions, "source"> = {
   disks: [],
   diskBus: "virtio",
   cdroms: [],
+  floppies: [],
   memory: undefined,
   cpu: "max",
   console: { kind: "stdio" },
@@ -35,7 +36,20 @@ test("a kernel is run from files, with every option", () => {
   const args =
     "--kernel k --initrd i --memory 64M --cpu i686 --console out.txt --debug-exit --no-reboot --clock icount --gdb 1234 --disk-bus ide --cdrom c.iso --cdrom d.iso,bus=ahci";
   assert.deepEqual(
-    parse("run", ...args.split(" "), "--entry", "32", "--append", "-v a=b", "--disk", "a", "--disk", "b,snapshot=on"),
+    parse(
+      "run",
+      ...args.split(" "),
+      "--entry",
+      "32",
+      "--append",
+      "-v a=b",
+      "--disk",
+      "a",
+      "--disk",
+      "b,snapshot=on",
+      "--floppy",
+      "f",
+    ),
     {
       verb: "run",
       options: {
@@ -49,6 +63,7 @@ test("a kernel is run from files, with every option", () => {
           { file: "c.iso", bus: undefined },
           { file: "d.iso", bus: "ahci" },
         ],
+        floppies: [{ disk: { file: "f", readOnly: false, snapshot: false } }],
         memory: 64 * 1024 * 1024,
         cpu: "i686",
         console: { kind: "file", file: "out.txt" },
@@ -72,6 +87,13 @@ test("firmware starts without a kernel, and its other options go with it", () =>
   assert.throws(() => parse("run", "debian", "--firmware-vars", "vars.fd"), /goes with --firmware/);
   assert.throws(() => parse("run", "debian", "--firmware-log", "log"), /goes with --firmware/);
   assert.throws(() => parse("run", "--firmware", "code.fd", "--append", "quiet"), /goes with --kernel/);
+});
+
+test("there are two floppy drives", () => {
+  assert.throws(() => parse("run", "debian", "--floppy", "a", "--floppy", "b", "--floppy", "c"), {
+    name: "CliError",
+    message: "--floppy c: there are only drives A and B",
+  });
 });
 
 test("options may stand before the guest and carry their value after an equals sign", () => {

@@ -2,12 +2,14 @@
 import { Command, CommanderError, Option } from "commander";
 import { CPU_MODELS, type CpuModel } from "../vm/definition.ts";
 import { DISK_BUSES, type DiskBus } from "../vm/drive-places.ts";
+import type { FloppyOptions } from "../vm/node/floppies.ts";
 import type { GdbAddress } from "../vm/node/gdb-server.ts";
 import { type CdromOption, parseCdrom } from "./cdrom-option.ts";
 import { describeDisk } from "./disk/describe-disk.ts";
 import type { DiskInvocation } from "./disk/disk-invocation.ts";
 import { type DiskOption, parseDisk } from "./disk-option.ts";
 import { usageError } from "./failure.ts";
+import { MOST_FLOPPIES, parseFloppy } from "./floppy-option.ts";
 import { parseGdb } from "./gdb-option.ts";
 import { CACHE_HELP, LIST_HELP, MAIN_HELP, RUN_HELP } from "./help-text.ts";
 import { parseMemory } from "./memory-size.ts";
@@ -114,6 +116,7 @@ interface RawRunOptions {
   readonly disk: readonly DiskOption[];
   readonly diskBus: DiskBus;
   readonly cdrom: readonly CdromOption[];
+  readonly floppy: readonly FloppyOptions[];
   readonly memory?: number;
   readonly cpu: CpuModel;
   readonly console: string;
@@ -132,6 +135,10 @@ interface RawRunOptions {
 function describeRun(program: Command, found: (invocation: Invocation) => void): void {
   const addDisk = (text: string, disks: readonly DiskOption[]) => [...disks, parseDisk(text)];
   const addCdrom = (text: string, cdroms: readonly CdromOption[]) => [...cdroms, parseCdrom(text)];
+  const addFloppy = (text: string, floppies: readonly FloppyOptions[]) => {
+    if (floppies.length === MOST_FLOPPIES) throw usageError(`--floppy ${text}: there are only drives A and B`);
+    return [...floppies, parseFloppy(text)];
+  };
   program
     .command("run")
     .usage("[OPTIONS] [GUEST]")
@@ -161,6 +168,14 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
         "disc image, or drive of the host, for each CD drive once; on ide unless given",
       )
         .argParser(addCdrom)
+        .default([], "none"),
+    )
+    .addOption(
+      new Option(
+        "--floppy <FILE[,SETTING...]>",
+        "floppy disk image, 160 KiB to 2880 KiB, for drive A and then B; settings: readonly=on, snapshot=on, type=2.88M (the drive's type: by the image unless given). none is an empty drive",
+      )
+        .argParser(addFloppy)
         .default([], "none"),
     )
     .option(
@@ -201,6 +216,7 @@ function checkRun(guest: string | undefined, raw: RawRunOptions): RunOptions {
     disks: raw.disk,
     diskBus: raw.diskBus,
     cdroms: raw.cdrom,
+    floppies: raw.floppy,
     memory: raw.memory,
     cpu: raw.cpu,
     console: consoleTarget(raw.console),

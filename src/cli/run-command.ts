@@ -14,6 +14,7 @@ import type { KernelDefinition, MachineDefinition, MachineEnd } from "../vm/defi
 import { Machine } from "../vm/machine.ts";
 import { type CdromOptions, type DiskOptions, openCdroms } from "../vm/node/disks.ts";
 import { type OpenFirmware, openFirmware } from "../vm/node/firmware.ts";
+import { openFloppies } from "../vm/node/floppies.ts";
 import { GdbServer, GdbServerError } from "../vm/node/gdb-server.ts";
 import { nodeHost } from "../vm/node/host.ts";
 import { readBootFile } from "./boot-files.ts";
@@ -49,6 +50,10 @@ export async function runCommand(options: RunOptions): Promise<number> {
   const output = await openOutput(options.console);
   const cdroms = await openCdroms(plan.cdroms);
   const disks = await openDiskFiles(plan.disks);
+  const floppies = await openFloppies(options.floppies).catch(async (error: unknown) => {
+    await disks.close();
+    throw error;
+  });
   let end: SessionEnd | undefined;
   let gdb: GdbServer | undefined;
   let firmware: OpenFirmware | undefined;
@@ -63,6 +68,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
       ...(firmware ? { firmware: firmware.definition } : {}),
       disks: disks.devices,
       cdroms,
+      floppies: floppies.drives,
       debugExit: options.debugExit,
       noReboot: options.noReboot,
       check: options.check,
@@ -84,7 +90,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
     );
   } finally {
     await gdb?.close(end && machineEnd(end));
-    await closeFiles(disks, firmware);
+    await closeFiles(floppies, disks, firmware);
     for (const { medium } of cdroms) await medium?.close();
   }
   return report(end);

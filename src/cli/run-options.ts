@@ -1,6 +1,7 @@
 /** What `bunk run` is told, checked. */
 import type { CpuModel } from "../vm/definition.ts";
 import type { DiskBus } from "../vm/drive-places.ts";
+import type { FloppyOptions } from "../vm/node/floppies.ts";
 import type { GdbAddress } from "../vm/node/gdb-server.ts";
 import type { CdromOption } from "./cdrom-option.ts";
 import type { DiskOption } from "./disk-option.ts";
@@ -14,6 +15,8 @@ export interface RunOptions {
   /** For disks that do not say theirs. */
   readonly diskBus: DiskBus;
   readonly cdroms: readonly CdromOption[];
+  /** Drives A and B. */
+  readonly floppies: readonly FloppyOptions[];
   /** Bytes; undefined for the guest's own measure. */
   readonly memory: number | undefined;
   readonly cpu: CpuModel;

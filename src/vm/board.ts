@@ -9,8 +9,11 @@ import { HPET_ADDRESS, HPET_SIZE, Hpet } from "../device/hpet/hpet.ts";
 import { I8042 } from "../device/i8042/i8042.ts";
 import { Ps2Keyboard } from "../device/i8042/ps2-keyboard.ts";
 import { Ps2Mouse } from "../device/i8042/ps2-mouse.ts";
+import { DMA_PAGE_PORT, DMA1_PORT, DMA2_PORT, I8237Pair } from "../device/i8237/i8237.ts";
 import { I8254 } from "../device/i8254/i8254.ts";
 import { I8259Pair } from "../device/i8259/i8259.ts";
+import { FLOPPY_PORT, I82077 } from "../device/i82077/i82077.ts";
+import { FLOPPY_TYPES, mediumFor } from "../device/i82077/medium.ts";
 import { IO_APIC_LENGTH, IoApic } from "../device/io-apic/io-apic.ts";
 import { IsaDebugExit } from "../device/isa-debug-exit/isa-debug-exit.ts";
 import { KvmClock } from "../device/kvm-clock/kvm-clock.ts";
@@ -38,7 +41,7 @@ import { fanOut, OrGate } from "../machine/lines.ts";
 import { MemoryBus } from "../machine/memory-bus.ts";
 import { PortBus } from "../machine/port-bus.ts";
 import { makeAtaDrive } from "./ata-drives.ts";
-import type { FirmwareDefinition } from "./definition.ts";
+import type { FirmwareDefinition, FloppyDrive } from "./definition.ts";
 import { type CdromDefinition, type DiskDefinition, type Drive, placeDrives } from "./drive-places.ts";
 import type { GuestRam } from "./guest-ram.ts";
 import { placeFirmware } from "./system-rom.ts";
@@ -50,6 +53,9 @@ const LOCAL_APIC_LENGTH = 0x1000;
 const IO_APIC_AT = guestPhysical(0xfec0_0000);
 /** I/O APIC inputs that no PCI or ISA interrupt uses. */
 const HPET_ROUTES = 0xf0_0000;
+/** Bytes of CMOS RAM where the drives are described. */
+const CMOS_FLOPPY_TYPES = 0x10;
+const CMOS_EQUIPMENT = 0x14;
 const SOUTH_BRIDGE = 1;
 const FIRST_CARD = 3;
 
@@ -58,6 +64,8 @@ export interface BoardConfig {
   readonly physicalAddressBits: number;
   readonly disks: readonly DiskDefinition[];
   readonly cdroms: readonly CdromDefinition[];
+  /** Up to two; a disk that its drive does not take is no disk. */
+  readonly floppies: readonly FloppyDrive[];
   readonly debugExit: boolean;
   readonly serial: ByteSink;
   readonly serial2: ByteSink;
@@ -81,6 +89,8 @@ export interface BoardWiring {
   /** Address line 20 is let through, or held low. */
   a20(through: boolean): void;
   debugExit(status: number): void;
+  /** The speaker has another tone: hertz, 0 for silence. */
+  speaker(hertz: number): void;
   /** Room for more input on a serial line. */
   serialRoom(): void;
   /** Room for more input on the virtio console. */
@@ -104,6 +114,10 @@ export class Board {
   readonly pci: PciBus;
   /** The CD drives, by number. */
   readonly cdroms: ScsiCdrom[] = [];
+  /** The timer, whose counter 2 is the speaker's tone. */
+  readonly pit: I8254;
+  /** Where the machine has floppy drives. */
+  readonly floppy: I82077 | undefined;
   /** Every device with state, by name; what snapshots keep. */
   readonly devices = new Map<string, Device<object>>();
   #localApicRange: ReturnType<MemoryBus["map"]> | undefined;
@@ -155,7 +169,8 @@ export class Board {
       ),
     );
     this.memory.map(guestPhysical(HPET_ADDRESS), HPET_SIZE, hpet, "HPET");
-    const pit = this.#add("i8254", new I8254({ time, irq0: hpet.pitInput }));
+    this.pit = this.#add("i8254", new I8254({ time, irq0: hpet.pitInput, speaker: wiring.speaker }));
+    const { pit } = this;
     this.ports.register(0x40, 4, pit, { name: "8254", width: 1 });
     this.ports.register(0x61, 1, pit, { name: "NMI status", width: 1 });
     const cmos = this.#add(
@@ -163,6 +178,25 @@ export class Board {
       new Mc146818({ unixSeconds: config.unixSeconds }, { time, irq8: hpet.rtcInput, nmiMask: { set: () => {} } }),
     );
     this.ports.register(0x70, 4, cmos, { name: "CMOS", width: 1 });
+
+    const dma = this.#add("i8237", new I8237Pair({ memory: ram }));
+    this.ports.register(DMA1_PORT, 16, dma, { name: "8237 channels 0 to 3", width: 1 });
+    this.ports.register(DMA_PAGE_PORT, 16, dma, { name: "DMA pages", width: 1 });
+    this.ports.register(DMA2_PORT, 32, dma, { name: "8237 channels 4 to 7", width: 1 });
+
+    const drives = config.floppies.map(({ type, device }) => {
+      const medium = device && mediumFor(device, type);
+      return medium ? { type, medium } : { type };
+    });
+    if (drives.length > 0) {
+      this.floppy = this.#add("i82077", new I82077({ drives }, { time, work, dma: dma.channel(2), irq: irq(6) }));
+      // Port 3F6h belongs to the IDE controller.
+      this.ports.register(FLOPPY_PORT + 2, 4, this.floppy, { name: "82077", width: 1 });
+      this.ports.register(FLOPPY_PORT + 7, 1, this.floppy, { name: "82077 DIR", width: 1 });
+      const [a = 0, b = 0] = drives.map(({ type }) => FLOPPY_TYPES[type]);
+      cmos.writeCmos(CMOS_FLOPPY_TYPES, (a << 4) | b);
+      cmos.writeCmos(CMOS_EQUIPMENT, cmos.readCmos(CMOS_EQUIPMENT) | 1 | ((drives.length - 1) << 6));
+    }
 
     const a20 = new OrGate({ set: wiring.a20 });
     const keyboardController = this.#add(

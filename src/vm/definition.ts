@@ -1,6 +1,8 @@
 /** What a virtual machine is made from, and what comes out of a run: the vocabulary of the library and the command line. */
 import type { RegionSettings } from "../cpu/processor.ts";
 import type { RegionMaker } from "../cpu/translate/translator.ts";
+import type { FloppyType } from "../device/i82077/medium.ts";
+import type { BlockDevice } from "../disk/block-device.ts";
 import type { BootKind } from "../firmware/bios/boot.ts";
 import type { ByteSink } from "../machine/device.ts";
 import type { CdromDefinition, DiskDefinition } from "./drive-places.ts";
@@ -39,6 +41,12 @@ export interface FirmwareDefinition {
   readonly log?: ByteSink;
 }
 
+/** A floppy drive, and the disk that is in it at power-on: an image that such a drive takes. */
+export interface FloppyDrive {
+  readonly type: FloppyType;
+  readonly device?: BlockDevice;
+}
+
 export interface MachineDefinition {
   /** Guest RAM in bytes: a multiple of 1 MiB, 2 MiB to 3 GiB. */
   readonly memory: number;
@@ -60,6 +68,8 @@ export interface MachineDefinition {
   readonly disks: readonly DiskDefinition[];
   /** CD drives, on each bus in this order. */
   readonly cdroms?: readonly CdromDefinition[];
+  /** Floppy drives: A, or A and B; none, and no controller, if left out or empty. */
+  readonly floppies?: readonly FloppyDrive[];
   /** Where COM1's bytes go. */
   readonly serial: ByteSink;
   /** Where COM2's bytes go; dropped if left out. */

@@ -27,7 +27,7 @@ export function biosStart(parts: StartParts, { order, menu, serialScreen, keepTr
   const bios = new Bios(
     {
       map: memoryMap(definition.memory),
-      board: describedBoard(definition),
+      board: describedBoard(board),
       drives: biosDrives(definition, board),
       boot: { order: order ?? DEFAULT_ORDER, menu: menu ?? false },
       serialScreen: serialScreen ?? false,
@@ -57,7 +57,7 @@ export function biosStart(parts: StartParts, { order, menu, serialScreen, keepTr
 }
 
 /** The drives, in the order of their kinds' numbers. */
-function biosDrives({ disks }: MachineDefinition, board: Board): BiosDrive[] {
+function biosDrives({ disks, floppies = [] }: MachineDefinition, board: Board): BiosDrive[] {
   const named = (
     kind: BiosDrive["kind"],
     name: string,
@@ -77,6 +77,11 @@ function biosDrives({ disks }: MachineDefinition, board: Board): BiosDrive[] {
       "cd",
       "CD",
       board.cdroms.map((drive) => () => drive.medium),
+    ),
+    ...named(
+      "floppy",
+      "floppy",
+      floppies.map((_, i) => () => board.floppy?.medium(i)?.device),
     ),
   ];
 }

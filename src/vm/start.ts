@@ -46,7 +46,8 @@ export function startOf(parts: StartParts): Start {
 }
 
 /** The board as tables describe it. */
-export const describedBoard = (_definition: MachineDefinition): AcpiBoard => i440fxBoard(1, { hpet: PC_HPET });
+export const describedBoard = (board: Board): AcpiBoard =>
+  i440fxBoard(1, { hpet: PC_HPET, floppy: board.floppy !== undefined });
 
 /** What SMBIOS tells of a machine. */
 export function smbiosSystem({ memory }: MachineDefinition, processor: Processor): SmbiosSystem {
@@ -65,7 +66,7 @@ export function setUpBoard(parts: StartParts): { map: MemoryMap; rsdp: GuestPhys
   const { definition, processor, board, ram } = parts;
   const { memory } = definition;
   const map = memoryMap(memory);
-  const described = describedBoard(definition);
+  const described = describedBoard(board);
   const system = smbiosSystem(definition, processor);
   const tables = installTables(ram, map, { board: described, system });
   const setup = boardSetup(described, { mtrrs: processor.system.has("mtrr") });

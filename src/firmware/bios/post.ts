@@ -5,7 +5,6 @@
 import type { BiosCall } from "./call.ts";
 import { type Ports, writeCmos } from "./chips.ts";
 import { Bda, Ebda } from "./data-area.ts";
-import { floppyGeometry } from "./disk/drive.ts";
 import type { DriveTable } from "./disk/drive-table.ts";
 import { assignPciResources } from "./pci-resources.ts";
 import { installPorts } from "./ports-service.ts";
@@ -86,16 +85,7 @@ export function setUpData(call: BiosCall, ports: Ports, vectors: Uint16Array, ta
   const serial = [0, 1, 2, 3].filter((i) => call.u16(Bda.comPorts + 2 * i) !== 0).length;
   call.setU16(Bda.equipment, equipment | (serial << 9));
   call.setU8(Bda.diskCount, table.count("disk"));
-  const types = [0, 1].map((i) => floppyType(table, i));
-  writeCmos(ports, 0x10, ((types[0] as number) << 4) | (types[1] as number));
   writeCmos(ports, 0x14, equipment);
-}
-
-function floppyType(table: DriveTable, index: number): number {
-  const drive = table.drives.filter(({ kind }) => kind === "floppy")[index];
-  if (drive === undefined) return 0;
-  // A drive without a medium takes the usual one.
-  return floppyGeometry(Math.max(drive.medium()?.size ?? 0, 1440 * 1024)).type;
 }
 
 /** Parameters of the first two disks, which interrupts 41h and 46h point at. @spec Phoenix, "Fixed disk parameter table" */
