@@ -10,6 +10,7 @@ import { PHYSICAL_BITS } from "../cpu/mmu/paging.ts";
 import { Processor, type ProcessorOptions } from "../cpu/processor.ts";
 import { InPlace } from "../cpu/translate/in-place.ts";
 import { mediumFor } from "../device/i82077/medium.ts";
+import { VIDEO_MEMORY_SIZE } from "../device/vga/vga.ts";
 import type { BlockDevice } from "../disk/block-device.ts";
 import type { AccessSize, ByteSink, Completion, RandomSource } from "../machine/device.ts";
 import { GuestTime } from "../machine/guest-time.ts";
@@ -19,7 +20,7 @@ import { crashReport } from "./crash-report.ts";
 import type { Host, MachineDefinition, MachineEnd } from "./definition.ts";
 import { GuestRam } from "./guest-ram.ts";
 import { SeededRandom } from "./seeded-random.ts";
-import { type Start, startOf } from "./start.ts";
+import { type Start, startOf, startsByBios } from "./start.ts";
 import { WatchedRam } from "./watched-ram.ts";
 import { WorkQueue } from "./work-queue.ts";
 
@@ -85,7 +86,11 @@ export class Machine {
     this.#startedAt = host.monotonic();
     const icount = definition.clock === "icount";
     this.#random = icount ? new SeededRandom(ICOUNT_SEED) : { fill: (target) => host.random(target) };
-    const ram = definition.check ? new WatchedRam(definition.memory) : new GuestRam(definition.memory);
+    const hasDisplay = definition.display ?? startsByBios(definition);
+    const memories = { video: hasDisplay ? VIDEO_MEMORY_SIZE : 0 };
+    const ram = definition.check
+      ? new WatchedRam(definition.memory, memories)
+      : new GuestRam(definition.memory, memories);
     this.ram = ram;
     this.#time = new GuestTime(
       icount
