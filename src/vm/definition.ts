@@ -65,6 +65,7 @@ export interface MachineDefinition {
   readonly clock: "real" | "icount";
   /** Where a kernel is started directly. Without it the machine's BIOS boots from its media. */
   readonly kernel?: KernelDefinition;
+  /** The machine's own BIOS; its boot order, menu and screen on COM1 are those of other firmware, too. */
   readonly bios?: BiosDefinition;
   /** Firmware in place of the machine's own BIOS. */
   readonly firmware?: FirmwareDefinition;
