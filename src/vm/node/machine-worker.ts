@@ -95,11 +95,9 @@ async function main(definition: WorkerDefinition): Promise<void> {
     await floppies.close();
     await disks.close();
     await firmware?.close();
-    port?.close();
   }
 }
 
-main(workerData as WorkerDefinition).catch((error: Error) => {
-  post({ kind: "failed", name: error.name, message: error.message });
-  port.close();
-});
+main(workerData as WorkerDefinition)
+  .catch((error: Error) => post({ kind: "failed", name: error.name, message: error.message }))
+  .finally(() => port.close());
