@@ -71,6 +71,9 @@ export interface GuestMemory {
   view(address: GuestPhysical, length: number, access: "read" | "write"): Uint8Array<ArrayBufferLike> | undefined;
 }
 
+/** Told how a host operation ended. */
+export type Completion<T> = (result: { ok: true; value: T } | { ok: false; error: Error }) => void;
+
 /** What lies at physical addresses. ROM is read in place, and writes to it go to the memory bus, as all of a device's do. */
 export type MemoryKind = "ram" | "rom" | "device";
 
@@ -101,7 +104,7 @@ export interface VideoMemory {
  * that was begun before a reset of the machine is dropped.
  */
 export interface AsyncWork {
-  run<T>(operation: Promise<T>, complete: (result: { ok: true; value: T } | { ok: false; error: Error }) => void): void;
+  run<T>(operation: Promise<T>, complete: Completion<T>): void;
 }
 
 /** Bytes that leave the machine: a serial line, a console, a file. */

@@ -1,4 +1,9 @@
 /** Bunkhouse as a library, in Node. */
 export type { CpuModel, MachineEnd } from "./definition.ts";
-export { DefinitionError, VirtualMachine, type VirtualMachineOptions } from "./node/virtual-machine.ts";
+export {
+  DefinitionError,
+  type FloppyDisk,
+  VirtualMachine,
+  type VirtualMachineOptions,
+} from "./node/virtual-machine.ts";
 export { ExpectError, type ExpectResult, type SerialStream } from "./serial-stream.ts";

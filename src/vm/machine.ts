@@ -9,8 +9,10 @@ import { LockStep } from "../cpu/lockstep/lock-step.ts";
 import { PHYSICAL_BITS } from "../cpu/mmu/paging.ts";
 import { Processor, type ProcessorOptions } from "../cpu/processor.ts";
 import { InPlace } from "../cpu/translate/in-place.ts";
+import { mediumFor } from "../device/i82077/medium.ts";
 import { VIDEO_MEMORY_SIZE } from "../device/vga/vga.ts";
-import type { AccessSize, ByteSink, RandomSource } from "../machine/device.ts";
+import type { BlockDevice } from "../disk/block-device.ts";
+import type { AccessSize, ByteSink, Completion, RandomSource } from "../machine/device.ts";
 import { GuestTime } from "../machine/guest-time.ts";
 import { Board } from "./board.ts";
 import { ConsoleInput } from "./console-input.ts";
@@ -18,7 +20,7 @@ import { crashReport } from "./crash-report.ts";
 import type { Host, MachineDefinition, MachineEnd } from "./definition.ts";
 import { GuestRam } from "./guest-ram.ts";
 import { SeededRandom } from "./seeded-random.ts";
-import { type Completion, type Start, startOf } from "./start.ts";
+import { type Start, startOf } from "./start.ts";
 import { WatchedRam } from "./watched-ram.ts";
 import { WorkQueue } from "./work-queue.ts";
 
@@ -67,6 +69,8 @@ export class Machine {
    * processor that shuts down ends the machine at once.
    */
   onDebugStop: ((stop: DebugStop | { kind: "shutdown"; fault: FaultReport }) => void) | undefined;
+  /** Told when the speaker's tone changes, in hertz, 0 for silence; `tone` is the present one. */
+  onTone: ((hertz: number) => void) | undefined;
   /** Guest time that icount skipped while the processor was halted. */
   #skipped = 0;
   /** Instructions a nanosecond of host time takes, as measured. */
@@ -82,7 +86,8 @@ export class Machine {
     this.#startedAt = host.monotonic();
     const icount = definition.clock === "icount";
     this.#random = icount ? new SeededRandom(ICOUNT_SEED) : { fill: (target) => host.random(target) };
-    const memories = { video: definition.display ? VIDEO_MEMORY_SIZE : 0 };
+    const hasDisplay = definition.display ?? definition.kernel === undefined;
+    const memories = { video: hasDisplay ? VIDEO_MEMORY_SIZE : 0 };
     const ram = definition.check
       ? new WatchedRam(definition.memory, memories)
       : new GuestRam(definition.memory, memories);
@@ -117,6 +122,8 @@ export class Machine {
         unixSeconds: icount ? 1_700_000_000 : host.unixTime(),
         physicalAddressBits: PHYSICAL_BITS,
         disks: definition.disks,
+        cdroms: definition.cdroms ?? [],
+        floppies: definition.floppies ?? [],
         debugExit: definition.debugExit,
         serial: definition.serial,
         serial2: definition.serial2 ?? NOWHERE,
@@ -136,6 +143,7 @@ export class Machine {
         reset: (cause) => this.#requestReset(cause),
         a20: (through) => (this.#check ?? this.processor).setA20(through),
         debugExit: (status) => this.#finish({ kind: "debug-exit", status }),
+        speaker: (hertz) => this.onTone?.(hertz),
         serialRoom: () => this.#serialInput?.pump(),
         consoleRoom: () => this.#consoleInput?.pump(),
         release: () => {},
@@ -149,6 +157,7 @@ export class Machine {
       board: this.board,
       ram,
       random: this.#random,
+      clock: this.#time,
       hold: (operation, complete) => this.#hold(operation, complete),
       end: (end) => this.#finish(end),
     });
@@ -278,6 +287,24 @@ export class Machine {
     return this.#serialInput?.length ?? 0;
   }
 
+  /**
+   * Puts a disk into a floppy drive, or takes it out; resolves when nothing is done any more to the one that was there.
+   * Rejects with RangeError where there is no such drive, or it takes no disk of this size.
+   */
+  async changeFloppy(drive: number, device: BlockDevice | undefined): Promise<void> {
+    const { floppy } = this.board;
+    const type = floppy?.driveTypes[drive];
+    if (!floppy || type === undefined) throw new RangeError(`the machine has no floppy drive ${drive}`);
+    const medium = device && mediumFor(device, type);
+    if (device && !medium) throw new RangeError(`a floppy drive for ${type} takes no disk of ${device.size} bytes`);
+    await floppy.changeMedium(drive, medium);
+  }
+
+  /** What the PC's speaker sounds, in hertz; 0 for silence. */
+  get tone(): number {
+    return this.board.pit.tone;
+  }
+
   powerButton(): void {
     this.board.power.pressPowerButton();
     this.#wake();
@@ -315,7 +342,8 @@ export class Machine {
       const result = (this.#check ?? this.processor).run(this.#budget(icount));
       if (this.#end !== undefined) break;
       if (result.kind === "difference") return result;
-      if (result.kind === "shutdown") {
+      // A guest may go on to a triple fault after its request for a reset, before that is looked at.
+      if (result.kind === "shutdown" && this.#resetCause === undefined) {
         if (this.onDebugStop) await this.#stopFor({ kind: "shutdown", fault: result.fault });
         if (this.#end !== undefined) break;
         return { kind: "crash", report: crashReport(this.processor, this.ram, result.fault) };

@@ -8,13 +8,25 @@
  *     console.log(await ended);              // { kind: "power-off" }
  */
 import { Worker } from "node:worker_threads";
+import { FLOPPY_TYPE_NAMES, type FloppyType } from "../../device/i82077/medium.ts";
 import type { FormatName } from "../../disk/image-format.ts";
 import { CPU_MODELS, type CpuModel, type MachineEnd } from "../definition.ts";
 import { SerialStream } from "../serial-stream.ts";
 import { parseSize } from "../size.ts";
 import type { DiskOptions } from "./disks.ts";
 import type { FirmwareFiles } from "./firmware.ts";
+import type { FloppyDiskOptions, FloppyOptions } from "./floppies.ts";
 import { SMALL_YOUNG_HEAP } from "./young-heap.ts";
+
+/** The image of a floppy disk, of 160 KiB to 2880 KiB. */
+export interface FloppyDisk {
+  file: string;
+  /** Write-protected. */
+  readOnly?: boolean;
+  /** Writes are kept in memory and dropped at the end. */
+  snapshot?: boolean;
+  format?: FormatName;
+}
 
 export interface VirtualMachineOptions {
   /** RAM: "512M", "3G", or bytes. 2 MiB to 3 GiB; "512M" unless given. */
@@ -26,9 +38,10 @@ export interface VirtualMachineOptions {
   append?: string;
   /**
    * Firmware to start with, by path or its bytes: SeaBIOS, OVMF. `variables` is the path of the file in which UEFI
-   * firmware keeps its variables, which is written to; `log` that of a file for what firmware writes to port 402h.
+   * firmware keeps its variables, which is written to; `log` that of a file for what firmware writes to port 402h;
+   * `optionRoms` are files that a BIOS runs. Beside SeaBIOS's image its VGA BIOS is looked for, vgabios-stdvga.bin.
    */
-  firmware?: { image: string | Uint8Array; variables?: string; log?: string };
+  firmware?: { image: string | Uint8Array; variables?: string; log?: string; optionRoms?: readonly string[] };
   /**
    * Disk images, on virtio-blk in this order. `snapshot` keeps writes in memory and drops them at the end; the format is
    * found out by content unless `format` says it; `quota` limits the bytes of the host's storage that a file may take.
@@ -41,6 +54,11 @@ export interface VirtualMachineOptions {
     format?: FormatName;
     quota?: number;
   }[];
+  /**
+   * Floppy drives, A and B, each with the image of the disk that is in it, as `changeFloppy` takes it, or empty. The
+   * type is that of the disk unless given.
+   */
+  floppies?: readonly (Partial<FloppyDisk> & { type?: FloppyType })[];
   /** "max" unless given. */
   cpu?: CpuModel;
   /** "real" unless given; "icount" makes runs repeatable. */
@@ -74,6 +92,7 @@ export interface WorkerDefinition {
   readonly initrd?: string | Uint8Array;
   readonly append: string;
   readonly disks: readonly DiskOptions[];
+  readonly floppies: readonly FloppyOptions[];
   readonly cpu: CpuModel;
   readonly clock: "real" | "icount";
   readonly virtioConsole: boolean;
@@ -86,14 +105,19 @@ export type ToWorker =
   | { kind: "start" }
   | { kind: "serial" | "console"; bytes: Uint8Array }
   | { kind: "stop" }
-  | { kind: "power-button" };
+  | { kind: "power-button" }
+  | { kind: "change-floppy"; request: number; drive: number; disk?: FloppyDiskOptions };
 export type FromWorker =
   | { kind: "ready"; gdbAddress?: string }
   | { kind: "serial" | "console"; bytes: Uint8Array }
   | { kind: "ended"; end: MachineEnd; instructions: number; hash: string }
+  | { kind: "tone"; hertz: number }
+  /** A request was met, or not. */
+  | { kind: "done"; request: number; failure?: { name: string; message: string } }
   | { kind: "failed"; name: string; message: string };
 
 const MIB = 1024 * 1024;
+const ENDED = { name: "Error", message: "the machine has ended" };
 /** The worker's source, or its compiled form in the published package. */
 const WORKER = new URL(`./machine-worker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
 
@@ -120,6 +144,7 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
       readOnly,
       snapshot,
     })),
+    floppies: checkFloppies(options.floppies ?? []),
     cpu,
     clock,
     virtioConsole: options.virtioConsole ?? false,
@@ -128,6 +153,29 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
     ...(options.gdb === undefined ? {} : { gdb: checkGdb(options.gdb) }),
   };
 }
+
+const MOST_FLOPPIES = 2;
+
+function checkFloppies(floppies: NonNullable<VirtualMachineOptions["floppies"]>): FloppyOptions[] {
+  if (floppies.length > MOST_FLOPPIES) {
+    throw new DefinitionError(`floppies: a machine has at most ${MOST_FLOPPIES} drives, not ${floppies.length}`);
+  }
+  return floppies.map(({ type, file, ...rest }) => {
+    if (type !== undefined && !FLOPPY_TYPE_NAMES.includes(type)) {
+      throw new DefinitionError(`floppies: the type "${type}" is none of ${FLOPPY_TYPE_NAMES.join(", ")}`);
+    }
+    return {
+      ...(type === undefined ? {} : { type }),
+      ...(file === undefined ? {} : { disk: floppyDisk({ file, ...rest }) }),
+    };
+  });
+}
+
+const floppyDisk = ({ readOnly = false, snapshot = false, ...disk }: FloppyDisk): FloppyDiskOptions => ({
+  ...disk,
+  readOnly,
+  snapshot,
+});
 
 function checkGdb({ port = 0, wait = false, ...gdb }: NonNullable<VirtualMachineOptions["gdb"]>) {
   if (!(Number.isInteger(port) && port >= 0 && port <= 65535)) {
@@ -145,6 +193,13 @@ export class VirtualMachine {
   readonly gdbAddress: string | undefined;
   readonly #worker: Worker;
   readonly #ended: Promise<MachineEnd>;
+  #tone = 0;
+  /** Told when the speaker's tone changes: hertz, 0 for silence. Tones of less than a few milliseconds may be left out. */
+  onTone: ((hertz: number) => void) | undefined;
+  /** What the worker was asked for and did not answer yet. */
+  readonly #requests = new Map<number, { resolve(): void; reject(error: Error): void }>();
+  #lastRequest = 0;
+  #over = false;
   #instructions = 0;
   #hash = "";
 
@@ -178,6 +233,8 @@ export class VirtualMachine {
       worker.on("message", (message: FromWorker) => {
         if (message.kind === "serial") this.serial.receive(message.bytes);
         else if (message.kind === "console") this.console?.receive(message.bytes);
+        else if (message.kind === "done") this.#done(message);
+        else if (message.kind === "tone") this.#setTone(message.hertz);
         else if (message.kind === "ended") {
           this.#instructions = message.instructions;
           this.#hash = message.hash;
@@ -188,6 +245,8 @@ export class VirtualMachine {
       worker.on("exit", () => resolve({ kind: "stopped" }));
     });
     const end = () => {
+      this.#over = true;
+      for (const request of this.#requests.keys()) this.#done({ request, failure: ENDED });
       this.serial.end();
       this.console?.end();
     };
@@ -222,6 +281,37 @@ export class VirtualMachine {
   /** Presses the power button: the guest's system may shut down. */
   powerButton(): void {
     this.#post({ kind: "power-button" });
+  }
+
+  /**
+   * Puts a disk into a floppy drive (A is 0, B is 1), or takes out the one that is there with undefined; resolves when
+   * that is closed. Rejects with one line that says what to change.
+   */
+  changeFloppy(drive: number, disk: FloppyDisk | undefined): Promise<void> {
+    const request = ++this.#lastRequest;
+    return new Promise((resolve, reject) => {
+      if (this.#over) throw new Error(ENDED.message);
+      this.#requests.set(request, { resolve, reject });
+      this.#post({ kind: "change-floppy", request, drive, ...(disk ? { disk: floppyDisk(disk) } : {}) });
+    });
+  }
+
+  /** What the PC's speaker sounds, in hertz; 0 for silence. */
+  get tone(): number {
+    return this.#tone;
+  }
+
+  #setTone(hertz: number): void {
+    if (hertz === this.#tone) return;
+    this.#tone = hertz;
+    this.onTone?.(hertz);
+  }
+
+  #done({ request, failure }: Omit<Extract<FromWorker, { kind: "done" }>, "kind">): void {
+    const waiting = this.#requests.get(request);
+    this.#requests.delete(request);
+    if (failure) waiting?.reject(Object.assign(new Error(failure.message), { name: failure.name }));
+    else waiting?.resolve();
   }
 
   /** Pulls the plug; disks are flushed and closed. */
