@@ -191,6 +191,10 @@ test("panning moves text by dots, and not below the split where it is told so", 
   seen.draw();
   assert.equal(seen.dots(0, 0, 10, shade(15)), "......#...");
   assert.equal(seen.pixel(717, 0), shade(15), "the character that comes in at the right");
+  cell(5, 0, 1, 0x0f);
+  const [part] = seen.draw();
+  assert.equal(seen.pixel(42, 0), shade(15));
+  assert.ok(part!.x <= 42 && part!.x + part!.width > 42, "and what changes is where it is seen");
   attribute(0x10, 0x24);
   crtc(0x11, 0x0e);
   crtc(0x07, 0x0f);
@@ -283,7 +287,7 @@ test("a linear picture is a part of a larger one, also where it begins within a 
 });
 
 test("a linear mode of 4 bits has four planes", () => {
-  const { memory, viewer, sequencer, graphics, attribute, out } = linear(4);
+  const { memory, viewer, sequencer, graphics, attribute, out, dispi } = linear(4);
   out(0x3c2, 0x63);
   graphics(8, 0xff);
   attribute(0x12, 0x0f);
@@ -295,6 +299,15 @@ test("a linear mode of 4 bits has four planes", () => {
   const seen = viewer();
   seen.draw();
   assert.equal(seen.dots(6, 1, 12, GREY), "..#......#..");
+  dispi(8, 5);
+  dispi(6, 128);
+  dispi(8, 5);
+  const panned = viewer();
+  panned.draw();
+  memory.write(0xa0000 + 16 + 1, 1, 0x01);
+  const [part] = panned.draw();
+  assert.equal(panned.dots(6, 1, 12, GREY), "....#.......");
+  assert.ok(part!.x <= 10 && part!.x + part!.width > 10 && part!.y === 1);
 });
 
 test("doubled lines and CGA's interleaved ones come from the row within a character", () => {

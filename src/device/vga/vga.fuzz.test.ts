@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AccessSize } from "../../machine/device.ts";
+import type { Rectangle, Surface } from "../../machine/display.ts";
 import { SeededRandom } from "../../machine/testing/rig.ts";
 import { MAX_HEIGHT, MAX_WIDTH } from "./dispi.ts";
 import { rig } from "./testing/vga-rig.ts";
@@ -75,6 +76,18 @@ for (const seed of [1234, 1111]) {
   });
 }
 
+/** Every pixel that is not as `before` lies in one of the parts that are said to have changed. */
+function assertCovered({ width, pixels }: Surface, before: Uint32Array, parts: readonly Rectangle[]): void {
+  for (let at = 0; at < pixels.length; at++) {
+    if (pixels[at] === before[at]) continue;
+    const [x, y] = [at % width, Math.floor(at / width)];
+    const inside = parts.some(
+      (part) => x >= part.x && x < part.x + part.width && y >= part.y && y < part.y + part.height,
+    );
+    assert.ok(inside, `${x},${y} changed, but only ${JSON.stringify(parts)} were told`);
+  }
+}
+
 test("a picture drawn bit by bit is the picture drawn at once", () => {
   const random = new SeededRandom(720);
   const { vga, ports, bytes, time, viewer } = rig({ videoMemory: 1 << 20 });
@@ -107,7 +120,7 @@ test("a picture drawn bit by bit is the picture drawn at once", () => {
     for (let step = 0; step < 5; step++) {
       for (let i = 0; i < 40; i++) bytes[random.below(bytes.length >> random.below(6))] = random.next();
       time.advance(random.below(300e6));
-      steady.draw();
+      assertCovered(steady.surface, steady.surface.pixels.slice(), steady.draw());
     }
     const fresh = viewer();
     fresh.draw();
