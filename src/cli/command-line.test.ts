@@ -8,6 +8,8 @@ const parse = (...args: string[]) => parseCommandLine(args, { version: "1.2.3", 
 
 const DEFAULTS: Omit<RunOptions, "source"> = {
   disks: [],
+  diskBus: "virtio",
+  cdroms: [],
   floppies: [],
   memory: undefined,
   cpu: "max",
@@ -16,11 +18,12 @@ const DEFAULTS: Omit<RunOptions, "source"> = {
   noReboot: false,
   clock: "real",
   entry: "auto",
+  firmware: undefined,
   gdb: undefined,
   check: false,
 };
 
-const UNSET = { format: undefined, size: undefined, quota: undefined };
+const UNSET = { format: undefined, size: undefined, quota: undefined, bus: undefined };
 
 test("a guest is run by its name", () => {
   assert.deepEqual(parse("run", "debian"), {
@@ -31,7 +34,7 @@ test("a guest is run by its name", () => {
 
 test("a kernel is run from files, with every option", () => {
   const args =
-    "--kernel k --initrd i --memory 64M --cpu i686 --console out.txt --debug-exit --no-reboot --clock icount --gdb 1234";
+    "--kernel k --initrd i --memory 64M --cpu i686 --console out.txt --debug-exit --no-reboot --clock icount --gdb 1234 --disk-bus ide --cdrom c.iso --cdrom d.iso,bus=ahci";
   assert.deepEqual(
     parse(
       "run",
@@ -55,6 +58,11 @@ test("a kernel is run from files, with every option", () => {
           { file: "a", readOnly: undefined, snapshot: false, serial: undefined, ...UNSET },
           { file: "b", readOnly: undefined, snapshot: true, serial: undefined, ...UNSET },
         ],
+        diskBus: "ide",
+        cdroms: [
+          { file: "c.iso", bus: undefined },
+          { file: "d.iso", bus: "ahci" },
+        ],
         floppies: [{ disk: { file: "f", readOnly: false, snapshot: false } }],
         memory: 64 * 1024 * 1024,
         cpu: "i686",
@@ -63,11 +71,22 @@ test("a kernel is run from files, with every option", () => {
         noReboot: true,
         clock: "icount",
         entry: "32",
+        firmware: undefined,
         gdb: { port: 1234, wait: false },
         check: false,
       },
     },
   );
+});
+
+test("firmware starts without a kernel, and its other options go with it", () => {
+  const invocation = parse("run", "--firmware", "code.fd", "--firmware-vars", "vars.fd", "--firmware-log", "log");
+  assert.ok(invocation.verb === "run");
+  assert.deepEqual(invocation.options.source, { kind: "media" });
+  assert.deepEqual(invocation.options.firmware, { image: "code.fd", variables: "vars.fd", log: "log" });
+  assert.throws(() => parse("run", "debian", "--firmware-vars", "vars.fd"), /goes with --firmware/);
+  assert.throws(() => parse("run", "debian", "--firmware-log", "log"), /goes with --firmware/);
+  assert.throws(() => parse("run", "--firmware", "code.fd", "--append", "quiet"), /goes with --kernel/);
 });
 
 test("there are two floppy drives", () => {

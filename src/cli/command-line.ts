@@ -1,8 +1,10 @@
 /** Reads the command line. It has no effects: what is to be done, or printed, is returned. */
 import { Command, CommanderError, Option } from "commander";
 import { CPU_MODELS, type CpuModel } from "../vm/definition.ts";
+import { DISK_BUSES, type DiskBus } from "../vm/drive-places.ts";
 import type { FloppyOptions } from "../vm/node/floppies.ts";
 import type { GdbAddress } from "../vm/node/gdb-server.ts";
+import { type CdromOption, parseCdrom } from "./cdrom-option.ts";
 import { describeDisk } from "./disk/describe-disk.ts";
 import type { DiskInvocation } from "./disk/disk-invocation.ts";
 import { type DiskOption, parseDisk } from "./disk-option.ts";
@@ -11,7 +13,14 @@ import { MOST_FLOPPIES, parseFloppy } from "./floppy-option.ts";
 import { parseGdb } from "./gdb-option.ts";
 import { CACHE_HELP, LIST_HELP, MAIN_HELP, RUN_HELP } from "./help-text.ts";
 import { parseMemory } from "./memory-size.ts";
-import { CLOCKS, type ConsoleTarget, ENTRIES, type GuestSource, type RunOptions } from "./run-options.ts";
+import {
+  CLOCKS,
+  type ConsoleTarget,
+  ENTRIES,
+  type FirmwareOption,
+  type GuestSource,
+  type RunOptions,
+} from "./run-options.ts";
 
 export type Invocation =
   | { readonly verb: "run"; readonly options: RunOptions }
@@ -105,6 +114,8 @@ interface RawRunOptions {
   readonly initrd?: string;
   readonly append?: string;
   readonly disk: readonly DiskOption[];
+  readonly diskBus: DiskBus;
+  readonly cdrom: readonly CdromOption[];
   readonly floppy: readonly FloppyOptions[];
   readonly memory?: number;
   readonly cpu: CpuModel;
@@ -113,6 +124,9 @@ interface RawRunOptions {
   readonly reboot: boolean;
   readonly clock: RunOptions["clock"];
   readonly entry: RunOptions["entry"];
+  readonly firmware?: string;
+  readonly firmwareVars?: string;
+  readonly firmwareLog?: string;
   readonly gdb?: GdbAddress;
   readonly gdbWait?: boolean;
   readonly check?: boolean;
@@ -120,6 +134,7 @@ interface RawRunOptions {
 
 function describeRun(program: Command, found: (invocation: Invocation) => void): void {
   const addDisk = (text: string, disks: readonly DiskOption[]) => [...disks, parseDisk(text)];
+  const addCdrom = (text: string, cdroms: readonly CdromOption[]) => [...cdroms, parseCdrom(text)];
   const addFloppy = (text: string, floppies: readonly FloppyOptions[]) => {
     if (floppies.length === MOST_FLOPPIES) throw usageError(`--floppy ${text}: there are only drives A and B`);
     return [...floppies, parseFloppy(text)];
@@ -139,9 +154,20 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
     .addOption(
       new Option(
         "--disk <FILE[,SETTING...]>",
-        "disk image, for each disk once; settings: size=8G (make a new one where there is none), format=NAME (by content unless given; raw attaches whatever it seems to be), readonly=on, snapshot=on (writes are kept in memory and dropped), quota=4G (limit of the host's storage for it), serial=TEXT. Disc images are read-only unless readonly=off",
+        "disk image, for each disk once; settings: size=8G (make a new one where there is none), format=NAME (by content unless given; raw attaches whatever it seems to be), readonly=on, snapshot=on (writes are kept in memory and dropped), quota=4G (limit of the host's storage for it), serial=TEXT, bus=BUS. Disc images are read-only unless readonly=off",
       )
         .argParser(addDisk)
+        .default([], "none"),
+    )
+    .addOption(
+      new Option("--disk-bus <BUS>", "where disks are that do not say it").choices(DISK_BUSES).default("virtio"),
+    )
+    .addOption(
+      new Option(
+        "--cdrom <FILE[,bus=ahci]>",
+        "disc image, or drive of the host, for each CD drive once; on ide unless given",
+      )
+        .argParser(addCdrom)
         .default([], "none"),
     )
     .addOption(
@@ -167,6 +193,9 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
         .default("real"),
     )
     .addOption(new Option("--entry <MODE>", "entry of a Linux kernel to start at").choices(ENTRIES).default("auto"))
+    .option("--firmware <FILE>", "firmware to start with, such as SeaBIOS or OVMF, which boots from the disks")
+    .option("--firmware-vars <FILE>", "where UEFI firmware keeps its variables: a copy of the file that came with it")
+    .option("--firmware-log <FILE>", "where the firmware's log goes (debug console, port 0x402)")
     .option(
       "--gdb <[HOST:]PORT>",
       "let gdb connect to this port; from this host only unless HOST says otherwise",
@@ -185,6 +214,8 @@ function checkRun(guest: string | undefined, raw: RawRunOptions): RunOptions {
   return {
     source: guestSource(guest, raw),
     disks: raw.disk,
+    diskBus: raw.diskBus,
+    cdroms: raw.cdrom,
     floppies: raw.floppy,
     memory: raw.memory,
     cpu: raw.cpu,
@@ -193,6 +224,7 @@ function checkRun(guest: string | undefined, raw: RawRunOptions): RunOptions {
     noReboot: !raw.reboot,
     clock: raw.check ? "icount" : raw.clock,
     entry: raw.entry,
+    firmware: firmwareOption(raw),
     gdb: gdbOption(raw),
     check: raw.check ?? false,
   };
@@ -206,8 +238,26 @@ function gdbOption({ gdb, gdbWait = false, check = false }: RawRunOptions): RunO
   return undefined;
 }
 
-function guestSource(guest: string | undefined, { kernel, initrd, append }: RawRunOptions): GuestSource {
+function firmwareOption({ firmware, firmwareVars, firmwareLog }: RawRunOptions): FirmwareOption | undefined {
+  if (firmware === undefined) {
+    if (firmwareVars !== undefined) throw usageError("--firmware-vars goes with --firmware FILE");
+    if (firmwareLog !== undefined) throw usageError("--firmware-log goes with --firmware FILE");
+    return undefined;
+  }
+  return {
+    image: firmware,
+    ...(firmwareVars === undefined ? {} : { variables: firmwareVars }),
+    ...(firmwareLog === undefined ? {} : { log: firmwareLog }),
+  };
+}
+
+function guestSource(guest: string | undefined, { kernel, initrd, append, firmware }: RawRunOptions): GuestSource {
   if (guest === undefined) {
+    if (kernel === undefined && firmware !== undefined) {
+      if (initrd !== undefined) throw usageError("--initrd goes with --kernel");
+      if (append !== undefined) throw usageError("--append goes with --kernel");
+      return { kind: "media" };
+    }
     if (kernel === undefined) throw usageError("run what? Name a guest (bunk list shows them) or give --kernel FILE");
     return { kind: "files", kernel, initrd, append };
   }

@@ -10,9 +10,10 @@ import { hostError } from "../disk/node/host-error.ts";
 import { BootError } from "../firmware/boot-error.ts";
 import { type PreparedGuest, prepareGuest } from "../hypervisor/catalogue/debian-guest.ts";
 import { progressOn } from "../hypervisor/catalogue/progress.ts";
-import type { MachineDefinition, MachineEnd } from "../vm/definition.ts";
+import type { KernelDefinition, MachineDefinition, MachineEnd } from "../vm/definition.ts";
 import { Machine } from "../vm/machine.ts";
-import type { DiskOptions } from "../vm/node/disks.ts";
+import { type CdromOptions, type DiskOptions, openCdroms } from "../vm/node/disks.ts";
+import { type OpenFirmware, openFirmware } from "../vm/node/firmware.ts";
 import { openFloppies } from "../vm/node/floppies.ts";
 import { GdbServer, GdbServerError } from "../vm/node/gdb-server.ts";
 import { nodeHost } from "../vm/node/host.ts";
@@ -32,20 +33,22 @@ const COMMAND_LINE = "console=ttyS0";
 
 /** What to start, with every file known. */
 interface Plan {
-  readonly kernel: string;
-  readonly initrd: string | undefined;
-  readonly commandLine: string;
+  /** Undefined where firmware finds one. */
+  readonly kernel:
+    | { readonly file: string; readonly initrd: string | undefined; readonly commandLine: string }
+    | undefined;
   /** Bytes. */
   readonly memory: number;
   readonly disks: readonly DiskOptions[];
+  readonly cdroms: readonly CdromOptions[];
 }
 
 /** Runs a machine; returns the exit status. Rejects with an error for `describeFailure`. */
 export async function runCommand(options: RunOptions): Promise<number> {
   const plan = await withSignals(process, (signal) => makePlan(options, signal));
-  const image = await readBootFile(plan.kernel, plan.memory);
-  const initrd = plan.initrd === undefined ? undefined : await readBootFile(plan.initrd, plan.memory);
+  const kernel = plan.kernel && (await readKernel(plan.kernel, plan.memory, options.entry));
   const output = await openOutput(options.console);
+  const cdroms = await openCdroms(plan.cdroms);
   const disks = await openDiskFiles(plan.disks);
   const floppies = await openFloppies(options.floppies).catch(async (error: unknown) => {
     await disks.close();
@@ -53,14 +56,18 @@ export async function runCommand(options: RunOptions): Promise<number> {
   });
   let end: SessionEnd | undefined;
   let gdb: GdbServer | undefined;
+  let firmware: OpenFirmware | undefined;
   try {
+    firmware = options.firmware && (await openFirmware(options.firmware));
     gdb = options.gdb && (await waitForGdb(options.gdb));
     const definition = {
       memory: plan.memory,
       cpu: options.cpu,
       clock: options.clock,
-      kernel: { image, commandLine: plan.commandLine, entry: options.entry, ...(initrd ? { initrd } : {}) },
+      ...(kernel ? { kernel } : {}),
+      ...(firmware ? { firmware: firmware.definition } : {}),
       disks: disks.devices,
+      cdroms,
       floppies: floppies.drives,
       debugExit: options.debugExit,
       noReboot: options.noReboot,
@@ -69,7 +76,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
     end = await runSession(
       (serial, pace) => {
         const complete = { ...definition, serial: serial ?? NOWHERE };
-        const machine = createMachine(complete, pace(nodeHost()), plan.kernel);
+        const machine = createMachine(complete, pace(nodeHost()), options.firmware?.image ?? plan.kernel?.file ?? "");
         gdb?.attach(machine);
         if (options.gdb?.wait) machine.pause();
         return machine;
@@ -83,8 +90,8 @@ export async function runCommand(options: RunOptions): Promise<number> {
     );
   } finally {
     await gdb?.close(end && machineEnd(end));
-    await closeDisks(floppies);
-    await closeDisks(disks);
+    await closeFiles(floppies, disks, firmware);
+    for (const { medium } of cdroms) await medium?.close();
   }
   return report(end);
 }
@@ -92,27 +99,39 @@ export async function runCommand(options: RunOptions): Promise<number> {
 const NOWHERE: Pick<ConsoleOutput, "write"> = { write: () => {} };
 
 async function makePlan(options: RunOptions, signal: AbortSignal): Promise<Plan> {
-  const { source } = options;
+  const { source, diskBus } = options;
+  const onBus = (disk: DiskOptions): DiskOptions => ({ bus: diskBus, ...disk });
   // First, so that a wrong disk is told before a guest is built.
-  const disks = await Promise.all(options.disks.map(inspectDisk));
+  const disks = (await Promise.all(options.disks.map(inspectDisk))).map(onBus);
+  const cdroms = options.cdroms.map(({ file, bus }) => (bus === undefined ? { file } : { file, bus }));
+  const memory = options.memory ?? MEMORY;
+  if (source.kind === "media") return { kernel: undefined, memory, disks, cdroms };
   if (source.kind === "files") {
-    return {
-      kernel: source.kernel,
-      initrd: source.initrd,
-      commandLine: source.append ?? COMMAND_LINE,
-      memory: options.memory ?? MEMORY,
-      disks,
-    };
+    const { kernel: file, initrd, append: commandLine = COMMAND_LINE } = source;
+    return { kernel: { file, initrd, commandLine }, memory, disks, cdroms };
   }
   const guest = await makeReady(source.name, signal);
-  const own = guest.disk === undefined ? [] : [{ file: guest.disk, readOnly: false, snapshot: true }];
+  const own = guest.disk === undefined ? [] : [onBus({ file: guest.disk, readOnly: false, snapshot: true })];
   return {
-    kernel: guest.kernel,
-    initrd: guest.initrd,
-    commandLine: source.append === undefined ? guest.append : `${guest.append} ${source.append}`,
+    kernel: {
+      file: guest.kernel,
+      initrd: guest.initrd,
+      commandLine: source.append === undefined ? guest.append : `${guest.append} ${source.append}`,
+    },
     memory: options.memory ?? guest.memoryMiB * MIB,
     disks: [...own, ...disks],
+    cdroms,
   };
+}
+
+async function readKernel(
+  { file, initrd, commandLine }: NonNullable<Plan["kernel"]>,
+  memory: number,
+  entry: RunOptions["entry"],
+): Promise<KernelDefinition> {
+  const image = await readBootFile(file, memory);
+  const disk = initrd === undefined ? {} : { initrd: await readBootFile(initrd, memory) };
+  return { image, commandLine, entry, ...disk };
 }
 
 async function makeReady(name: string, signal: AbortSignal): Promise<PreparedGuest> {
@@ -151,11 +170,11 @@ async function openOutput(target: ConsoleTarget): Promise<Writable | undefined> 
   }
 }
 
-function createMachine(definition: MachineDefinition, host: ReturnType<typeof nodeHost>, kernel: string): Machine {
+function createMachine(definition: MachineDefinition, host: ReturnType<typeof nodeHost>, file: string): Machine {
   try {
     return Machine.create(definition, host);
   } catch (error) {
-    if (error instanceof BootError) throw new BootError(error.kind, `${kernel}: ${error.message}`);
+    if (error instanceof BootError) throw new BootError(error.kind, `${file}: ${error.message}`);
     // What WebAssembly.Memory throws.
     if (!(error instanceof RangeError) || !/allocate memory/.test(error.message)) throw error;
     const memory = formatMemory(definition.memory);
@@ -163,10 +182,10 @@ function createMachine(definition: MachineDefinition, host: ReturnType<typeof no
   }
 }
 
-/** What a disk still held may be lost when it cannot be closed. */
-async function closeDisks(disks: { close(): Promise<void> }): Promise<void> {
+/** What a disk, or firmware's variables, still held may be lost when it cannot be closed. */
+async function closeFiles(...files: ({ close(): Promise<void> } | undefined)[]): Promise<void> {
   try {
-    await disks.close();
+    for (const file of files) await file?.close();
   } catch (error) {
     if (error instanceof BlockError) throw new CliError(ExitStatus.hostFailure, error.message);
     throw error;

@@ -1,7 +1,9 @@
 /** What `bunk run` is told, checked. */
 import type { CpuModel } from "../vm/definition.ts";
+import type { DiskBus } from "../vm/drive-places.ts";
 import type { FloppyOptions } from "../vm/node/floppies.ts";
 import type { GdbAddress } from "../vm/node/gdb-server.ts";
+import type { CdromOption } from "./cdrom-option.ts";
 import type { DiskOption } from "./disk-option.ts";
 
 export const CLOCKS = ["real", "icount"] as const;
@@ -10,6 +12,9 @@ export const ENTRIES = ["auto", "64", "32", "16"] as const;
 export interface RunOptions {
   readonly source: GuestSource;
   readonly disks: readonly DiskOption[];
+  /** For disks that do not say theirs. */
+  readonly diskBus: DiskBus;
+  readonly cdroms: readonly CdromOption[];
   /** Drives A and B. */
   readonly floppies: readonly FloppyOptions[];
   /** Bytes; undefined for the guest's own measure. */
@@ -20,10 +25,18 @@ export interface RunOptions {
   readonly noReboot: boolean;
   readonly clock: (typeof CLOCKS)[number];
   readonly entry: (typeof ENTRIES)[number];
+  /** Files of firmware to start with; undefined for the machine's own. */
+  readonly firmware: FirmwareOption | undefined;
   /** Compare the translator with the interpreter. */
   readonly check: boolean;
   /** Where a gdb may connect; undefined for nowhere. */
   readonly gdb: (GdbAddress & { readonly wait: boolean }) | undefined;
+}
+
+export interface FirmwareOption {
+  readonly image: string;
+  readonly variables?: string;
+  readonly log?: string;
 }
 
 export type GuestSource =
@@ -39,7 +52,9 @@ export type GuestSource =
       readonly initrd: string | undefined;
       /** The whole kernel command line. */
       readonly append: string | undefined;
-    };
+    }
+  /** What firmware finds on the machine's disks. */
+  | { readonly kind: "media" };
 
 export type ConsoleTarget =
   | { readonly kind: "stdio" }

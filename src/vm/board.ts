@@ -2,6 +2,8 @@
  * The PC: an i440FX-like board with its chips wired up. The board knows every device and nothing of the host.
  */
 import { guestPhysical } from "../bits/units.ts";
+import { Ahci } from "../device/ahci/ahci.ts";
+import { DEBUG_CONSOLE_PORT, DebugConsole } from "../device/debug-console/debug-console.ts";
 import { FwCfg } from "../device/fw-cfg/fw-cfg.ts";
 import { HPET_ADDRESS, HPET_SIZE, Hpet } from "../device/hpet/hpet.ts";
 import { I8042 } from "../device/i8042/i8042.ts";
@@ -19,26 +21,30 @@ import { LocalApic } from "../device/local-apic/local-apic.ts";
 import { fixedRateTsc } from "../device/local-apic/tsc.ts";
 import { Mc146818 } from "../device/mc146818/mc146818.ts";
 import { Ns16550 } from "../device/ns16550/ns16550.ts";
-import { HostBridge } from "../device/pci/i440fx.ts";
+import { HostBridge, type ShadowArea } from "../device/pci/i440fx.ts";
 import { PciBus } from "../device/pci/pci-bus.ts";
 import { Piix3IsaBridge } from "../device/pci/piix3-isa-bridge.ts";
 import { Piix4PmFunction } from "../device/pci/piix4-pm-function.ts";
 import { PirqRouter } from "../device/pci/pirq-router.ts";
+import { PiixIde } from "../device/piix-ide/piix-ide.ts";
 import { Piix4Pm } from "../device/piix4-pm/piix4-pm.ts";
 import { Port92 } from "../device/port92/port92.ts";
+import type { ScsiCdrom } from "../device/scsi/scsi-cdrom.ts";
 import { VirtioPci } from "../device/virtio/virtio-pci.ts";
 import { VirtioBalloon } from "../device/virtio-balloon/virtio-balloon.ts";
 import { VirtioBlk } from "../device/virtio-blk/virtio-blk.ts";
 import { VirtioConsole } from "../device/virtio-console/virtio-console.ts";
 import { VirtioRng } from "../device/virtio-rng/virtio-rng.ts";
-import type { BlockDevice } from "../disk/block-device.ts";
 import { ApicBus } from "../machine/apic-bus.ts";
 import type { AsyncWork, ByteSink, Device, RandomSource, SignalLine, TimeSource } from "../machine/device.ts";
 import { fanOut, OrGate } from "../machine/lines.ts";
 import { MemoryBus } from "../machine/memory-bus.ts";
 import { PortBus } from "../machine/port-bus.ts";
-import type { FloppyDrive } from "./definition.ts";
+import { makeAtaDrive } from "./ata-drives.ts";
+import type { FirmwareDefinition, FloppyDrive } from "./definition.ts";
+import { type CdromDefinition, type DiskDefinition, type Drive, placeDrives } from "./drive-places.ts";
 import type { GuestRam } from "./guest-ram.ts";
+import { placeFirmware } from "./system-rom.ts";
 
 /** Ticks a second of the time stamp counter. */
 export const TSC_HERTZ = 1_000_000_000;
@@ -56,13 +62,15 @@ const FIRST_CARD = 3;
 export interface BoardConfig {
   readonly unixSeconds: number;
   readonly physicalAddressBits: number;
-  readonly disks: readonly { readonly device: BlockDevice; readonly serial?: string }[];
+  readonly disks: readonly DiskDefinition[];
+  readonly cdroms: readonly CdromDefinition[];
   /** Up to two; a disk that its drive does not take is no disk. */
   readonly floppies: readonly FloppyDrive[];
   readonly debugExit: boolean;
   readonly serial: ByteSink;
   readonly serial2: ByteSink;
   readonly virtioConsole?: ByteSink;
+  readonly firmware?: FirmwareDefinition;
 }
 
 export interface BoardWiring {
@@ -78,6 +86,8 @@ export interface BoardWiring {
   nmi(): void;
   powerOff(): void;
   reset(cause: string): void;
+  /** Address line 20 is let through, or held low. */
+  a20(through: boolean): void;
   debugExit(status: number): void;
   /** The speaker has another tone: hertz, 0 for silence. */
   speaker(hertz: number): void;
@@ -100,7 +110,10 @@ export class Board {
   readonly mouse = new Ps2Mouse();
   readonly power: Piix4Pm;
   readonly fwCfg: FwCfg;
+  readonly #powerFunction: Piix4PmFunction;
   readonly pci: PciBus;
+  /** The CD drives, by number. */
+  readonly cdroms: ScsiCdrom[] = [];
   /** The timer, whose counter 2 is the speaker's tone. */
   readonly pit: I8254;
   /** Where the machine has floppy drives. */
@@ -185,8 +198,7 @@ export class Board {
       cmos.writeCmos(CMOS_EQUIPMENT, cmos.readCmos(CMOS_EQUIPMENT) | 1 | ((drives.length - 1) << 6));
     }
 
-    // Address line 20 is always let through: no system that this machine starts asks for anything else.
-    const a20: SignalLine = { set: () => {} };
+    const a20 = new OrGate({ set: wiring.a20 });
     const keyboardController = this.#add(
       "i8042",
       new I8042({
@@ -194,13 +206,13 @@ export class Board {
         mouse: this.#add("ps2-mouse", this.mouse),
         irq1: irq(1),
         irq12: irq(12),
-        a20,
+        a20: a20.input(),
         onReset: () => wiring.reset("keyboard controller"),
       }),
     );
     this.ports.register(0x60, 1, keyboardController, { name: "8042 data", width: 1 });
     this.ports.register(0x64, 1, keyboardController, { name: "8042 command", width: 1 });
-    const port92 = this.#add("port92", new Port92({ a20, onReset: () => wiring.reset("port 92h") }));
+    const port92 = this.#add("port92", new Port92({ a20: a20.input(), onReset: () => wiring.reset("port 92h") }));
     this.ports.register(0x92, 1, port92, { name: "system control A", width: 1 });
 
     const uart = (port: number, number: number, name: string, sink: ByteSink) => {
@@ -239,13 +251,38 @@ export class Board {
       new Piix4Pm({ timerBits: 24 }, { time, sci: irq(9), onSoftOff: wiring.powerOff }),
     );
     this.ports.register(0xb2, 2, this.power, { name: "APM control", width: 1 });
-    this.#add(
+    this.#powerFunction = this.#add(
       "piix4-pm.pci",
       new Piix4PmFunction({ ports, memory, bus: this.pci, slot: SOUTH_BRIDGE, block: this.power.block }),
     );
-    const hostBridge = new HostBridge({ ports, memory, bus: this.pci, shadow: () => {}, resetControl: isa });
+    const rom =
+      config.firmware && placeFirmware(config.firmware, ram, memory, (name, device) => this.#add(name, device));
+    if (config.firmware?.log) {
+      const output = config.firmware.log;
+      const debugConsole = this.#add("debug-console", new DebugConsole({ output }));
+      ports.register(DEBUG_CONSOLE_PORT, 1, debugConsole, { name: "debug console", width: 1 });
+    }
+    // Without firmware all is RAM from C0000h on, which a loader writes to as it likes.
+    const shadow = (area: ShadowArea) => rom?.shadow.switch(area);
+    const hostBridge = new HostBridge({ ports, memory, bus: this.pci, shadow, resetControl: isa });
     this.#add("host-bridge", hostBridge);
     this.#add("host-bridge.pci", hostBridge.pci);
+
+    const places = placeDrives(config.disks, config.cdroms);
+    const driveOn = (connection: "pata" | "sata") => (drive: Drive | undefined) =>
+      drive && makeAtaDrive(drive, connection, { add: (name, device) => this.#add(name, device), cdroms: this.cdroms });
+    const ide = new PiixIde({
+      ports,
+      memory,
+      bus: this.pci,
+      slot: SOUTH_BRIDGE,
+      ram,
+      work,
+      interrupts: [irq(14), irq(15)],
+      drives: places.ide.map(driveOn("pata")),
+    });
+    this.#add("ide", ide);
+    this.#add("ide.pci", ide.pci);
 
     let slot = FIRST_CARD;
     const plug = (name: string, device: ConstructorParameters<typeof VirtioPci>[0]["device"]) => {
@@ -255,9 +292,24 @@ export class Board {
       );
       this.pci.attach(slot++, 0, card.pci);
     };
-    config.disks.forEach(({ device, serial }, i) => {
-      plug(`virtio-blk${i}`, new VirtioBlk({ memory: ram, disk: device, work, ...(serial ? { serial } : {}) }));
-    });
+    for (const { number, definition } of places.virtio) {
+      const { device, serial } = definition;
+      plug(`virtio-blk${number}`, new VirtioBlk({ memory: ram, disk: device, work, ...(serial ? { serial } : {}) }));
+    }
+    if (places.ahci.length > 0) {
+      const ahci = new Ahci({
+        ports,
+        memory,
+        ram,
+        work,
+        intx: pirq.pin(slot, 0, 1),
+        msi: apicBus,
+        drives: places.ahci.map(driveOn("sata")),
+      });
+      this.#add("ahci", ahci);
+      this.#add("ahci.pci", ahci.pci);
+      this.pci.attach(slot++, 0, ahci.pci);
+    }
     if (config.virtioConsole) {
       this.virtioConsole = new VirtioConsole({
         memory: ram,
@@ -274,6 +326,11 @@ export class Board {
   #add<D extends Device<object>>(name: string, device: D): D {
     this.devices.set(name, device);
     return device;
+  }
+
+  /** Port that the power management's registers begin at, undefined while they are nowhere. */
+  get powerBase(): number | undefined {
+    return this.#powerFunction.base;
   }
 
   reset(): void {

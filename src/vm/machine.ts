@@ -11,7 +11,7 @@ import { Processor, type ProcessorOptions } from "../cpu/processor.ts";
 import { InPlace } from "../cpu/translate/in-place.ts";
 import { mediumFor } from "../device/i82077/medium.ts";
 import type { BlockDevice } from "../disk/block-device.ts";
-import type { AccessSize, ByteSink, RandomSource } from "../machine/device.ts";
+import type { AccessSize, ByteSink, Completion, RandomSource } from "../machine/device.ts";
 import { GuestTime } from "../machine/guest-time.ts";
 import { Board } from "./board.ts";
 import { ConsoleInput } from "./console-input.ts";
@@ -19,7 +19,7 @@ import { crashReport } from "./crash-report.ts";
 import type { Host, MachineDefinition, MachineEnd } from "./definition.ts";
 import { GuestRam } from "./guest-ram.ts";
 import { SeededRandom } from "./seeded-random.ts";
-import { type Completion, type Start, startOf } from "./start.ts";
+import { type Start, startOf } from "./start.ts";
 import { WatchedRam } from "./watched-ram.ts";
 import { WorkQueue } from "./work-queue.ts";
 
@@ -106,17 +106,24 @@ export class Machine {
     this.#check = definition.check ? new LockStep({ ...options, heat: CHECK_HEAT }, ram.size) : undefined;
     this.processor = this.#check?.processor ?? new Processor(options);
     if (ram instanceof WatchedRam) ram.onWrite = (address, length) => this.#check?.written(address, length);
-    this.ram.onCodeWritten = (first, last) => this.processor.physicalWritten(first, last);
+    ram.onCodeWritten = (first, last) => this.processor.physicalWritten(first, last);
+    ram.onKindChanged = (address, length) => {
+      if (this.#check) this.#check.memoryChanged(address, length);
+      else this.processor.memoryChanged();
+    };
+    ram.onVideoPlaced = (offset) => this.processor.registers.set32("videoOffset", offset);
     this.board = new Board(
       {
         unixSeconds: icount ? 1_700_000_000 : host.unixTime(),
         physicalAddressBits: PHYSICAL_BITS,
         disks: definition.disks,
+        cdroms: definition.cdroms ?? [],
         floppies: definition.floppies ?? [],
         debugExit: definition.debugExit,
         serial: definition.serial,
         serial2: definition.serial2 ?? NOWHERE,
         ...(definition.virtioConsole ? { virtioConsole: definition.virtioConsole } : {}),
+        ...(definition.firmware ? { firmware: definition.firmware } : {}),
       },
       {
         ram: this.ram,
@@ -129,6 +136,7 @@ export class Machine {
         nmi: () => this.processor.nmi(),
         powerOff: () => this.#finish({ kind: "power-off" }),
         reset: (cause) => this.#requestReset(cause),
+        a20: (through) => (this.#check ?? this.processor).setA20(through),
         debugExit: (status) => this.#finish({ kind: "debug-exit", status }),
         speaker: (hertz) => this.onTone?.(hertz),
         serialRoom: () => this.#serialInput?.pump(),
@@ -144,6 +152,7 @@ export class Machine {
       board: this.board,
       ram,
       random: this.#random,
+      clock: this.#time,
       hold: (operation, complete) => this.#hold(operation, complete),
       end: (end) => this.#finish(end),
     });

@@ -2,7 +2,7 @@
 import type { Feature } from "../../isa/instruction.ts";
 import { type Decoded, type DecodeFailure, decode, MAX_LENGTH } from "../decode/decoder.ts";
 import { addPieces, type CodePage } from "../interpret/code-pages.ts";
-import { RAM_BASE } from "../state.ts";
+import { hostAddress } from "../state.ts";
 
 const PAGE = 4096;
 
@@ -70,7 +70,7 @@ export class CodeReader {
     if (isMarked(offset)) return "marked";
     const page = this.#page(distance);
     if (page === undefined) return "not mapped";
-    const at = RAM_BASE + page;
+    const at = hostAddress(page);
     const result = decode(memory, at + offset, at + PAGE, this.#mode, has);
     if (result !== "truncated") {
       if (typeof result !== "string") this.#note(distance, offset, result.length);
@@ -80,7 +80,8 @@ export class CodeReader {
     if (second === undefined) return "not mapped";
     const bytes = new Uint8Array(PAGE - offset + MAX_LENGTH);
     bytes.set(memory.subarray(at + offset, at + PAGE));
-    bytes.set(memory.subarray(RAM_BASE + second, RAM_BASE + second + MAX_LENGTH), PAGE - offset);
+    const atSecond = hostAddress(second);
+    bytes.set(memory.subarray(atSecond, atSecond + MAX_LENGTH), PAGE - offset);
     const across = decode(bytes, 0, bytes.length, this.#mode, has);
     if (typeof across !== "string") {
       this.#note(distance, offset, PAGE - offset);

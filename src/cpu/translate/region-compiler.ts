@@ -9,12 +9,12 @@ import { codeContext, codeModule, linkageOf } from "../interpret/handlers.ts";
 import { CodeWalk, type PagingMode } from "../mmu/code-walk.ts";
 import type { RegionSettings } from "../processor.ts";
 import {
+  hostAddress,
   KEPT,
   KEPT_PAGE,
   KEPT_PAGES_EACH,
   KEPT_READS,
   KEPT_WRITES,
-  RAM_BASE,
   REGION_HEAT,
   REGION_HEATS,
   SCATTERED,
@@ -176,6 +176,7 @@ export class RegionCompiler {
   }
 
   #copy(page: CodePage): ReadCode {
-    return { ...page, bytes: this.#bytes.slice(RAM_BASE + page.first, RAM_BASE + page.last + 1) };
+    const at = hostAddress(page.first);
+    return { ...page, bytes: this.#bytes.slice(at, at + page.last + 1 - page.first) };
   }
 }

@@ -105,6 +105,11 @@ export class I82077 extends ByteWidePorts implements Device<I82077State>, DmaDev
     return this.#drives.map((drive) => drive?.type);
   }
 
+  /** The disk that is in a drive. */
+  medium(drive: number): FloppyMedium | undefined {
+    return this.#drives[drive]?.medium;
+  }
+
   /** Changes the disk of a drive; resolves when nothing is done any more to the one that was there. */
   async changeMedium(drive: number, medium: FloppyMedium | undefined): Promise<void> {
     await this.#drives[drive]?.change(medium);

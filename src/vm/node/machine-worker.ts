@@ -4,6 +4,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { MachineEnd } from "../definition.ts";
 import { Machine } from "../machine.ts";
 import { openDisks } from "./disks.ts";
+import { openFirmware } from "./firmware.ts";
 import { openFloppies } from "./floppies.ts";
 import { GdbServer } from "./gdb-server.ts";
 import { nodeHost } from "./host.ts";
@@ -25,15 +26,17 @@ async function main(definition: WorkerDefinition): Promise<void> {
     : undefined;
   const disks = await openDisks(definition.disks);
   const floppies = await openFloppies(definition.floppies);
-  const image = await load(definition.kernel);
+  const image = definition.kernel === undefined ? undefined : await load(definition.kernel);
   const initrd = definition.initrd === undefined ? undefined : await load(definition.initrd);
+  const firmware = definition.firmware && (await openFirmware(definition.firmware));
   const gdb = definition.gdb && (await GdbServer.listen(definition.gdb));
   const machine = Machine.create(
     {
       memory: definition.memory,
       cpu: definition.cpu,
       clock: definition.clock,
-      kernel: { image, commandLine: definition.append, ...(initrd ? { initrd } : {}) },
+      ...(image ? { kernel: { image, commandLine: definition.append, ...(initrd ? { initrd } : {}) } } : {}),
+      ...(firmware ? { firmware: firmware.definition } : {}),
       disks: disks.devices,
       floppies: floppies.drives,
       serial,
@@ -91,6 +94,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
     await changes;
     await floppies.close();
     await disks.close();
+    await firmware?.close();
     port?.close();
   }
 }

@@ -14,6 +14,7 @@ import { CPU_MODELS, type CpuModel, type MachineEnd } from "../definition.ts";
 import { SerialStream } from "../serial-stream.ts";
 import { parseSize } from "../size.ts";
 import type { DiskOptions } from "./disks.ts";
+import type { FirmwareFiles } from "./firmware.ts";
 import type { FloppyDiskOptions, FloppyOptions } from "./floppies.ts";
 import { SMALL_YOUNG_HEAP } from "./young-heap.ts";
 
@@ -31,10 +32,15 @@ export interface VirtualMachineOptions {
   /** RAM: "512M", "3G", or bytes. 2 MiB to 3 GiB; "512M" unless given. */
   memory?: string | number;
   /** A kernel file (bzImage, PVH or Multiboot ELF) by path, or its bytes. */
-  kernel: string | Uint8Array;
+  kernel?: string | Uint8Array;
   initrd?: string | Uint8Array;
   /** The kernel command line. */
   append?: string;
+  /**
+   * Firmware to start with, by path or its bytes: SeaBIOS, OVMF. `variables` is the path of the file in which UEFI
+   * firmware keeps its variables, which is written to; `log` that of a file for what firmware writes to port 402h.
+   */
+  firmware?: { image: string | Uint8Array; variables?: string; log?: string };
   /**
    * Disk images, on virtio-blk in this order. `snapshot` keeps writes in memory and drops them at the end; the format is
    * found out by content unless `format` says it; `quota` limits the bytes of the host's storage that a file may take.
@@ -80,7 +86,8 @@ export class DefinitionError extends Error {
 /** What the worker is sent: the options with defaults filled in. */
 export interface WorkerDefinition {
   readonly memory: number;
-  readonly kernel: string | Uint8Array;
+  readonly kernel?: string | Uint8Array;
+  readonly firmware?: FirmwareFiles;
   readonly initrd?: string | Uint8Array;
   readonly append: string;
   readonly disks: readonly DiskOptions[];
@@ -121,10 +128,14 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
     throw new DefinitionError(`memory: ${memory} must be whole MiB from 2M to 3G`);
   }
   if (!CPU_MODELS.includes(cpu)) throw new DefinitionError(`cpu: "${cpu}" is none of ${CPU_MODELS.join(", ")}`);
-  if (options.kernel === undefined) throw new DefinitionError("kernel: a machine needs a kernel to start");
+  const { kernel, firmware } = options;
+  if (kernel === undefined && firmware === undefined) {
+    throw new DefinitionError("kernel: a machine needs a kernel to start, or firmware that finds one");
+  }
   return {
     memory: bytes,
-    kernel: options.kernel,
+    ...(kernel === undefined ? {} : { kernel }),
+    ...(firmware === undefined ? {} : { firmware }),
     ...(options.initrd === undefined ? {} : { initrd: options.initrd }),
     append: options.append ?? "console=ttyS0",
     disks: (options.disks ?? []).map(({ readOnly = false, snapshot = false, ...disk }) => ({
