@@ -1,4 +1,10 @@
 /** Bunkhouse as a library, in Node. */
 export type { CpuModel, MachineEnd } from "./definition.ts";
-export { DefinitionError, VirtualMachine, type VirtualMachineOptions } from "./node/virtual-machine.ts";
+export type { CdromBus, DiskBus } from "./drive-places.ts";
+export {
+  type CdromDrive,
+  DefinitionError,
+  VirtualMachine,
+  type VirtualMachineOptions,
+} from "./node/virtual-machine.ts";
 export { ExpectError, type ExpectResult, type SerialStream } from "./serial-stream.ts";

@@ -3,7 +3,8 @@ import { readFile } from "node:fs/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import type { MachineEnd } from "../definition.ts";
 import { Machine } from "../machine.ts";
-import { openDisks } from "./disks.ts";
+import { CdromDiscs } from "./cdrom-discs.ts";
+import { openCdroms, openDisks } from "./disks.ts";
 import { GdbServer } from "./gdb-server.ts";
 import { nodeHost } from "./host.ts";
 import { SerialBatch } from "./serial-batch.ts";
@@ -22,6 +23,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
   const virtioConsole = definition.virtioConsole
     ? new SerialBatch((bytes) => post({ kind: "console", bytes }))
     : undefined;
+  const cdroms = await openCdroms(definition.cdroms);
   const disks = await openDisks(definition.disks);
   const image = await load(definition.kernel);
   const initrd = definition.initrd === undefined ? undefined : await load(definition.initrd);
@@ -33,6 +35,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
       clock: definition.clock,
       kernel: { image, commandLine: definition.append, ...(initrd ? { initrd } : {}) },
       disks: disks.devices,
+      cdroms,
       serial,
       ...(virtioConsole ? { virtioConsole } : {}),
       debugExit: definition.debugExit,
@@ -40,6 +43,15 @@ async function main(definition: WorkerDefinition): Promise<void> {
     },
     nodeHost(),
   );
+  const discs = new CdromDiscs(machine.board.cdroms);
+  const askCdrom = async ({ id, number, request }: ToWorker & { kind: "cdrom" }) => {
+    try {
+      post({ kind: "cdrom", id, done: await discs.handle(number, request) });
+    } catch (error) {
+      const { name, message } = error as Error;
+      post({ kind: "cdrom", id, done: false, error: { name, message } });
+    }
+  };
   gdb?.attach(machine);
   if (definition.gdb?.wait) machine.pause();
   const started = new Promise<void>((resolve) => {
@@ -48,6 +60,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
       else if (message.kind === "serial") machine.sendSerial(message.bytes);
       else if (message.kind === "console") machine.sendConsole(message.bytes);
       else if (message.kind === "power-button") machine.powerButton();
+      else if (message.kind === "cdrom") void askCdrom(message);
       else {
         machine.stop();
         resolve();
@@ -65,6 +78,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
   } finally {
     await gdb?.close(end);
     await disks.close();
+    await discs.close();
     port?.close();
   }
 }
