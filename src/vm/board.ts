@@ -30,6 +30,7 @@ import { PiixIde } from "../device/piix-ide/piix-ide.ts";
 import { Piix4Pm } from "../device/piix4-pm/piix4-pm.ts";
 import { Port92 } from "../device/port92/port92.ts";
 import type { ScsiCdrom } from "../device/scsi/scsi-cdrom.ts";
+import { Vga } from "../device/vga/vga.ts";
 import { VirtioPci } from "../device/virtio/virtio-pci.ts";
 import { VirtioBalloon } from "../device/virtio-balloon/virtio-balloon.ts";
 import { VirtioBlk } from "../device/virtio-blk/virtio-blk.ts";
@@ -37,6 +38,7 @@ import { VirtioConsole } from "../device/virtio-console/virtio-console.ts";
 import { VirtioRng } from "../device/virtio-rng/virtio-rng.ts";
 import { ApicBus } from "../machine/apic-bus.ts";
 import type { AsyncWork, ByteSink, Device, RandomSource, SignalLine, TimeSource } from "../machine/device.ts";
+import type { DisplaySource } from "../machine/display.ts";
 import { fanOut, OrGate } from "../machine/lines.ts";
 import { MemoryBus } from "../machine/memory-bus.ts";
 import { PortBus } from "../machine/port-bus.ts";
@@ -57,6 +59,7 @@ const HPET_ROUTES = 0xf0_0000;
 const CMOS_FLOPPY_TYPES = 0x10;
 const CMOS_EQUIPMENT = 0x14;
 const SOUTH_BRIDGE = 1;
+const DISPLAY = 2;
 const FIRST_CARD = 3;
 
 export interface BoardConfig {
@@ -108,6 +111,8 @@ export class Board {
   readonly virtioConsole: VirtioConsole | undefined;
   readonly keyboard = new Ps2Keyboard();
   readonly mouse = new Ps2Mouse();
+  /** What the graphics card shows; undefined on a board without one. */
+  readonly display: DisplaySource | undefined;
   readonly power: Piix4Pm;
   readonly fwCfg: FwCfg;
   readonly #powerFunction: Piix4PmFunction;
@@ -283,6 +288,16 @@ export class Board {
     });
     this.#add("ide", ide);
     this.#add("ide.pci", ide.pci);
+    if (ram.video) {
+      const { video } = ram;
+      const vga = this.#add(
+        "vga",
+        new Vga(video.bytes, { clock: time, ports, memory, framebufferPlaced: (base) => video.map(base) }),
+      );
+      this.#add("vga.pci", vga.pci);
+      this.pci.attach(DISPLAY, 0, vga.pci);
+      this.display = vga.display;
+    }
 
     let slot = FIRST_CARD;
     const plug = (name: string, device: ConstructorParameters<typeof VirtioPci>[0]["device"]) => {

@@ -76,6 +76,8 @@ export interface MachineDefinition {
   readonly serial2?: ByteSink;
   /** Where the virtio console's bytes go; no such device if left out. */
   readonly virtioConsole?: ByteSink;
+  /** A graphics card (a VGA with linear modes), whose picture is the board's `display`; none if left out. */
+  readonly display?: boolean;
   /** The isa-debug-exit port at 0xF4. */
   readonly debugExit: boolean;
   /** End the VM where the guest asks for a reset. */

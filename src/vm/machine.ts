@@ -10,6 +10,7 @@ import { PHYSICAL_BITS } from "../cpu/mmu/paging.ts";
 import { Processor, type ProcessorOptions } from "../cpu/processor.ts";
 import { InPlace } from "../cpu/translate/in-place.ts";
 import { mediumFor } from "../device/i82077/medium.ts";
+import { VIDEO_MEMORY_SIZE } from "../device/vga/vga.ts";
 import type { BlockDevice } from "../disk/block-device.ts";
 import type { AccessSize, ByteSink, Completion, RandomSource } from "../machine/device.ts";
 import { GuestTime } from "../machine/guest-time.ts";
@@ -85,7 +86,10 @@ export class Machine {
     this.#startedAt = host.monotonic();
     const icount = definition.clock === "icount";
     this.#random = icount ? new SeededRandom(ICOUNT_SEED) : { fill: (target) => host.random(target) };
-    const ram = definition.check ? new WatchedRam(definition.memory) : new GuestRam(definition.memory);
+    const memories = { video: definition.display ? VIDEO_MEMORY_SIZE : 0 };
+    const ram = definition.check
+      ? new WatchedRam(definition.memory, memories)
+      : new GuestRam(definition.memory, memories);
     this.ram = ram;
     this.#time = new GuestTime(
       icount
@@ -337,7 +341,8 @@ export class Machine {
       const result = (this.#check ?? this.processor).run(this.#budget(icount));
       if (this.#end !== undefined) break;
       if (result.kind === "difference") return result;
-      if (result.kind === "shutdown") {
+      // A guest may go on to a triple fault after its request for a reset, before that is looked at.
+      if (result.kind === "shutdown" && this.#resetCause === undefined) {
         if (this.onDebugStop) await this.#stopFor({ kind: "shutdown", fault: result.fault });
         if (this.#end !== undefined) break;
         return { kind: "crash", report: crashReport(this.processor, this.ram, result.fault) };

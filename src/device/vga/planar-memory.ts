@@ -23,7 +23,10 @@ const WINDOWS = [
   [0x10000, 0x08000],
   [0x18000, 0x08000],
 ] as const;
+/** The window that a linear mode has. */
+const BANKED = 1;
 const BANK = 0x10000;
+const ALL_PLANES = 0xf;
 /** Of addresses within a plane. */
 const PLANE_MASK = 0xffff;
 const FLOATING = 0xff;
@@ -68,20 +71,23 @@ export class PlanarMemory implements MemoryDevice {
     const { memoryMap, chainOddEven } = GraphicsMiscellaneous(graphics[Graphics.miscellaneous]!);
     const { chain4, sequential } = MemoryMode(sequencer[Sequencer.memoryMode]!);
     const mode = GraphicsMode(graphics[Graphics.mode]!);
-    const [start, length] = WINDOWS[memoryMap]!;
     const extended = dispiEnabled(dispi);
+    // Systems leave the VGA's registers as they like in a linear mode, and take the window for granted.
+    const linear = extended && dispi.registers[Dispi.bpp] !== 4;
+    const [start, length] = WINDOWS[linear ? BANKED : memoryMap]!;
     this.#start = start;
     this.#length = Miscellaneous(miscellaneous).enableRam ? length : 0;
-    this.#layout = chain4 ? (extended ? "linear" : "chain-4") : sequential ? "planar" : "odd-even";
+    this.#layout = linear ? "linear" : chain4 ? "chain-4" : sequential ? "planar" : "odd-even";
     this.#readOddEven = mode.oddEven && chainOddEven;
-    this.#bank = extended && memoryMap === 1 ? dispi.registers[Dispi.bank]! * BANK : 0;
+    this.#bank = extended && length === BANK ? dispi.registers[Dispi.bank]! * BANK : 0;
     this.#mask = extended ? this.#words.length - 1 : PLANE_MASK;
-    this.#mapMask = sequencer[Sequencer.mapMask]!;
+    this.#mapMask = linear ? ALL_PLANES : sequencer[Sequencer.mapMask]!;
     this.#plain =
-      mode.writeMode === 0 &&
-      graphics[Graphics.enableSetReset] === 0 &&
-      graphics[Graphics.dataRotate] === 0 &&
-      graphics[Graphics.bitMask] === 0xff;
+      linear ||
+      (mode.writeMode === 0 &&
+        graphics[Graphics.enableSetReset] === 0 &&
+        graphics[Graphics.dataRotate] === 0 &&
+        graphics[Graphics.bitMask] === 0xff);
   }
 
   readMemory(offset: number, size: AccessSize): number {
@@ -94,7 +100,8 @@ export class PlanarMemory implements MemoryDevice {
   }
 
   writeMemory(offset: number, size: AccessSize, value: number): void {
-    if (size === 4 && this.#plain && this.#mapMask === 0xf && this.#writeWord(offset - this.#start, value)) return;
+    if (size === 4 && this.#plain && this.#mapMask === ALL_PLANES && this.#writeWord(offset - this.#start, value))
+      return;
     this.#writeByte(offset, value & 0xff);
     if (size === 1) return;
     this.#writeByte(offset + 1, (value >> 8) & 0xff);
