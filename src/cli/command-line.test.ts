@@ -11,6 +11,9 @@ const DEFAULTS: Omit<RunOptions, "source"> = {
   diskBus: "virtio",
   cdroms: [],
   floppies: [],
+  bootOrder: undefined,
+  bootMenu: false,
+  serialScreen: true,
   memory: undefined,
   cpu: "max",
   console: { kind: "stdio" },
@@ -71,6 +74,9 @@ test("a kernel is run from files, with every option", () => {
         noReboot: true,
         clock: "icount",
         entry: "32",
+        bootOrder: undefined,
+        bootMenu: false,
+        serialScreen: true,
         firmware: undefined,
         gdb: { port: 1234, wait: false },
         check: false,
@@ -153,7 +159,13 @@ for (const [args, message] of [
   ["", "which command? Try: bunk run debian, bunk list, bunk disk --help, bunk --help"],
   ["rum", "unknown command 'rum'; did you mean run?"],
   ["frobnicate", "unknown command 'frobnicate'; see bunk --help"],
-  ["run", "run what? Name a guest (bunk list shows them) or give --kernel FILE"],
+  [
+    "run",
+    "run what? Name a guest (bunk list shows them) or a file to start, or give --kernel FILE, --cdrom FILE or --disk FILE",
+  ],
+  ["run --cdrom a.iso --boot cd,usb", '--boot cd,usb: "usb" must be one of cd, disk, floppy, net, separated by commas'],
+  ["run --cdrom a.iso --boot cd,cd", "--boot cd,cd: cd is given twice"],
+  ["run --cdrom a.iso --initrd i", "--initrd goes with --kernel"],
   ["run debian --memroy 1G", "unknown option '--memroy'; did you mean --memory?"],
   ["run debian --memory", "option '--memory <SIZE>' argument missing; see bunk --help"],
   ["run debian --memory 1M", "--memory 1M is too small: a machine needs at least 2M"],
@@ -163,7 +175,7 @@ for (const [args, message] of [
     "option '--cpu <MODEL>' argument '386' is invalid. Allowed choices are max, x86-64-v2, i686, pentium, 486; see bunk --help",
   ],
   ["run debian ubuntu", "too many arguments for 'run'. Expected 1 argument but got 2; see bunk --help"],
-  ["run debian --kernel k", 'either the guest "debian" or --kernel k can be run, not both'],
+  ["run debian --kernel k", 'either "debian" or --kernel k can be run, not both'],
   ...["1234x", "65536", "::1:1234", "-1", "host"].map(
     (port) =>
       [

@@ -1,9 +1,11 @@
 /** Reads the command line. It has no effects: what is to be done, or printed, is returned. */
 import { Command, CommanderError, Option } from "commander";
+import type { BootKind } from "../firmware/bios/boot.ts";
 import { CPU_MODELS, type CpuModel } from "../vm/definition.ts";
 import { DISK_BUSES, type DiskBus } from "../vm/drive-places.ts";
 import type { FloppyOptions } from "../vm/node/floppies.ts";
 import type { GdbAddress } from "../vm/node/gdb-server.ts";
+import { parseBootOrder } from "./boot-option.ts";
 import { type CdromOption, parseCdrom } from "./cdrom-option.ts";
 import { describeDisk } from "./disk/describe-disk.ts";
 import type { DiskInvocation } from "./disk/disk-invocation.ts";
@@ -108,6 +110,9 @@ function describe(program: Command, { version }: CommandLineSettings, found: (in
     .action((guests: string[]) => found({ verb: "cache clean", guests }));
 }
 
+/** What a guest of the catalogue may be called; anything else is a file. */
+const CATALOGUE_NAME = /^[a-z0-9-]+$/;
+
 /** The options as the parser gives them. */
 interface RawRunOptions {
   readonly kernel?: string;
@@ -124,6 +129,9 @@ interface RawRunOptions {
   readonly reboot: boolean;
   readonly clock: RunOptions["clock"];
   readonly entry: RunOptions["entry"];
+  readonly boot?: readonly BootKind[];
+  readonly bootMenu?: boolean;
+  readonly serialScreen: boolean;
   readonly firmware?: string;
   readonly firmwareVars?: string;
   readonly firmwareLog?: string;
@@ -141,10 +149,13 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
   };
   program
     .command("run")
-    .usage("[OPTIONS] [GUEST]")
+    .usage("[OPTIONS] [GUEST | FILE]")
     .summary("start a virtual machine")
     .description("Starts a virtual machine and connects its first serial port to this terminal.")
-    .argument("[GUEST]", "a guest by name, as `bunk list` shows; none with --kernel")
+    .argument(
+      "[GUEST]",
+      "a guest by name, as `bunk list` shows, or a FILE to start: a disc, disk or floppy image, or a kernel; none with --kernel",
+    )
     .option("--kernel <FILE>", "kernel to start: a bzImage, or an ELF file with a PVH or Multiboot header")
     .option("--initrd <FILE>", "initial RAM disk for --kernel")
     .option(
@@ -193,6 +204,13 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
         .default("real"),
     )
     .addOption(new Option("--entry <MODE>", "entry of a Linux kernel to start at").choices(ENTRIES).default("auto"))
+    .option(
+      "--boot <KINDS>",
+      "what the BIOS boots from, in this order: cd, disk, floppy, separated by commas (a FILE's own kind first, unless given)",
+      parseBootOrder,
+    )
+    .option("--boot-menu", "choose what to boot from")
+    .option("--no-serial-screen", "do not show the BIOS's text screen on the first serial port")
     .option("--firmware <FILE>", "firmware to start with, such as SeaBIOS or OVMF, which boots from the disks")
     .option("--firmware-vars <FILE>", "where UEFI firmware keeps its variables: a copy of the file that came with it")
     .option("--firmware-log <FILE>", "where the firmware's log goes (debug console, port 0x402)")
@@ -224,6 +242,9 @@ function checkRun(guest: string | undefined, raw: RawRunOptions): RunOptions {
     noReboot: !raw.reboot,
     clock: raw.check ? "icount" : raw.clock,
     entry: raw.entry,
+    bootOrder: raw.boot,
+    bootMenu: raw.bootMenu ?? false,
+    serialScreen: raw.serialScreen,
     firmware: firmwareOption(raw),
     gdb: gdbOption(raw),
     check: raw.check ?? false,
@@ -251,17 +272,22 @@ function firmwareOption({ firmware, firmwareVars, firmwareLog }: RawRunOptions):
   };
 }
 
-function guestSource(guest: string | undefined, { kernel, initrd, append, firmware }: RawRunOptions): GuestSource {
+function guestSource(guest: string | undefined, raw: RawRunOptions): GuestSource {
+  const { kernel, initrd, append, firmware } = raw;
   if (guest === undefined) {
-    if (kernel === undefined && firmware !== undefined) {
-      if (initrd !== undefined) throw usageError("--initrd goes with --kernel");
-      if (append !== undefined) throw usageError("--append goes with --kernel");
-      return { kind: "media" };
+    if (kernel !== undefined) return { kind: "files", kernel, initrd, append };
+    const hasMedia = raw.disk.length + raw.cdrom.length + raw.floppy.length > 0;
+    if (!hasMedia && firmware === undefined) {
+      throw usageError(
+        "run what? Name a guest (bunk list shows them) or a file to start, or give --kernel FILE, --cdrom FILE or --disk FILE",
+      );
     }
-    if (kernel === undefined) throw usageError("run what? Name a guest (bunk list shows them) or give --kernel FILE");
-    return { kind: "files", kernel, initrd, append };
+    if (initrd !== undefined) throw usageError("--initrd goes with --kernel");
+    if (append !== undefined) throw usageError("--append goes with --kernel");
+    return { kind: "media" };
   }
-  if (kernel !== undefined) throw usageError(`either the guest "${guest}" or --kernel ${kernel} can be run, not both`);
+  if (kernel !== undefined) throw usageError(`either "${guest}" or --kernel ${kernel} can be run, not both`);
+  if (!CATALOGUE_NAME.test(guest)) return { kind: "file", file: guest, initrd, append };
   if (initrd !== undefined) throw usageError(`--initrd goes with --kernel; the guest "${guest}" brings its own`);
   return { kind: "catalogue", name: guest, append };
 }

@@ -2,26 +2,32 @@
 
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
+import { stat } from "node:fs/promises";
 import process from "node:process";
 import type { Writable } from "node:stream";
 import { MIB } from "../bits/units.ts";
 import { BlockError } from "../disk/block-device.ts";
 import { hostError } from "../disk/node/host-error.ts";
+import { type BootKind, DEFAULT_ORDER } from "../firmware/bios/boot.ts";
+import type { DriveKind } from "../firmware/bios/disk/drive.ts";
 import { BootError } from "../firmware/boot-error.ts";
 import { type PreparedGuest, prepareGuest } from "../hypervisor/catalogue/debian-guest.ts";
+import { CatalogueError } from "../hypervisor/catalogue/failure.ts";
 import { progressOn } from "../hypervisor/catalogue/progress.ts";
 import type { KernelDefinition, MachineDefinition, MachineEnd } from "../vm/definition.ts";
 import { Machine } from "../vm/machine.ts";
 import { type CdromOptions, type DiskOptions, openCdroms } from "../vm/node/disks.ts";
 import { type OpenFirmware, openFirmware } from "../vm/node/firmware.ts";
-import { openFloppies } from "../vm/node/floppies.ts";
+import { type FloppyOptions, openFloppies } from "../vm/node/floppies.ts";
 import { GdbServer, GdbServerError } from "../vm/node/gdb-server.ts";
 import { nodeHost } from "../vm/node/host.ts";
 import { readBootFile } from "./boot-files.ts";
+import { requireBootable, roleOfFile } from "./boot-medium.ts";
 import type { ConsoleOutput } from "./console-output.ts";
 import { inspectDisk, openDiskFiles } from "./disk-files.ts";
+import { parseDisk } from "./disk-option.ts";
 import { ExitStatus, statusOfEnd, statusOfSignal } from "./exit-status.ts";
-import { CliError, fileError } from "./failure.ts";
+import { CliError, fileError, usageError } from "./failure.ts";
 import { formatMemory } from "./memory-size.ts";
 import type { ConsoleTarget, RunOptions } from "./run-options.ts";
 import { runSession, type SessionEnd } from "./session.ts";
@@ -41,6 +47,9 @@ interface Plan {
   readonly memory: number;
   readonly disks: readonly DiskOptions[];
   readonly cdroms: readonly CdromOptions[];
+  readonly floppies: readonly FloppyOptions[];
+  /** The medium that the user named first, which is to be booted. */
+  readonly named?: { readonly kind: DriveKind; readonly file: string };
 }
 
 /** Runs a machine; returns the exit status. Rejects with an error for `describeFailure`. */
@@ -50,7 +59,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
   const output = await openOutput(options.console);
   const cdroms = await openCdroms(plan.cdroms);
   const disks = await openDiskFiles(plan.disks);
-  const floppies = await openFloppies(options.floppies).catch(async (error: unknown) => {
+  const floppies = await openFloppies(plan.floppies).catch(async (error: unknown) => {
     await disks.close();
     throw error;
   });
@@ -60,12 +69,22 @@ export async function runCommand(options: RunOptions): Promise<number> {
   try {
     firmware = options.firmware && (await openFirmware(options.firmware));
     gdb = options.gdb && (await waitForGdb(options.gdb));
+    const medium =
+      plan.named &&
+      { cd: cdroms[0]?.medium, disk: disks.devices[0]?.device, floppy: floppies.drives[0]?.device }[plan.named.kind];
+    // Firmware may boot what a BIOS does not.
+    if (plan.named && medium && !options.firmware) await requireBootable(plan.named.file, plan.named.kind, medium);
     const definition = {
       memory: plan.memory,
       cpu: options.cpu,
       clock: options.clock,
       ...(kernel ? { kernel } : {}),
       ...(firmware ? { firmware: firmware.definition } : {}),
+      bios: {
+        order: options.bootOrder ?? bootOrder(plan.named?.kind),
+        menu: options.bootMenu,
+        serialScreen: options.serialScreen && options.console.kind !== "none",
+      },
       disks: disks.devices,
       cdroms,
       floppies: floppies.drives,
@@ -96,6 +115,11 @@ export async function runCommand(options: RunOptions): Promise<number> {
   return report(end);
 }
 
+/** The usual order, but for the kind of the medium that the user named. */
+function bootOrder(named: DriveKind | undefined): readonly BootKind[] {
+  return named === undefined ? DEFAULT_ORDER : [named, ...DEFAULT_ORDER.filter((kind) => kind !== named)];
+}
+
 const NOWHERE: Pick<ConsoleOutput, "write"> = { write: () => {} };
 
 async function makePlan(options: RunOptions, signal: AbortSignal): Promise<Plan> {
@@ -104,13 +128,23 @@ async function makePlan(options: RunOptions, signal: AbortSignal): Promise<Plan>
   // First, so that a wrong disk is told before a guest is built.
   const disks = (await Promise.all(options.disks.map(inspectDisk))).map(onBus);
   const cdroms = options.cdroms.map(({ file, bus }) => (bus === undefined ? { file } : { file, bus }));
+  const media = { disks, cdroms, floppies: options.floppies };
   const memory = options.memory ?? MEMORY;
-  if (source.kind === "media") return { kernel: undefined, memory, disks, cdroms };
+  if (source.kind === "media") return { kernel: undefined, memory, ...media };
   if (source.kind === "files") {
     const { kernel: file, initrd, append: commandLine = COMMAND_LINE } = source;
-    return { kernel: { file, initrd, commandLine }, memory, disks, cdroms };
+    return { kernel: { file, initrd, commandLine }, memory, ...media };
   }
-  const guest = await makeReady(source.name, signal);
+  if (source.kind === "file") return planFile(source, { kernel: undefined, memory, ...media }, onBus);
+  const guest = await makeReady(source.name, signal).catch(async (error: unknown) => {
+    const unknown = error instanceof CatalogueError && error.failure.kind === "guest-unknown";
+    if (!unknown || !(await isFile(source.name))) throw error;
+    return undefined;
+  });
+  if (guest === undefined) {
+    const file = { kind: "file" as const, file: source.name, initrd: undefined, append: source.append };
+    return planFile(file, { kernel: undefined, memory, ...media }, onBus);
+  }
   const own = guest.disk === undefined ? [] : [onBus({ file: guest.disk, readOnly: false, snapshot: true })];
   return {
     kernel: {
@@ -119,10 +153,41 @@ async function makePlan(options: RunOptions, signal: AbortSignal): Promise<Plan>
       commandLine: source.append === undefined ? guest.append : `${guest.append} ${source.append}`,
     },
     memory: options.memory ?? guest.memoryMiB * MIB,
+    ...media,
     disks: [...own, ...disks],
-    cdroms,
   };
 }
+
+/** A file by itself: a kernel, or a medium, which goes before the others of its kind. */
+async function planFile(
+  source: Extract<RunOptions["source"], { kind: "file" }>,
+  plan: Plan,
+  onBus: (disk: DiskOptions) => DiskOptions,
+): Promise<Plan> {
+  const { file, initrd, append } = source;
+  const role = await roleOfFile(file);
+  if (role === "kernel") return { ...plan, kernel: { file, initrd, commandLine: append ?? COMMAND_LINE } };
+  if (initrd !== undefined || append !== undefined) {
+    throw usageError(`--initrd and --append go with a kernel; ${file} is a medium, whose boot loader decides`);
+  }
+  const named = { kind: role, file };
+  switch (role) {
+    case "cd":
+      return { ...plan, cdroms: [{ file }, ...plan.cdroms], named };
+    case "floppy":
+      return { ...plan, floppies: [{ disk: { file, readOnly: false, snapshot: false } }, ...plan.floppies], named };
+    case "disk": {
+      const disk = onBus(await inspectDisk(parseDisk(file.replaceAll(",", ",,"))));
+      return { ...plan, disks: [disk, ...plan.disks], named };
+    }
+  }
+}
+
+const isFile = (file: string): Promise<boolean> =>
+  stat(file).then(
+    (found) => found.isFile(),
+    () => false,
+  );
 
 async function readKernel(
   { file, initrd, commandLine }: NonNullable<Plan["kernel"]>,
@@ -215,6 +280,9 @@ function report(end: SessionEnd): number {
       return statusOfEnd(end);
     case "difference":
       tell(end.report);
+      return statusOfEnd(end);
+    case "not-bootable":
+      tell(`nothing to boot: ${end.reasons.join("; ")}`);
       return statusOfEnd(end);
     case "reset":
       tell(`the guest asked for a reset (${end.cause})`);

@@ -1,4 +1,5 @@
 /** What `bunk run` is told, checked. */
+import type { BootKind } from "../firmware/bios/boot.ts";
 import type { CpuModel } from "../vm/definition.ts";
 import type { DiskBus } from "../vm/drive-places.ts";
 import type { FloppyOptions } from "../vm/node/floppies.ts";
@@ -25,6 +26,12 @@ export interface RunOptions {
   readonly noReboot: boolean;
   readonly clock: (typeof CLOCKS)[number];
   readonly entry: (typeof ENTRIES)[number];
+  /** Kinds of drive in the order in which the BIOS tries them; undefined for the usual one. */
+  readonly bootOrder: readonly BootKind[] | undefined;
+  /** Let the user choose what to boot from. */
+  readonly bootMenu: boolean;
+  /** Show the BIOS's text screen on the first serial port. */
+  readonly serialScreen: boolean;
   /** Files of firmware to start with; undefined for the machine's own. */
   readonly firmware: FirmwareOption | undefined;
   /** Compare the translator with the interpreter. */
@@ -53,8 +60,15 @@ export type GuestSource =
       /** The whole kernel command line. */
       readonly append: string | undefined;
     }
-  /** What firmware finds on the machine's disks. */
-  | { readonly kind: "media" };
+  /** What firmware finds on the machine's media. */
+  | { readonly kind: "media" }
+  /** A file that is to be started, as what it seems to be: a kernel, or a medium. */
+  | {
+      readonly kind: "file";
+      readonly file: string;
+      readonly initrd: string | undefined;
+      readonly append: string | undefined;
+    };
 
 export type ConsoleTarget =
   | { readonly kind: "stdio" }

@@ -76,7 +76,10 @@ export interface MachineDefinition {
   readonly serial2?: ByteSink;
   /** Where the virtio console's bytes go; no such device if left out. */
   readonly virtioConsole?: ByteSink;
-  /** A graphics card (a VGA with linear modes), whose picture is the board's `display`; none if left out. */
+  /**
+   * A graphics card (a VGA with linear modes), whose picture is the board's `display`. If left out, there is one
+   * where the machine's own BIOS starts it.
+   */
   readonly display?: boolean;
   /** The isa-debug-exit port at 0xF4. */
   readonly debugExit: boolean;

@@ -38,6 +38,10 @@ export interface StartParts {
 /** Sets the machine up for its first instruction; the board and the processor have just been reset. */
 export type Start = () => void;
 
+/** Whether the machine's own BIOS starts it. */
+export const startsByBios = ({ kernel, firmware }: MachineDefinition): boolean =>
+  kernel === undefined && firmware === undefined;
+
 /** How this definition's machine starts, again after each reset. */
 export function startOf(parts: StartParts): Start {
   const { kernel, firmware, bios = {} } = parts.definition;
