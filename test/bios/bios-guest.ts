@@ -67,11 +67,14 @@ export function biosGuest(definition: Partial<MachineDefinition>): BiosGuest {
 }
 
 /** Runs a boot sector to the machine's end. */
-export async function runSector(
-  code: string,
-  definition: Partial<MachineDefinition> = {},
+export const runSector = (code: string, definition: Partial<MachineDefinition> = {}) =>
+  runMachine({ disks: [{ device: diskOf(bootSector(code)) }], ...definition });
+
+/** Runs a machine to its end. */
+export async function runMachine(
+  definition: Partial<MachineDefinition>,
 ): Promise<{ end: MachineEnd; guest: BiosGuest; ram: DataView }> {
-  const guest = biosGuest({ disks: [{ device: diskOf(bootSector(code)) }], ...definition });
+  const guest = biosGuest(definition);
   const end = await guest.machine.run();
   const { bytes } = guest.machine.ram;
   return { end, guest, ram: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) };

@@ -327,7 +327,7 @@ test("the screen is on the serial line, with colours, and keys come from there",
   const shade = String.fromCharCode(...new TextEncoder().encode("▒"));
   assert.equal(
     guest.serial(),
-    `Booting from disk...\r\nHello ${shade}\r\n\x1b[0;1;31;40m!\n\n\n\n\n\n\n\n\x1b[6G\x1b[0mk`,
+    `Booting from disk...\r\nHello ${shade}\r\n\x1b[0;1;31;40m!\r\n\n\n\n\n\n\n\n\x1b[0m     k`,
   );
   const { bytes } = guest.machine.ram;
   assert.deepEqual([...bytes.subarray(0x600, 0x602)], [0xe0, 0x48]);
