@@ -292,7 +292,13 @@ export class Board {
       const { video } = ram;
       const vga = this.#add(
         "vga",
-        new Vga(video.bytes, { clock: time, ports, memory, framebufferPlaced: (base) => video.map(base) }),
+        new Vga(video.bytes, {
+          clock: time,
+          ports,
+          memory,
+          framebufferPlaced: (base) => video.map(base),
+          ...(config.firmware?.vgaBios && { rom: config.firmware.vgaBios }),
+        }),
       );
       this.#add("vga.pci", vga.pci);
       this.pci.attach(DISPLAY, 0, vga.pci);
