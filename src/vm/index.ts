@@ -1,6 +1,8 @@
 /** Bunkhouse as a library, in Node. */
 export type { CpuModel, MachineEnd } from "./definition.ts";
+export type { CdromBus, DiskBus } from "./drive-places.ts";
 export {
+  type CdromDrive,
   DefinitionError,
   type FloppyDisk,
   VirtualMachine,

@@ -3,7 +3,8 @@ import { readFile } from "node:fs/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import type { MachineEnd } from "../definition.ts";
 import { Machine } from "../machine.ts";
-import { openDisks } from "./disks.ts";
+import { CdromDiscs } from "./cdrom-discs.ts";
+import { openCdroms, openDisks } from "./disks.ts";
 import { openFirmware } from "./firmware.ts";
 import { openFloppies } from "./floppies.ts";
 import { GdbServer } from "./gdb-server.ts";
@@ -24,6 +25,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
   const virtioConsole = definition.virtioConsole
     ? new SerialBatch((bytes) => post({ kind: "console", bytes }))
     : undefined;
+  const cdroms = await openCdroms(definition.cdroms);
   const disks = await openDisks(definition.disks);
   const floppies = await openFloppies(definition.floppies);
   const image = definition.kernel === undefined ? undefined : await load(definition.kernel);
@@ -39,6 +41,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
       ...(firmware ? { firmware: firmware.definition } : {}),
       disks: disks.devices,
       floppies: floppies.drives,
+      cdroms,
       serial,
       ...(virtioConsole ? { virtioConsole } : {}),
       debugExit: definition.debugExit,
@@ -46,6 +49,15 @@ async function main(definition: WorkerDefinition): Promise<void> {
     },
     nodeHost(),
   );
+  const discs = new CdromDiscs(machine.board.cdroms);
+  const askCdrom = async ({ id, number, request }: ToWorker & { kind: "cdrom" }) => {
+    try {
+      post({ kind: "cdrom", id, done: await discs.handle(number, request) });
+    } catch (error) {
+      const { name, message } = error as Error;
+      post({ kind: "cdrom", id, done: false, error: { name, message } });
+    }
+  };
   gdb?.attach(machine);
   if (definition.gdb?.wait) machine.pause();
   // The present tone, once for each turn of the event loop: a guest may change it as often as it likes.
@@ -75,6 +87,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
       else if (message.kind === "console") machine.sendConsole(message.bytes);
       else if (message.kind === "power-button") machine.powerButton();
       else if (message.kind === "change-floppy") changes = changes.then(() => change(message));
+      else if (message.kind === "cdrom") void askCdrom(message);
       else {
         machine.stop();
         resolve();
@@ -95,11 +108,10 @@ async function main(definition: WorkerDefinition): Promise<void> {
     await floppies.close();
     await disks.close();
     await firmware?.close();
-    port?.close();
+    await discs.close();
   }
 }
 
-main(workerData as WorkerDefinition).catch((error: Error) => {
-  post({ kind: "failed", name: error.name, message: error.message });
-  port.close();
-});
+main(workerData as WorkerDefinition)
+  .catch((error: Error) => post({ kind: "failed", name: error.name, message: error.message }))
+  .finally(() => port.close());

@@ -1,12 +1,12 @@
 /** A controller with a DMA controller, memory and disks, driven by its ports. */
 import assert from "node:assert/strict";
-import { byteOffset } from "../../../bits/units.ts";
-import { MemoryStore } from "../../../disk/memory-store.ts";
-import { RawDisk } from "../../../disk/raw/raw-disk.ts";
-import { ImmediateWork, ManualTime, PlainMemory, ProbeLine } from "../../../machine/testing/rig.ts";
-import { I8237Pair } from "../../i8237/i8237.ts";
-import { I82077 } from "../i82077.ts";
-import { type FloppyType, mediumFor } from "../medium.ts";
+import { byteOffset } from "../../../../bits/units.ts";
+import { MemoryStore } from "../../../../disk/memory-store.ts";
+import { RawDisk } from "../../../../disk/raw/raw-disk.ts";
+import { ImmediateWork, ManualTime, PlainMemory, ProbeLine } from "../../../../machine/testing/rig.ts";
+import { I8237Pair } from "../../../i8237/i8237.ts";
+import { I82077 } from "../../i82077.ts";
+import { type FloppyType, mediumFor } from "../../medium.ts";
 
 export const KIB_1440 = 1440 * 1024;
 const DMA_TO_MEMORY = 0x46;
@@ -55,7 +55,7 @@ export class FloppyRig {
     if (!readOnly) await disk.write(byteOffset(0), bytes);
     else await store.write(byteOffset(0), bytes);
     const medium = mediumFor(disk, type);
-    assert.ok(medium);
+    if (medium === undefined) throw new Error(`no drive of type ${type} takes ${size} bytes`);
     const rig = new FloppyRig([{ type, medium }]);
     rig.out(0xd6, 0xc0);
     rig.out(0xd4, 0x00);
