@@ -31,6 +31,7 @@ import { VirtioRng } from "../device/virtio-rng/virtio-rng.ts";
 import type { BlockDevice } from "../disk/block-device.ts";
 import { ApicBus } from "../machine/apic-bus.ts";
 import type { AsyncWork, ByteSink, Device, RandomSource, SignalLine, TimeSource } from "../machine/device.ts";
+import type { DisplaySource } from "../machine/display.ts";
 import { fanOut, OrGate } from "../machine/lines.ts";
 import { MemoryBus } from "../machine/memory-bus.ts";
 import { PortBus } from "../machine/port-bus.ts";
@@ -87,6 +88,8 @@ export class Board {
   readonly virtioConsole: VirtioConsole | undefined;
   readonly keyboard = new Ps2Keyboard();
   readonly mouse = new Ps2Mouse();
+  /** What a graphics card shows; none yet. */
+  readonly display: DisplaySource | undefined;
   readonly power: Piix4Pm;
   readonly fwCfg: FwCfg;
   readonly pci: PciBus;

@@ -15,6 +15,7 @@ import { loadKernel } from "../firmware/direct-boot.ts";
 import { installTables } from "../firmware/install-tables.ts";
 import { memoryMap } from "../firmware/memory-map.ts";
 import type { AccessSize, ByteSink, RandomSource } from "../machine/device.ts";
+import type { DisplaySource } from "../machine/display.ts";
 import { GuestTime } from "../machine/guest-time.ts";
 import { Board } from "./board.ts";
 import { applyBootState } from "./boot-processor.ts";
@@ -22,6 +23,7 @@ import { ConsoleInput } from "./console-input.ts";
 import { crashReport } from "./crash-report.ts";
 import type { Host, MachineDefinition, MachineEnd } from "./definition.ts";
 import { GuestRam } from "./guest-ram.ts";
+import { GuestInput } from "./input/guest-input.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import { WatchedRam } from "./watched-ram.ts";
 import { WorkQueue } from "./work-queue.ts";
@@ -46,6 +48,8 @@ export class Machine {
   readonly board: Board;
   readonly processor: Processor;
   readonly ram: GuestRam;
+  /** Keyboard and mouse. */
+  readonly input: GuestInput;
   /** Runs the processor beside another one and compares the two. */
   readonly #check: LockStep | undefined;
   readonly #definition: MachineDefinition;
@@ -133,6 +137,12 @@ export class Machine {
       },
     );
     this.#serialInput = new ConsoleInput(this.board.serial[0]);
+    this.input = new GuestInput({
+      keyboard: this.board.keyboard,
+      mouse: this.board.mouse,
+      time: this.#time,
+      wake: () => this.#wake(),
+    });
     if (this.board.virtioConsole) this.#consoleInput = new ConsoleInput(this.board.virtioConsole);
     this.#boot();
   }
@@ -276,6 +286,11 @@ export class Machine {
     return this.#serialInput?.length ?? 0;
   }
 
+  /** The guest's screen; undefined on a board without one. */
+  get display(): DisplaySource | undefined {
+    return this.board.display;
+  }
+
   powerButton(): void {
     this.board.power.pressPowerButton();
     this.#wake();
@@ -286,6 +301,7 @@ export class Machine {
     try {
       return await this.#run();
     } finally {
+      this.input.end();
       this.processor.close();
     }
   }
@@ -303,6 +319,7 @@ export class Machine {
       this.#time.fireDue();
       this.#serialInput?.pump();
       this.#consoleInput?.pump();
+      this.input.pump();
       const before = this.#host.monotonic();
       const count = this.instructions;
       const result = (this.#check ?? this.processor).run(this.#budget(icount));
