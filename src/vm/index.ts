@@ -1,4 +1,13 @@
 /** Bunkhouse as a library, in Node. */
 export type { CpuModel, MachineEnd } from "./definition.ts";
+export type { Layout } from "./input/layouts.ts";
+export { TypingError } from "./input/layouts.ts";
+export {
+  type MouseButton,
+  ScreenTextError,
+  type VmDisplay,
+  type VmKeyboard,
+  type VmMouse,
+} from "./node/screen/vm-screen.ts";
 export { DefinitionError, VirtualMachine, type VirtualMachineOptions } from "./node/virtual-machine.ts";
 export { ExpectError, type ExpectResult, type SerialStream } from "./serial-stream.ts";

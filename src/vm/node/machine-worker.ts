@@ -3,9 +3,11 @@ import { readFile } from "node:fs/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import type { MachineEnd } from "../definition.ts";
 import { Machine } from "../machine.ts";
+import { ScreenReader } from "../screen/screen-reader.ts";
 import { openDisks } from "./disks.ts";
 import { GdbServer } from "./gdb-server.ts";
 import { nodeHost } from "./host.ts";
+import { answerScreen } from "./screen/screen-port.ts";
 import { SerialBatch } from "./serial-batch.ts";
 import { stateHash } from "./state-hash.ts";
 import type { FromWorker, ToWorker, WorkerDefinition } from "./virtual-machine.ts";
@@ -40,6 +42,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
     },
     nodeHost(),
   );
+  const screen = machine.display && new ScreenReader(machine.display, []);
   gdb?.attach(machine);
   if (definition.gdb?.wait) machine.pause();
   const started = new Promise<void>((resolve) => {
@@ -47,7 +50,10 @@ async function main(definition: WorkerDefinition): Promise<void> {
       if (message.kind === "start") resolve();
       else if (message.kind === "serial") machine.sendSerial(message.bytes);
       else if (message.kind === "console") machine.sendConsole(message.bytes);
-      else if (message.kind === "power-button") machine.powerButton();
+      else if (message.kind === "screen") {
+        const { id, request } = message;
+        void answerScreen(request, screen, machine.input).then((reply) => post({ kind: "screen", id, reply }));
+      } else if (message.kind === "power-button") machine.powerButton();
       else {
         machine.stop();
         resolve();
@@ -61,6 +67,8 @@ async function main(definition: WorkerDefinition): Promise<void> {
     end = await machine.run();
     serial.flush();
     virtioConsole?.flush();
+    // What was typed before the end is told as typed.
+    await new Promise((resolve) => setImmediate(resolve));
     post({ kind: "ended", end, instructions: machine.instructions, hash: stateHash(machine) });
   } finally {
     await gdb?.close(end);

@@ -13,6 +13,8 @@ import { CPU_MODELS, type CpuModel, type MachineEnd } from "../definition.ts";
 import { SerialStream } from "../serial-stream.ts";
 import { parseSize } from "../size.ts";
 import type { DiskOptions } from "./disks.ts";
+import { ScreenPort, type ScreenReply, type ScreenRequest } from "./screen/screen-port.ts";
+import { VmDisplay, VmKeyboard, VmMouse } from "./screen/vm-screen.ts";
 import { SMALL_YOUNG_HEAP } from "./young-heap.ts";
 
 export interface VirtualMachineOptions {
@@ -78,11 +80,13 @@ export interface WorkerDefinition {
 export type ToWorker =
   | { kind: "start" }
   | { kind: "serial" | "console"; bytes: Uint8Array }
+  | { kind: "screen"; id: number; request: ScreenRequest }
   | { kind: "stop" }
   | { kind: "power-button" };
 export type FromWorker =
   | { kind: "ready"; gdbAddress?: string }
   | { kind: "serial" | "console"; bytes: Uint8Array }
+  | { kind: "screen"; id: number; reply: ScreenReply }
   | { kind: "ended"; end: MachineEnd; instructions: number; hash: string }
   | { kind: "failed"; name: string; message: string };
 
@@ -132,6 +136,10 @@ export class VirtualMachine {
   readonly console: SerialStream | undefined;
   /** Where gdb connects, as its `target remote` takes it; undefined without the option `gdb`. */
   readonly gdbAddress: string | undefined;
+  /** The screen: text, screenshots. */
+  readonly display: VmDisplay;
+  readonly keyboard: VmKeyboard;
+  readonly mouse: VmMouse;
   readonly #worker: Worker;
   readonly #ended: Promise<MachineEnd>;
   #instructions = 0;
@@ -163,10 +171,15 @@ export class VirtualMachine {
     this.gdbAddress = gdbAddress;
     this.serial = this.#stream("serial");
     this.console = definition.virtioConsole ? this.#stream("console") : undefined;
+    const screen = new ScreenPort((id, request) => this.#post({ kind: "screen", id, request }));
+    this.display = new VmDisplay(screen);
+    this.keyboard = new VmKeyboard(screen);
+    this.mouse = new VmMouse(screen);
     this.#ended = new Promise((resolve, reject) => {
       worker.on("message", (message: FromWorker) => {
         if (message.kind === "serial") this.serial.receive(message.bytes);
         else if (message.kind === "console") this.console?.receive(message.bytes);
+        else if (message.kind === "screen") screen.reply(message.id, message.reply);
         else if (message.kind === "ended") {
           this.#instructions = message.instructions;
           this.#hash = message.hash;
@@ -176,11 +189,12 @@ export class VirtualMachine {
       worker.on("error", reject);
       worker.on("exit", () => resolve({ kind: "stopped" }));
     });
-    const end = () => {
+    const finish = (end?: MachineEnd) => {
       this.serial.end();
       this.console?.end();
+      screen.ended(end);
     };
-    this.#ended.then(end, end);
+    this.#ended.then(finish, () => finish());
   }
 
   #stream(kind: "serial" | "console"): SerialStream {
