@@ -74,6 +74,14 @@ test("the machine pauses until a slow reader has caught up", async () => {
   assert.equal(pauses, 2);
 });
 
+test("all else that a host offers is there in a paced one", () => {
+  const regions: NonNullable<Host["regions"]> = () => {
+    throw new Error("not called");
+  };
+  const { yield: _, sleep: __, ...rest } = pacedHost({ ...host, regions }, undefined, () => {});
+  assert.deepEqual(rest, { monotonic: host.monotonic, unixTime: host.unixTime, random: host.random, regions });
+});
+
 test("a machine that waits for its reader can be let go to stop", async () => {
   const { output } = rig();
   send(output, "more than four bytes");

@@ -89,9 +89,7 @@ export function pacedHost(host: Host, output: ConsoleOutput | undefined, atPause
       return output?.drained;
     });
   return {
-    monotonic: () => host.monotonic(),
-    unixTime: () => host.unixTime(),
-    random: (target) => host.random(target),
+    ...host,
     yield: () => pace(host.yield()),
     sleep(ns) {
       const { done, wake } = host.sleep(ns);

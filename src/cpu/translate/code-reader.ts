@@ -1,10 +1,20 @@
-/** Guest code around one address, read by distance from it, with the physical pages that it came from. */
+/**
+ * Guest code around one address, read by distance from it, with the physical pages that it came from. A page is copied
+ * when it is first looked at: the guest may change it at any time, and whoever uses what was made of the code compares
+ * the copy with what is there by then.
+ */
 import type { Feature } from "../../isa/instruction.ts";
 import { type Decoded, type DecodeFailure, decode, MAX_LENGTH } from "../decode/decoder.ts";
 import { addPieces, type CodePage } from "../interpret/code-pages.ts";
 import { RAM_BASE } from "../state.ts";
 
 const PAGE = 4096;
+
+/** Code that was read. */
+export interface ReadCode extends CodePage {
+  /** From the first byte to the last, as it was. */
+  readonly bytes: Uint8Array;
+}
 
 export interface CodeSource {
   /** The shared memory. */
@@ -21,6 +31,7 @@ export class CodeReader {
   readonly #start: bigint;
   readonly #mode: { long: boolean; code32: boolean };
   readonly #pages = new Map<number, number | undefined>();
+  readonly #copies = new Map<number, Uint8Array>();
   readonly #decoded = new Map<number, Decoded | DecodeFailure | "not mapped" | "marked">();
   /** What was read in each page, by its distance: lowest and highest offset, and pieces of 64 bytes. */
   readonly #read = new Map<number, { first: number; last: number; pieces: [number, number] }>();
@@ -64,14 +75,24 @@ export class CodeReader {
     return known;
   }
 
+  /** The bytes of the page at a distance, which is `page`, as they were when it was first looked at. */
+  #copy(distance: number, page: number): Uint8Array {
+    let copy = this.#copies.get(distance);
+    if (copy === undefined) {
+      copy = this.#source.memory.slice(RAM_BASE + page, RAM_BASE + page + PAGE);
+      this.#copies.set(distance, copy);
+    }
+    return copy;
+  }
+
   #decodeAt(delta: number): Decoded | DecodeFailure | "not mapped" | "marked" {
-    const { memory, has, isMarked } = this.#source;
+    const { has, isMarked } = this.#source;
     const { distance, offset } = this.#locate(delta);
     if (isMarked(offset)) return "marked";
     const page = this.#page(distance);
     if (page === undefined) return "not mapped";
-    const at = RAM_BASE + page;
-    const result = decode(memory, at + offset, at + PAGE, this.#mode, has);
+    const code = this.#copy(distance, page);
+    const result = decode(code, offset, PAGE, this.#mode, has);
     if (result !== "truncated") {
       if (typeof result !== "string") this.#note(distance, offset, result.length);
       return result;
@@ -79,8 +100,8 @@ export class CodeReader {
     const second = this.#page(distance + 1);
     if (second === undefined) return "not mapped";
     const bytes = new Uint8Array(PAGE - offset + MAX_LENGTH);
-    bytes.set(memory.subarray(at + offset, at + PAGE));
-    bytes.set(memory.subarray(RAM_BASE + second, RAM_BASE + second + MAX_LENGTH), PAGE - offset);
+    bytes.set(code.subarray(offset));
+    bytes.set(this.#copy(distance + 1, second).subarray(0, MAX_LENGTH), PAGE - offset);
     const across = decode(bytes, 0, bytes.length, this.#mode, has);
     if (typeof across !== "string") {
       this.#note(distance, offset, PAGE - offset);
@@ -104,10 +125,11 @@ export class CodeReader {
   }
 
   /** The pages that instructions were read from. */
-  get pages(): CodePage[] {
+  get pages(): ReadCode[] {
     return [...this.#read].map(([distance, { first, last, pieces }]) => {
       const page = this.#pages.get(distance) as number;
-      return { distance, first: page + first, last: page + last, pieces };
+      const bytes = this.#copy(distance, page).slice(first, last + 1);
+      return { distance, first: page + first, last: page + last, pieces, bytes };
     });
   }
 }

@@ -2,9 +2,11 @@
  * From hot blocks to a WebAssembly module of regions. It only reads the shared memory, and may do so on another thread
  * while the guest runs and changes it: what a region was made of is told with it and checked where it is installed.
  */
+
+import type { FunctionBuilder } from "../../wasm/function.ts";
 import { HANDLER } from "../emit/enter-block.ts";
+import type { Linkage } from "../emit/semantics.ts";
 import { blockRuns, notedTargets } from "../interpret/block-table.ts";
-import type { CodePage } from "../interpret/code-pages.ts";
 import { codeContext, codeModule, linkageOf } from "../interpret/handlers.ts";
 import { CodeWalk, type PagingMode } from "../mmu/code-walk.ts";
 import type { RegionSettings } from "../processor.ts";
@@ -14,14 +16,13 @@ import {
   KEPT_PAGES_EACH,
   KEPT_READS,
   KEPT_WRITES,
-  RAM_BASE,
   REGION_HEAT,
   REGION_HEATS,
   SCATTERED,
   SCATTERED_SIZE,
 } from "../state.ts";
 import { type CpuModel, cpuModel } from "../system/models.ts";
-import { CodeReader } from "./code-reader.ts";
+import { CodeReader, type ReadCode } from "./code-reader.ts";
 import { buildRegion, type RegionSize } from "./region.ts";
 
 /** How often a block runs in the interpreter before it is translated. */
@@ -36,6 +37,8 @@ const SIZES: readonly RegionSize[] = [
 ];
 /** How many instructions a region of the first size runs before it is made anew with the second. */
 const GROWTH_HEAT = 4_000_000;
+/** Blocks of which it is known that a region has them; only the last ones matter. */
+const MOST_COVERED = 65536;
 
 /** Where it is noted that the pages of addresses from `origin` change too often in the region that begins at `physical`. */
 function scatteredSlot(physical: number, origin: string, write: boolean): number {
@@ -60,17 +63,16 @@ export interface RegionJob {
   readonly large: boolean;
   /** Offsets in a page of instructions that are left to the interpreter. */
   readonly marks: readonly number[];
-}
-
-/** Code that a region was made from. */
-export interface ReadCode extends CodePage {
-  readonly bytes: Uint8Array;
+  /** How many modules' regions the processor had when it asked for this one; infinite where it is to be made anyway. */
+  readonly seen: number;
 }
 
 export interface CompiledRegion {
   readonly job: RegionJob;
-  /** Guest instructions in it; 0 where it was not worth having. */
+  /** Guest instructions in it; 0 where it was not made. */
   readonly instructions: number;
+  /** Not made, since it is part of another one that was not known yet when it was asked for. */
+  readonly isCovered: boolean;
   readonly code: readonly ReadCode[];
 }
 
@@ -82,6 +84,23 @@ export interface CompiledRegions {
   readonly size: number;
 }
 
+/** Blocks that were made part of some region, with the number of the module that has it. */
+class CoveredBlocks {
+  readonly #modules = new Map<number, number>();
+
+  add(block: { physical: number; context: number }, module: number): void {
+    if (this.#modules.size >= MOST_COVERED) this.#modules.clear();
+    this.#modules.set(keyOf(block), module);
+  }
+
+  /** Whether a module from number `seen` on has the block: whoever knew of fewer modules did not know of that region. */
+  has(block: { physical: number; context: number }, seen: number): boolean {
+    return (this.#modules.get(keyOf(block)) ?? -1) >= seen;
+  }
+}
+
+const keyOf = ({ physical, context }: { physical: number; context: number }): number => context * 2 ** 32 + physical;
+
 export class RegionCompiler {
   readonly #settings: RegionSettings;
   readonly #model: CpuModel;
@@ -89,6 +108,9 @@ export class RegionCompiler {
   readonly #i32: Int32Array;
   readonly #walk: CodeWalk;
   readonly #pages = { reads: 0, writes: 0 };
+  readonly #covered = new CoveredBlocks();
+  /** Modules so far. */
+  #made = 0;
 
   constructor(settings: RegionSettings) {
     const model = cpuModel(settings.model);
@@ -102,36 +124,45 @@ export class RegionCompiler {
 
   compile(jobs: readonly RegionJob[]): CompiledRegions {
     const module = codeModule(this.#settings.memoryPages);
-    const regions: CompiledRegion[] = [];
     const linkage = linkageOf(module);
+    const regions: CompiledRegion[] = [];
     for (const job of jobs) {
-      const heat = this.#settings.vcpu + REGION_HEAT + (job.handler % REGION_HEATS) * 4;
-      this.#i32[heat >> 2] = GROWTH_HEAT;
-      const code = this.#reader(job);
-      const callee = module.function(
-        HANDLER,
-        (f) => {
-          const instructions = buildRegion({
-            f,
-            vcpu: this.#settings.vcpu,
-            context: codeContext(job.context),
-            linkage,
-            code,
-            isWarm: (delta) => this.#isWarm(code.physical(delta), job.context),
-            size: SIZES[job.large ? 1 : 0] as RegionSize,
-            grows: job.large ? undefined : job.handler,
-            keptPage: (origin, write) => this.#keptPage(job, origin, write),
-            targets: (delta) => this.#targets(code.physical(delta), job),
-          });
-          if (instructions === 0) f.unreachable();
-          regions.push({ job, instructions, code: code.pages.map((page) => this.#copy(page)) });
-        },
-        { name: `region ${job.linear.toString(16)}` },
-      );
+      const callee = module.function(HANDLER, (f) => void regions.push(this.#region(f, job, linkage)), {
+        name: `region ${job.linear.toString(16)}`,
+      });
       module.elements(job.handler, [callee]);
     }
     const bytes = module.build();
+    this.#made++;
     return { regions, module: new WebAssembly.Module(bytes), size: bytes.length };
+  }
+
+  #region(f: FunctionBuilder, job: RegionJob, linkage: Linkage): CompiledRegion {
+    if (this.#covered.has(job, job.seen)) {
+      f.unreachable();
+      return { job, instructions: 0, isCovered: true, code: [] };
+    }
+    const heat = this.#settings.vcpu + REGION_HEAT + (job.handler % REGION_HEATS) * 4;
+    this.#i32[heat >> 2] = GROWTH_HEAT;
+    const code = this.#reader(job);
+    const { instructions, nodes } = buildRegion({
+      f,
+      vcpu: this.#settings.vcpu,
+      context: codeContext(job.context),
+      linkage,
+      code,
+      isWarm: (delta) => this.#isWarm(code.physical(delta), job.context),
+      size: SIZES[job.large ? 1 : 0] as RegionSize,
+      grows: job.large ? undefined : job.handler,
+      keptPage: (origin, write) => this.#keptPage(job, origin, write),
+      targets: (delta) => this.#targets(code.physical(delta), job),
+    });
+    if (instructions === 0) f.unreachable();
+    for (const delta of nodes) {
+      const physical = code.physical(delta);
+      if (physical !== undefined) this.#covered.add({ physical, context: job.context }, this.#made);
+    }
+    return { job, instructions, isCovered: false, code: code.pages };
   }
 
   #reader({ linear, physical, context, paging, marks }: RegionJob): CodeReader {
@@ -173,9 +204,5 @@ export class RegionCompiler {
   #targets(physical: number | undefined, { ip, context }: RegionJob): number[] {
     if (physical === undefined) return [];
     return notedTargets(this.#i32, physical, context).map((target) => (target - ip) | 0);
-  }
-
-  #copy(page: CodePage): ReadCode {
-    return { ...page, bytes: this.#bytes.slice(RAM_BASE + page.first, RAM_BASE + page.last + 1) };
   }
 }

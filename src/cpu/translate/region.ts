@@ -55,6 +55,7 @@ type Exit =
 
 interface Node extends GraphNode {
   readonly delta: number;
+  readonly calls: readonly number[];
   readonly body: Body;
   readonly exit: Exit;
   /** Flags at its end. */
@@ -62,14 +63,21 @@ interface Node extends GraphNode {
   readonly successors: Node[];
 }
 
-/** Builds the function's body. Returns how many guest instructions are in it: none where it is not worth having. */
-export function buildRegion(input: RegionInput): number {
+export interface BuiltRegion {
+  /** Guest instructions in it: none where it is not worth having. */
+  readonly instructions: number;
+  /** Distances at which its nodes begin, but for those of subroutines: others may call them as well. */
+  readonly nodes: readonly number[];
+}
+
+/** Builds the function's body. */
+export function buildRegion(input: RegionInput): BuiltRegion {
   const nodes = new NodeBuilder(input);
   const entry = nodes.build();
-  if (entry === undefined) return 0;
+  if (entry === undefined) return { instructions: 0, nodes: [] };
   const graph = new FlowGraph<Node>(entry);
   nodes.frame.finish(nodes.first, nodes.last, () => new RegionWriter(nodes, graph).write(entry));
-  return nodes.instructions;
+  return nodes;
 }
 
 const placeOf = ({ delta, calls }: Target): string => `${delta} ${calls.join()}`;
@@ -78,7 +86,7 @@ const placeOf = ({ delta, calls }: Target): string => `${delta} ${calls.join()}`
 type Variant = "any" | "unknown" | number;
 
 /** Finds and builds a region's nodes. */
-class NodeBuilder {
+class NodeBuilder implements BuiltRegion {
   readonly frame: RegionFrame;
   instructions = 0;
   /** Lowest and highest distance that its code has or goes to. */
@@ -109,6 +117,10 @@ class NodeBuilder {
       }
     }
     return this.instructions > 0 ? this.find(entry) : undefined;
+  }
+
+  get nodes(): readonly number[] {
+    return [...this.#nodes.values()].filter(({ calls }) => calls.length === 0).map(({ delta }) => delta);
   }
 
   #variant(target: Target): Variant {
@@ -162,7 +174,7 @@ class NodeBuilder {
       else flags.state = this.frame.storeFlags();
       exit = this.#fill(target);
     });
-    return { delta: target.delta, body, exit, flags: flags.state, successors: [] };
+    return { ...target, body, exit, flags: flags.state, successors: [] };
   }
 
   /** Builds a node's instructions where the function under construction stands. */

@@ -3,7 +3,8 @@ import type { BlockCache } from "../interpret/blocks.ts";
 import type { CodeEnvironment, Handlers } from "../interpret/handlers.ts";
 import type { PagingMode } from "../mmu/code-walk.ts";
 import { RAM_BASE } from "../state.ts";
-import type { CompiledRegion, CompiledRegions, ReadCode, RegionJob } from "./region-compiler.ts";
+import type { ReadCode } from "./code-reader.ts";
+import type { CompiledRegion, CompiledRegions, RegionJob } from "./region-compiler.ts";
 
 /**
  * Who makes regions of jobs: in place, with the result at once, or on another thread, which lets the guest run on
@@ -32,8 +33,11 @@ export class Translator {
   readonly #memory: Uint8Array;
   /** What the regions in use were made for, by their table entries. */
   readonly #installed = new Map<number, RegionJob>();
+  /** First records of blocks that got no region since they were part of another's. */
+  readonly #covered = new Set<number>();
   #regions = 0;
   #asked = 0;
+  #modules = 0;
   #instructions = 0;
   #bytes = 0;
 
@@ -52,13 +56,17 @@ export class Translator {
   translate(record: number, linear: bigint, ip: number): void {
     const { paging, marks, blocks } = this.#wiring;
     const { physical, context } = blocks.hot(record);
-    this.#request({ linear, physical, ip, context, paging: paging(), marks: marks(), large: false });
+    // Once is enough: it runs by itself in spite of the region that has it.
+    const seen = this.#covered.delete(record) ? Number.POSITIVE_INFINITY : this.#modules;
+    this.#request({ linear, physical, ip, context, paging: paging(), marks: marks(), large: false, seen });
   }
 
   /** Asks for a region in place of the one whose function has the table entry `handler`: a large one, or as before. */
   remake(handler: number, large: boolean): void {
     const job = this.#installed.get(handler);
-    if (job) this.#request({ ...job, marks: this.#wiring.marks(), large: job.large || large });
+    if (!job) return;
+    const seen = Number.POSITIVE_INFINITY;
+    this.#request({ ...job, marks: this.#wiring.marks(), large: job.large || large, seen });
   }
 
   /** The region of a table entry is not run any more. */
@@ -82,17 +90,19 @@ export class Translator {
     if (regions.some(({ instructions }) => instructions > 0)) {
       new WebAssembly.Instance(module, { env: { memory, table }, runtime, host });
     }
+    this.#modules++;
     this.#bytes += size;
     for (const region of regions) if (!this.#add(region)) handlers.release(region.job.handler);
   }
 
   /** Has a region found, unless its code, or a debugger's breakpoints, have changed since it was asked for. */
-  #add({ job, instructions, code }: CompiledRegion): boolean {
+  #add({ job, instructions, isCovered, code }: CompiledRegion): boolean {
     const { blocks, marks } = this.#wiring;
     if (job.marks.join() !== marks().join()) return false;
     const block = blocks.find(job.physical, job.context);
-    if (instructions === 0 || block === undefined) return false;
-    if (!code.every((page) => this.#isUnchanged(page))) {
+    if (block === undefined || (instructions === 0 && !isCovered)) return false;
+    if (isCovered) this.#covered.add(block);
+    if (isCovered || !code.every((page) => this.#isUnchanged(page))) {
       blocks.countAgain(block);
       return false;
     }
