@@ -17,13 +17,16 @@ import { GdbServer, GdbServerError } from "../vm/node/gdb-server.ts";
 import { nodeHost } from "../vm/node/host.ts";
 import { readBootFile } from "./boot-files.ts";
 import type { ConsoleOutput } from "./console-output.ts";
+import { nameAfter } from "./control/runtime-directory.ts";
 import { inspectDisk, openDiskFiles } from "./disk-files.ts";
+import { type DisplayOption, defaultDisplays, hasDesktop } from "./display-option.ts";
 import { ExitStatus, statusOfEnd, statusOfSignal } from "./exit-status.ts";
 import { CliError, fileError } from "./failure.ts";
 import { formatMemory } from "./memory-size.ts";
 import type { ConsoleTarget, RunOptions } from "./run-options.ts";
 import { runSession, type SessionEnd } from "./session.ts";
 import { withSignals } from "./signals.ts";
+import { Viewers } from "./viewers.ts";
 
 const MEMORY = 512 * MIB;
 /** What makes Linux talk to the first serial port. */
@@ -48,7 +51,9 @@ export async function runCommand(options: RunOptions): Promise<number> {
   const disks = await openDiskFiles(plan.disks);
   let end: SessionEnd | undefined;
   let gdb: GdbServer | undefined;
+  let viewers: Viewers | undefined;
   try {
+    viewers = await openViewers(options);
     gdb = options.gdb && (await waitForGdb(options.gdb));
     const definition = {
       memory: plan.memory,
@@ -62,8 +67,9 @@ export async function runCommand(options: RunOptions): Promise<number> {
     };
     end = await runSession(
       (serial, pace) => {
-        const complete = { ...definition, serial: serial ?? NOWHERE };
+        const complete = { ...definition, serial: viewers?.tap(serial ?? NOWHERE) ?? NOWHERE };
         const machine = createMachine(complete, pace(nodeHost()), plan.kernel);
+        viewers?.attach(machine);
         gdb?.attach(machine);
         if (options.gdb?.wait) machine.pause();
         return machine;
@@ -76,6 +82,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
       },
     );
   } finally {
+    viewers?.close();
     await gdb?.close(end && machineEnd(end));
     await closeDisks(disks);
   }
@@ -116,6 +123,25 @@ async function makeReady(name: string, signal: AbortSignal): Promise<PreparedGue
     // Otherwise a failure's message would go on in the line of the step that failed.
     progress.finish();
   }
+}
+
+/** Listens for who wants to see the machine, or to control it. */
+function openViewers({ displays, name, source }: RunOptions): Promise<Viewers> {
+  const isTerminal = process.stdin.isTTY === true;
+  const shown: readonly DisplayOption[] =
+    displays ?? defaultDisplays({ startsOnScreen: startsOnScreen(source), environment: process.env, isTerminal });
+  return Viewers.open({
+    displays: shown,
+    name: name ?? nameAfter(source.kind === "catalogue" ? source.name : source.kernel),
+    isNamed: name !== undefined,
+    messages: process.stderr,
+    opensBrowser: isTerminal && hasDesktop(process.env),
+  });
+}
+
+/** Kernels that are started directly are told to use the serial console. */
+function startsOnScreen(source: RunOptions["source"]): boolean {
+  return source.kind !== "catalogue" && source.kind !== "files";
 }
 
 /** Listens for a debugger, and says where. */
