@@ -3,8 +3,12 @@ import process from "node:process";
 import type { GuestInput } from "../../vm/input/guest-input.ts";
 import { encodePng } from "../../vm/node/screen/png.ts";
 import { NO_SCREEN } from "../../vm/node/screen/screen-port.ts";
+import { typeKeys } from "../../vm/node/screen/typing.ts";
 import type { ScreenReader } from "../../vm/screen/screen-reader.ts";
 import { type ControlReply, type ControlRequest, parseRequest } from "./protocol.ts";
+
+/** Milliseconds in which a guest must have taken a key. */
+const PATIENCE = 10_000;
 
 export class MachineControls {
   readonly name: string;
@@ -40,8 +44,8 @@ export class MachineControls {
         return { ok: true, png: Buffer.from(await this.screenshot()).toString("base64") };
       case "keys":
       case "type":
-        if (await this.#input.type(request.changes)) return { ok: true };
-        return { ok: false, error: "the machine ended before all was typed" };
+        await typeKeys(this.#input, request.changes, { patience: PATIENCE });
+        return { ok: true };
       case "mouse": {
         const { dx, dy, wheel, buttons } = request;
         this.#input.move({ dx, dy, wheel });

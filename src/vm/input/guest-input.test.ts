@@ -30,8 +30,8 @@ test("typed keys come one at a time, at their pace and when the guest has taken 
   time.advance(1);
   time.advance(10 * PACE);
   assert.deepEqual(drain(), [0xf0, 0x1c]);
-  assert.equal(await typed, true);
-  void input.type(typedText("b"));
+  assert.equal(await typed.done, true);
+  input.type(typedText("b"));
   input.pump();
   time.advance(10 * PACE);
   input.pump();
@@ -60,7 +60,7 @@ test("keys pressed on a keyboard that is off are lost, typed ones wait", () => {
   drain();
   input.key("KeyA", true);
   input.key("KeyA", false);
-  void input.type(typedText("b"));
+  input.type(typedText("b"));
   input.pump();
   keyboard.send(0xf4);
   drain();
@@ -74,17 +74,39 @@ test("what a person or a program sends without an end is bounded", () => {
   const { input } = rig();
   for (let i = 0; i < 100_000; i++) input.key("KeyA", i % 2 === 0);
   const text = typedText("x".repeat(100_000));
-  void input.type(text);
-  void input.type(text);
-  assert.throws(() => void input.type(text), /too much text waits/);
+  input.type(text);
+  input.type(text);
+  assert.throws(() => input.type(text), /too much text waits/);
 });
 
 test("typing ends with the machine", async () => {
   const { input } = rig();
   const typed = input.type(typedText("hello"));
   input.end();
-  assert.equal(await typed, false);
-  assert.equal(await input.type(typedText("more")), false);
+  assert.equal(await typed.done, false);
+  assert.equal(await input.type(typedText("more")).done, false);
+});
+
+test("what is cancelled lets go of its keys, and the next is typed", async () => {
+  const { time, input, drain } = rig();
+  const chords = input.type(chord("ctrl-alt-delete"));
+  const next = input.type(typedText("a"));
+  for (let i = 0; i < 2; i++) {
+    input.pump();
+    drain();
+    time.advance(PACE);
+  }
+  assert.equal(chords.left, 3);
+  drain();
+  chords.cancel();
+  chords.cancel();
+  assert.equal(await chords.done, false);
+  input.pump();
+  assert.deepEqual(drain(), [0xf0, 0x14, 0xf0, 0x11, 0xe0, 0xf0, 0x71]);
+  time.advance(PACE);
+  input.pump();
+  assert.deepEqual(drain(), [0x1c]);
+  assert.equal(next.left, 1);
 });
 
 test("a chord goes down in order and up in the other order, by names of several kinds", () => {

@@ -41,11 +41,21 @@ export interface GuestInputWiring {
   readonly wake: () => void;
 }
 
-interface Typing {
+/** Keys on their way. */
+export interface Typing {
+  /** True when the keyboard has sent all of them, false where the machine ended or it was cancelled before. */
+  readonly done: Promise<boolean>;
+  /** Changes that the guest has not been sent yet. */
+  readonly left: number;
+  /** Types no more, and lets go of what is down. */
+  cancel(): void;
+}
+
+interface Queued {
   readonly changes: readonly KeyChange[];
   next: number;
   readonly pace: number;
-  readonly done: (typed: boolean) => void;
+  readonly settle: (typed: boolean) => void;
 }
 
 export class GuestInput implements InputTarget {
@@ -55,7 +65,7 @@ export class GuestInput implements InputTarget {
   readonly #wake: () => void;
   readonly #timer: Timer;
   #pressed: KeyChange[] = [];
-  #typing: Typing[] = [];
+  #typing: Queued[] = [];
   #typedWaiting = 0;
   #notBefore = 0;
   #ended = false;
@@ -89,20 +99,41 @@ export class GuestInput implements InputTarget {
   }
 
   /**
-   * Types keys one after the other, `pace` nanoseconds of guest time between two changes. Resolves with true when the
-   * keyboard has sent all of them, with false where the machine ends before. Throws where too much waits already.
+   * Types keys one after the other, `pace` nanoseconds of guest time between two changes, and each when the guest has
+   * read the one before. Throws RangeError where too much waits already.
    */
-  type(changes: readonly KeyChange[], pace: number = PACE): Promise<boolean> {
-    if (this.#ended) return Promise.resolve(false);
+  type(changes: readonly KeyChange[], pace: number = PACE): Typing {
     if (this.#typedWaiting + changes.length > TYPED_CAPACITY) {
       throw new RangeError("too much text waits to be typed; wait for it, or send it another way");
     }
-    if (changes.length === 0) return Promise.resolve(true);
-    this.#typedWaiting += changes.length;
-    return new Promise((done) => {
-      this.#typing.push({ changes, next: 0, pace, done });
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const queued: Queued = { changes, next: 0, pace, settle: resolve };
+    if (this.#ended || changes.length === 0) resolve(!this.#ended);
+    else {
+      this.#typedWaiting += changes.length;
+      this.#typing.push(queued);
       this.#wake();
-    });
+    }
+    return {
+      done: promise,
+      get left() {
+        return changes.length - queued.next;
+      },
+      cancel: () => this.#cancel(queued),
+    };
+  }
+
+  #cancel(queued: Queued): void {
+    if (!this.#typing.includes(queued)) return;
+    this.#typing = this.#typing.filter((other) => other !== queued);
+    this.#typedWaiting -= queued.changes.length - queued.next;
+    const down = new Set<string>();
+    for (const change of queued.changes.slice(0, queued.next)) {
+      if (change.down) down.add(change.code);
+      else down.delete(change.code);
+    }
+    for (const code of down) this.key(code, false);
+    queued.settle(false);
   }
 
   /** Hands over what the keyboard takes; called between slices of guest time. */
@@ -134,14 +165,14 @@ export class GuestInput implements InputTarget {
     this.#timer.arm(nanoseconds(this.#notBefore));
     if (typing.next < typing.changes.length) return;
     this.#typing.shift();
-    typing.done(true);
+    typing.settle(true);
   }
 
   /** The machine has ended. */
   end(): void {
     this.#ended = true;
     this.#timer.cancel();
-    for (const { done } of this.#typing) done(false);
+    for (const { settle } of this.#typing) settle(false);
     this.#typing = [];
   }
 }

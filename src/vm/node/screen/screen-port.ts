@@ -2,10 +2,11 @@
 import type { MachineEnd } from "../../definition.ts";
 import type { GuestInput, KeyChange } from "../../input/guest-input.ts";
 import type { ScreenReader } from "../../screen/screen-reader.ts";
+import { type TypingSettings, typeKeys } from "./typing.ts";
 
 export type ScreenRequest =
   | { readonly ask: "size" | "picture" | "text" }
-  | { readonly ask: "type"; readonly changes: readonly KeyChange[]; readonly pace?: number }
+  | ({ readonly ask: "type"; readonly changes: readonly KeyChange[] } & TypingSettings)
   | { readonly ask: "move"; readonly dx: number; readonly dy: number; readonly wheel: number }
   | { readonly ask: "buttons"; readonly pressed: number };
 
@@ -14,8 +15,7 @@ export interface ScreenAnswers {
   size: { width: number; height: number };
   picture: { width: number; height: number; pixels: Uint32Array };
   text: readonly string[] | undefined;
-  /** Whether all was typed before the machine ended. */
-  type: boolean;
+  type: undefined;
   move: undefined;
   buttons: undefined;
 }
@@ -42,7 +42,8 @@ export async function answerScreen(
 async function answer(request: ScreenRequest, screen: ScreenReader | undefined, input: GuestInput) {
   switch (request.ask) {
     case "type":
-      return input.type(request.changes, request.pace);
+      await typeKeys(input, request.changes, request);
+      return undefined;
     case "move":
       input.move(request);
       return undefined;
