@@ -31,10 +31,10 @@ export async function cleanCommand(
   for (const name of names) if (!before.some((guest) => guest.name === name)) await loadEntry(name);
   const isUnwanted = (name: string) => names.length === 0 || names.includes(name);
   await store.remove(isUnwanted);
-  // Package lists, packages of builds that failed, unpacked disk images.
+  // Package lists, packages of builds that failed, unpacked disk images, compiled sources (bin/bunk.mjs).
   if (names.length === 0) {
-    await rm(path.join(directory, "apt"), { recursive: true, force: true });
-    await rm(unpackedDirectory(directory), { recursive: true, force: true });
+    const rest = [path.join(directory, "apt"), unpackedDirectory(directory), path.join(directory, "code")];
+    for (const kept of rest) await rm(kept, { recursive: true, force: true });
   }
   const removed = before.filter(({ name }) => isUnwanted(name));
   const bytes = removed.reduce((sum, guest) => sum + guest.bytes, 0);

@@ -1,7 +1,12 @@
 /** Reads the command line. It has no effects: what is to be done, or printed, is returned. */
 import { Command, CommanderError, Option } from "commander";
+import type { BootKind } from "../firmware/bios/boot.ts";
 import { CPU_MODELS, type CpuModel } from "../vm/definition.ts";
+import { DISK_BUSES, type DiskBus } from "../vm/drive-places.ts";
+import type { FloppyOptions } from "../vm/node/floppies.ts";
 import type { GdbAddress } from "../vm/node/gdb-server.ts";
+import { parseBootOrder } from "./boot-option.ts";
+import { type CdromOption, parseCdrom } from "./cdrom-option.ts";
 import type { ControlInvocation } from "./control/control-commands.ts";
 import { describeControl } from "./control/describe-control.ts";
 import { isMachineName } from "./control/runtime-directory.ts";
@@ -10,10 +15,18 @@ import type { DiskInvocation } from "./disk/disk-invocation.ts";
 import { type DiskOption, parseDisk } from "./disk-option.ts";
 import { type DisplayOption, parseDisplay } from "./display-option.ts";
 import { usageError } from "./failure.ts";
+import { MOST_FLOPPIES, parseFloppy } from "./floppy-option.ts";
 import { parseGdb } from "./gdb-option.ts";
 import { CACHE_HELP, LIST_HELP, MAIN_HELP, RUN_HELP } from "./help-text.ts";
 import { parseMemory } from "./memory-size.ts";
-import { CLOCKS, type ConsoleTarget, ENTRIES, type GuestSource, type RunOptions } from "./run-options.ts";
+import {
+  CLOCKS,
+  type ConsoleTarget,
+  ENTRIES,
+  type FirmwareOption,
+  type GuestSource,
+  type RunOptions,
+} from "./run-options.ts";
 
 export type Invocation =
   | { readonly verb: "run"; readonly options: RunOptions }
@@ -103,12 +116,18 @@ function describe(program: Command, { version }: CommandLineSettings, found: (in
     .action((guests: string[]) => found({ verb: "cache clean", guests }));
 }
 
+/** What a guest of the catalogue may be called; anything else is a file. */
+const CATALOGUE_NAME = /^[a-z0-9-]+$/;
+
 /** The options as the parser gives them. */
 interface RawRunOptions {
   readonly kernel?: string;
   readonly initrd?: string;
   readonly append?: string;
   readonly disk: readonly DiskOption[];
+  readonly diskBus: DiskBus;
+  readonly cdrom: readonly CdromOption[];
+  readonly floppy: readonly FloppyOptions[];
   readonly memory?: number;
   readonly cpu: CpuModel;
   readonly console: string;
@@ -118,6 +137,13 @@ interface RawRunOptions {
   readonly reboot: boolean;
   readonly clock: RunOptions["clock"];
   readonly entry: RunOptions["entry"];
+  readonly boot?: readonly BootKind[];
+  readonly bootMenu?: boolean;
+  readonly serialScreen: boolean;
+  readonly firmware?: string;
+  readonly firmwareVars?: string;
+  readonly firmwareLog?: string;
+  readonly optionRom: readonly string[];
   readonly gdb?: GdbAddress;
   readonly gdbWait?: boolean;
   readonly check?: boolean;
@@ -126,12 +152,20 @@ interface RawRunOptions {
 function describeRun(program: Command, found: (invocation: Invocation) => void): void {
   const addDisplay = (text: string, displays: readonly DisplayOption[] = []) => [...displays, parseDisplay(text)];
   const addDisk = (text: string, disks: readonly DiskOption[]) => [...disks, parseDisk(text)];
+  const addCdrom = (text: string, cdroms: readonly CdromOption[]) => [...cdroms, parseCdrom(text)];
+  const addFloppy = (text: string, floppies: readonly FloppyOptions[]) => {
+    if (floppies.length === MOST_FLOPPIES) throw usageError(`--floppy ${text}: there are only drives A and B`);
+    return [...floppies, parseFloppy(text)];
+  };
   program
     .command("run")
-    .usage("[OPTIONS] [GUEST]")
+    .usage("[OPTIONS] [GUEST | FILE]")
     .summary("start a virtual machine")
     .description("Starts a virtual machine and connects its first serial port to this terminal.")
-    .argument("[GUEST]", "a guest by name, as `bunk list` shows; none with --kernel")
+    .argument(
+      "[GUEST]",
+      "a guest by name, as `bunk list` shows, or a FILE to start: a disc, disk or floppy image, or a kernel; none with --kernel",
+    )
     .option("--kernel <FILE>", "kernel to start: a bzImage, or an ELF file with a PVH or Multiboot header")
     .option("--initrd <FILE>", "initial RAM disk for --kernel")
     .option(
@@ -141,9 +175,28 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
     .addOption(
       new Option(
         "--disk <FILE[,SETTING...]>",
-        "disk image, for each disk once; settings: size=8G (make a new one where there is none), format=NAME (by content unless given; raw attaches whatever it seems to be), readonly=on, snapshot=on (writes are kept in memory and dropped), quota=4G (limit of the host's storage for it), serial=TEXT. Disc images are read-only unless readonly=off",
+        "disk image, for each disk once; settings: size=8G (make a new one where there is none), format=NAME (by content unless given; raw attaches whatever it seems to be), readonly=on, snapshot=on (writes are kept in memory and dropped), quota=4G (limit of the host's storage for it), serial=TEXT, bus=BUS. Disc images are read-only unless readonly=off",
       )
         .argParser(addDisk)
+        .default([], "none"),
+    )
+    .addOption(
+      new Option("--disk-bus <BUS>", "where disks are that do not say it").choices(DISK_BUSES).default("virtio"),
+    )
+    .addOption(
+      new Option(
+        "--cdrom <FILE[,bus=ahci]>",
+        "disc image, or drive of the host, for each CD drive once; on ide unless given",
+      )
+        .argParser(addCdrom)
+        .default([], "none"),
+    )
+    .addOption(
+      new Option(
+        "--floppy <FILE[,SETTING...]>",
+        "floppy disk image, 160 KiB to 2880 KiB, for drive A and then B; settings: readonly=on, snapshot=on, type=2.88M (the drive's type: by the image unless given). none is an empty drive",
+      )
+        .argParser(addFloppy)
         .default([], "none"),
     )
     .option(
@@ -168,6 +221,21 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
     )
     .addOption(new Option("--entry <MODE>", "entry of a Linux kernel to start at").choices(ENTRIES).default("auto"))
     .option(
+      "--boot <KINDS>",
+      "what the BIOS boots from, in this order: cd, disk, floppy, separated by commas (a FILE's own kind first, unless given)",
+      parseBootOrder,
+    )
+    .option("--boot-menu", "choose what to boot from")
+    .option("--no-serial-screen", "do not show the BIOS's text screen on the first serial port")
+    .option("--firmware <FILE>", "firmware to start with, such as SeaBIOS or OVMF, which boots from the disks")
+    .option("--firmware-vars <FILE>", "where UEFI firmware keeps its variables: a copy of the file that came with it")
+    .option("--firmware-log <FILE>", "where the firmware's log goes (debug console, port 0x402)")
+    .addOption(
+      new Option("--option-rom <FILE>", "option ROM for the firmware to run, for each ROM once")
+        .argParser((file: string, files: readonly string[]) => [...files, file])
+        .default([], "none"),
+    )
+    .option(
       "--gdb <[HOST:]PORT>",
       "let gdb connect to this port; from this host only unless HOST says otherwise",
       parseGdb,
@@ -185,6 +253,9 @@ function checkRun(guest: string | undefined, raw: RawRunOptions): RunOptions {
   return {
     source: guestSource(guest, raw),
     disks: raw.disk,
+    diskBus: raw.diskBus,
+    cdroms: raw.cdrom,
+    floppies: raw.floppy,
     memory: raw.memory,
     cpu: raw.cpu,
     console: consoleTarget(raw.console),
@@ -194,6 +265,10 @@ function checkRun(guest: string | undefined, raw: RawRunOptions): RunOptions {
     noReboot: !raw.reboot,
     clock: raw.check ? "icount" : raw.clock,
     entry: raw.entry,
+    bootOrder: raw.boot,
+    bootMenu: raw.bootMenu ?? false,
+    serialScreen: raw.serialScreen,
+    firmware: firmwareOption(raw),
     gdb: gdbOption(raw),
     check: raw.check ?? false,
   };
@@ -207,12 +282,37 @@ function gdbOption({ gdb, gdbWait = false, check = false }: RawRunOptions): RunO
   return undefined;
 }
 
-function guestSource(guest: string | undefined, { kernel, initrd, append }: RawRunOptions): GuestSource {
-  if (guest === undefined) {
-    if (kernel === undefined) throw usageError("run what? Name a guest (bunk list shows them) or give --kernel FILE");
-    return { kind: "files", kernel, initrd, append };
+function firmwareOption({ firmware, firmwareVars, firmwareLog, optionRom }: RawRunOptions): FirmwareOption | undefined {
+  if (firmware === undefined) {
+    if (firmwareVars !== undefined) throw usageError("--firmware-vars goes with --firmware FILE");
+    if (firmwareLog !== undefined) throw usageError("--firmware-log goes with --firmware FILE");
+    if (optionRom.length > 0) throw usageError("--option-rom goes with --firmware FILE");
+    return undefined;
   }
-  if (kernel !== undefined) throw usageError(`either the guest "${guest}" or --kernel ${kernel} can be run, not both`);
+  return {
+    image: firmware,
+    optionRoms: optionRom,
+    ...(firmwareVars === undefined ? {} : { variables: firmwareVars }),
+    ...(firmwareLog === undefined ? {} : { log: firmwareLog }),
+  };
+}
+
+function guestSource(guest: string | undefined, raw: RawRunOptions): GuestSource {
+  const { kernel, initrd, append, firmware } = raw;
+  if (guest === undefined) {
+    if (kernel !== undefined) return { kind: "files", kernel, initrd, append };
+    const hasMedia = raw.disk.length + raw.cdrom.length + raw.floppy.length > 0;
+    if (!hasMedia && firmware === undefined) {
+      throw usageError(
+        "run what? Name a guest (bunk list shows them) or a file to start, or give --kernel FILE, --cdrom FILE or --disk FILE",
+      );
+    }
+    if (initrd !== undefined) throw usageError("--initrd goes with --kernel");
+    if (append !== undefined) throw usageError("--append goes with --kernel");
+    return { kind: "media" };
+  }
+  if (kernel !== undefined) throw usageError(`either "${guest}" or --kernel ${kernel} can be run, not both`);
+  if (!CATALOGUE_NAME.test(guest)) return { kind: "file", file: guest, initrd, append };
   if (initrd !== undefined) throw usageError(`--initrd goes with --kernel; the guest "${guest}" brings its own`);
   return { kind: "catalogue", name: guest, append };
 }

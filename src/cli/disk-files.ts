@@ -42,6 +42,7 @@ export async function inspectDisk(option: DiskOption): Promise<DiskOptions> {
     ...(option.serial === undefined ? {} : { serial: option.serial }),
     ...(option.format === undefined ? {} : { format: option.format }),
     ...(option.quota === undefined ? {} : { quota: option.quota }),
+    ...(option.bus === undefined ? {} : { bus: option.bus }),
   };
 }
 

@@ -10,6 +10,7 @@ const PLAIN = {
   format: undefined,
   size: undefined,
   quota: undefined,
+  bus: undefined,
 };
 
 test("a file alone is a disk with nothing set", () => {
@@ -17,7 +18,7 @@ test("a file alone is a disk with nothing set", () => {
 });
 
 test("settings follow the file after commas", () => {
-  assert.deepEqual(parseDisk("a.img,readonly=off,snapshot=on,serial=DISK 1,format=raw,size=8G,quota=1M"), {
+  assert.deepEqual(parseDisk("a.img,readonly=off,snapshot=on,serial=DISK 1,format=raw,size=8G,quota=1M,bus=ahci"), {
     file: "a.img",
     readOnly: false,
     snapshot: true,
@@ -25,6 +26,7 @@ test("settings follow the file after commas", () => {
     format: "raw",
     size: 8 * 1024 ** 3,
     quota: 1024 ** 2,
+    bus: "ahci",
   });
 });
 
@@ -41,7 +43,7 @@ for (const [text, message] of [
   [",readonly=on", /names no file/],
   [
     "a,redonly=on",
-    /"redonly=on" is no setting of a disk; known are readonly=, snapshot=, serial=, format=, size=, quota=/,
+    /"redonly=on" is no setting of a disk; known are readonly=, snapshot=, serial=, format=, size=, quota=, bus=/,
   ],
   ["a,", /"" is no setting of a disk/],
   ["a,readonly", /readonly needs a value, such as readonly=on/],
@@ -52,6 +54,7 @@ for (const [text, message] of [
   ["a,serial=ü", /must be 1 to 20 printable/],
   ["a,format=qed", /format=qed is not supported; it must be one of raw, qcow2, vmdk, vdi, vhd, vhdx/],
   ["a,size=big", /size=big must be a size of at least 512 bytes, such as size=8G/],
+  ["a,bus=mfm", /bus=mfm is not there; it must be one of virtio, ide, ahci/],
   ["a,quota=1", /quota=1 must be a size of at least 512 bytes, such as quota=4G/],
 ] as const) {
   test(`--disk "${text}" is refused with what to change`, () => {

@@ -1,6 +1,7 @@
-/** The value of --disk: FILE[,readonly=on][,snapshot=on][,serial=TEXT][,format=NAME][,size=SIZE][,quota=SIZE]. */
+/** The value of --disk: FILE[,readonly=on][,snapshot=on][,serial=TEXT][,format=NAME][,size=SIZE][,quota=SIZE][,bus=BUS]. */
 import { FORMAT_NAMES } from "../disk/formats.ts";
 import type { FormatName } from "../disk/image-format.ts";
+import { DISK_BUSES, type DiskBus } from "../vm/drive-places.ts";
 import { parseSize } from "../vm/size.ts";
 import { usageError } from "./failure.ts";
 
@@ -16,11 +17,13 @@ export interface DiskOption {
   readonly size: number | undefined;
   /** Bytes of the host's storage that the file may take. */
   readonly quota: number | undefined;
+  /** Undefined for what --disk-bus says. */
+  readonly bus: DiskBus | undefined;
 }
 
 /** @spec virtio 1.2 §5.2.6: VIRTIO_BLK_T_GET_ID gives up to 20 bytes */
 const SERIAL_LENGTH = 20;
-const KEYS = ["readonly", "snapshot", "serial", "format", "size", "quota"] as const;
+const KEYS = ["readonly", "snapshot", "serial", "format", "size", "quota", "bus"] as const;
 type Key = (typeof KEYS)[number];
 
 /** Throws CliError with what to change. A comma in the file's name is written twice. */
@@ -42,11 +45,12 @@ export function parseDisk(text: string): DiskOption {
     format: parseFormat(given.get("format")),
     size: parseBytes("size", given.get("size")),
     quota: parseBytes("quota", given.get("quota")),
+    bus: parseBus(given.get("bus")),
   };
 }
 
 /** Parts of the text between single commas; a double comma is one comma of a part. */
-function splitAtCommas(text: string): string[] {
+export function splitAtCommas(text: string): string[] {
   const parts = [""];
   for (const [piece] of text.matchAll(/,,|,|[^,]+/g)) {
     if (piece === ",") parts.push("");
@@ -76,6 +80,7 @@ const EXAMPLES: Readonly<Record<Key, string>> = {
   format: "raw",
   size: "8G",
   quota: "4G",
+  bus: "ide",
 };
 
 function parseSwitch(key: Key, value: string): boolean {
@@ -95,6 +100,12 @@ function parseFormat(value: string | undefined): FormatName | undefined {
   const known = FORMAT_NAMES.find((name) => name === value);
   if (known !== undefined || value === undefined) return known;
   throw usageError(`--disk: format=${value} is not supported; it must be one of ${FORMAT_NAMES.join(", ")}`);
+}
+
+function parseBus(value: string | undefined): DiskBus | undefined {
+  const known = DISK_BUSES.find((name) => name === value);
+  if (known !== undefined || value === undefined) return known;
+  throw usageError(`--disk: bus=${value} is not there; it must be one of ${DISK_BUSES.join(", ")}`);
 }
 
 const SECTOR = 512;

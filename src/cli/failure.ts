@@ -2,6 +2,7 @@
 import { BlockError } from "../disk/block-device.ts";
 import { BootError } from "../firmware/boot-error.ts";
 import { CatalogueError } from "../hypervisor/catalogue/failure.ts";
+import { DrivePlaceError } from "../vm/drive-places.ts";
 import { ExitStatus } from "./exit-status.ts";
 
 /** A failure that the command line finds itself. `message` is one line that says what to change. */
@@ -29,6 +30,7 @@ export function describeFailure(error: unknown): Failure {
   if (error instanceof CliError) return { status: error.status, text: error.message };
   if (error instanceof BootError) return { status: bootStatus(error), text: error.message };
   if (error instanceof BlockError) return { status: ExitStatus.badFile, text: error.message };
+  if (error instanceof DrivePlaceError) return { status: ExitStatus.usage, text: error.message };
   if (error instanceof CatalogueError) return { status: catalogueStatus(error), text: error.message };
   const details = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return {

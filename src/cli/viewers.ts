@@ -12,6 +12,7 @@ import { ScreenHub } from "../vm/node/screen/screen-hub.ts";
 import { NO_SCREEN } from "../vm/node/screen/screen-port.ts";
 import { VncPassword } from "../vm/node/screen/vnc-password.ts";
 import { VncServer } from "../vm/node/screen/vnc-server.ts";
+import { knownFonts } from "../vm/screen/known-fonts.ts";
 import { ScreenReader } from "../vm/screen/screen-reader.ts";
 import { ControlServer } from "./control/control-server.ts";
 import { MachineControls } from "./control/machine-controls.ts";
@@ -33,6 +34,8 @@ export interface ViewersSettings {
 }
 
 export class Viewers {
+  /** Whether the machine needs a screen. */
+  readonly showsScreen: boolean;
   readonly #settings: ViewersSettings;
   #control: ControlServer | undefined;
   readonly #vnc: VncServer[] = [];
@@ -56,6 +59,7 @@ export class Viewers {
 
   private constructor(settings: ViewersSettings) {
     this.#settings = settings;
+    this.showsScreen = settings.displays.length > 0;
   }
 
   async #open(): Promise<void> {
@@ -89,7 +93,7 @@ export class Viewers {
   attach(machine: Pick<Machine, "display" | "input" | "sendSerial">): void {
     const { name, messages, opensBrowser } = this.#settings;
     const { display, input } = machine;
-    const controls = new MachineControls(name, input, display && new ScreenReader(display, []));
+    const controls = new MachineControls(name, input, display && new ScreenReader(display, knownFonts()));
     this.#control?.attach(controls);
     if (this.#vnc.length === 0 && this.#web.length === 0) return;
     if (display === undefined) throw usageError(`--display: ${NO_SCREEN}`);

@@ -6,8 +6,8 @@
  * Left to the kernel, as every kernel does it: the 8259s, the 8254, the I/O APIC, PCI base addresses.
  *
  * @spec Intel 82441FX datasheet (290549) 3.2.18 (PAM); 82371AB datasheet (290562) 4.1.10 (PIRQRC), 7.1 (PMBA,
- * PMREGMISC); 82371SB datasheet (290550) 2.5.3.6 (ELCR); MultiProcessor Specification 1.4 3.6.2.2 (virtual
- * wire mode); Intel SDM 3A 12.11.2.1 (IA32_MTRR_DEF_TYPE)
+ * PMREGMISC); 82371SB datasheet (290550) 2.3.9 (IDETIM), 2.5.3.6 (ELCR); Intel 8237A datasheet (231466), "Cascade Mode";
+ * MultiProcessor Specification 1.4 3.6.2.2 (virtual wire mode); Intel SDM 3A 12.11.2.1 (IA32_MTRR_DEF_TYPE)
  */
 import { type GuestPhysical, guestPhysical } from "../bits/units.ts";
 import type { AccessSize } from "../machine/device.ts";
@@ -38,6 +38,7 @@ const CONFIG_ADDRESS = 0xcf8;
 const CONFIG_DATA = 0xcfc;
 const HOST_BRIDGE = { slot: 0, fn: 0 };
 const ISA_BRIDGE = { slot: 1, fn: 0 };
+const IDE = { slot: 1, fn: 1 };
 const POWER_MANAGEMENT = { slot: 1, fn: 3 };
 
 /** PAM0 holds the BIOS segment in its high half; PAM5 and PAM6 hold 0xE0000 to 0xEFFFF. */
@@ -51,6 +52,16 @@ const PMBA = 0x40;
 const PMREGMISC = 0x80;
 const PMIOSE = 1;
 const ELCR = 0x4d0;
+const PCI_COMMAND = 0x04;
+const IO_SPACE = 1;
+/** IDETIM of both channels, with the decode enable bit in the high byte. */
+const IDETIM = 0x40;
+const IDE_DECODE = 0x80;
+/** The second 8237A passes the first one's requests on by its first channel. */
+const DMA2_MODE = 0xd6;
+const CASCADE_CHANNEL_4 = 0xc0;
+const DMA2_SINGLE_MASK = 0xd4;
+const UNMASK_CHANNEL_4 = 0x00;
 
 /** Local APIC registers and the values of virtual wire mode: the 8259s at LINT0, NMI at LINT1. */
 const SPURIOUS_VECTOR = { offset: 0xf0, value: 0x10f };
@@ -82,10 +93,15 @@ export function boardSetup(board: AcpiBoard, { mtrrs = true } = {}): BoardSetup 
       ...configByte(POWER_MANAGEMENT, PMBA, (power.base & 0xc0) | 1),
       ...configByte(POWER_MANAGEMENT, PMBA + 1, power.base >> 8),
       ...configByte(POWER_MANAGEMENT, PMREGMISC, PMIOSE),
+      ...configByte(IDE, IDETIM + 1, IDE_DECODE),
+      ...configByte(IDE, IDETIM + 3, IDE_DECODE),
+      ...configByte(IDE, PCI_COMMAND, IO_SPACE),
       // The later interrupts go to two PIRQ lines each; the first of the list stays free for ISA devices.
       ...steering.flatMap((irq, pirq) => configByte(ISA_BRIDGE, PIRQRC + pirq, irq)),
       { port: ELCR, size: 1, value: levelTriggered & 0xff },
       { port: ELCR + 1, size: 1, value: levelTriggered >> 8 },
+      { port: DMA2_MODE, size: 1, value: CASCADE_CHANNEL_4 },
+      { port: DMA2_SINGLE_MASK, size: 1, value: UNMASK_CHANNEL_4 },
     ],
     memory: [SPURIOUS_VECTOR, LVT_LINT0, LVT_LINT1].map(({ offset, value }) => ({
       address: guestPhysical(localApic + offset),

@@ -9,5 +9,10 @@ export {
   type VmKeyboard,
   type VmMouse,
 } from "./node/screen/vm-screen.ts";
-export { DefinitionError, VirtualMachine, type VirtualMachineOptions } from "./node/virtual-machine.ts";
+export {
+  DefinitionError,
+  type FloppyDisk,
+  VirtualMachine,
+  type VirtualMachineOptions,
+} from "./node/virtual-machine.ts";
 export { ExpectError, type ExpectResult, type SerialStream } from "./serial-stream.ts";

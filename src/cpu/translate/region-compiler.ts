@@ -26,7 +26,7 @@ import { CodeReader, type ReadCode } from "./code-reader.ts";
 import { buildRegion, type RegionSize } from "./region.ts";
 
 /** How often a block runs in the interpreter before it is translated. */
-export const DEFAULT_HEAT = 1000;
+export const DEFAULT_HEAT = 4000;
 /** What part of that a block must have run to become part of the region of another. */
 const WARM = 0.1;
 
@@ -188,10 +188,10 @@ export class RegionCompiler {
   }
 
   /** Places come round again: what two regions find in one of them is as good for both. */
-  #keptPage({ physical, handler }: RegionJob, origin: string, write: boolean): number | undefined {
+  #keptPage({ physical, handler, large }: RegionJob, origin: string, write: boolean): number | undefined {
     const { vcpu } = this.#settings;
     const scattered = vcpu + SCATTERED + scatteredSlot(physical, origin, write);
-    if (this.#bytes[scattered]) return undefined;
+    if (!large || this.#bytes[scattered]) return undefined;
     const kind = write ? "writes" : "reads";
     this.#pages[kind] = (this.#pages[kind] + 1) % KEPT_PAGES_EACH;
     const at = vcpu + (write ? KEPT_WRITES : KEPT_READS) + this.#pages[kind] * KEPT_PAGE;

@@ -9,6 +9,7 @@ import path from "node:path";
 import { type ByteOffset, MIB } from "../../bits/units.ts";
 import { BlockError } from "../block-device.ts";
 import type { ByteStore } from "../byte-store.ts";
+import { deviceSize } from "./device-size.ts";
 import { hostError } from "./host-error.ts";
 import { ImageLock } from "./image-lock.ts";
 import { loadStorageCalls, type StorageCalls } from "./storage-calls.ts";
@@ -51,7 +52,7 @@ export class FileStore implements ByteStore {
     this.#size = size;
   }
 
-  /** Rejects with BlockError: no such file, no permission, not a regular file, in use by another machine. */
+  /** Rejects with BlockError: no such file, no permission, not a file or block device, in use by another machine. */
   static async open(file: string, { readOnly = false, create }: FileStoreOptions = {}): Promise<FileStore> {
     const name = path.basename(file);
     const flags = create === undefined ? (readOnly ? "r" : "r+") : "wx+";
@@ -61,11 +62,17 @@ export class FileStore implements ByteStore {
     try {
       handle = await open(file, flags);
       const stat = await handle.stat();
-      if (!stat.isFile()) throw new BlockError("io", `cannot ${what} ${file}: it is not a regular file`);
+      const isDevice = stat.isBlockDevice();
+      if (isDevice && !readOnly) {
+        throw new BlockError("io", `cannot ${what} ${file}: devices of the host are opened for reading only`);
+      }
+      if (!stat.isFile() && !isDevice) {
+        throw new BlockError("io", `cannot ${what} ${file}: it is neither a regular file nor a block device`);
+      }
       if (!readOnly) lock = await ImageLock.acquire(file);
       if (create !== undefined) await handle.truncate(create);
       // The size is taken under the lock: until then another machine may have let the file grow.
-      const { size } = await handle.stat();
+      const size = isDevice ? await deviceSize(file, stat.rdev) : (await handle.stat()).size;
       return new FileStore(name, readOnly, handle, lock, await loadStorageCalls(), size);
     } catch (error) {
       await handle?.close();

@@ -8,23 +8,42 @@
  *     console.log(await ended);              // { kind: "power-off" }
  */
 import { Worker } from "node:worker_threads";
+import { FLOPPY_TYPE_NAMES, type FloppyType } from "../../device/i82077/medium.ts";
 import type { FormatName } from "../../disk/image-format.ts";
 import { CPU_MODELS, type CpuModel, type MachineEnd } from "../definition.ts";
 import { SerialStream } from "../serial-stream.ts";
 import { parseSize } from "../size.ts";
 import type { DiskOptions } from "./disks.ts";
+import type { FirmwareFiles } from "./firmware.ts";
+import type { FloppyDiskOptions, FloppyOptions } from "./floppies.ts";
 import { ScreenPort, type ScreenReply, type ScreenRequest } from "./screen/screen-port.ts";
 import { VmDisplay, VmKeyboard, VmMouse } from "./screen/vm-screen.ts";
 import { SMALL_YOUNG_HEAP } from "./young-heap.ts";
+
+/** The image of a floppy disk, of 160 KiB to 2880 KiB. */
+export interface FloppyDisk {
+  file: string;
+  /** Write-protected. */
+  readOnly?: boolean;
+  /** Writes are kept in memory and dropped at the end. */
+  snapshot?: boolean;
+  format?: FormatName;
+}
 
 export interface VirtualMachineOptions {
   /** RAM: "512M", "3G", or bytes. 2 MiB to 3 GiB; "512M" unless given. */
   memory?: string | number;
   /** A kernel file (bzImage, PVH or Multiboot ELF) by path, or its bytes. */
-  kernel: string | Uint8Array;
+  kernel?: string | Uint8Array;
   initrd?: string | Uint8Array;
   /** The kernel command line. */
   append?: string;
+  /**
+   * Firmware to start with, by path or its bytes: SeaBIOS, OVMF. `variables` is the path of the file in which UEFI
+   * firmware keeps its variables, which is written to; `log` that of a file for what firmware writes to port 402h;
+   * `optionRoms` are files that a BIOS runs. Beside SeaBIOS's image its VGA BIOS is looked for, vgabios-stdvga.bin.
+   */
+  firmware?: { image: string | Uint8Array; variables?: string; log?: string; optionRoms?: readonly string[] };
   /**
    * Disk images, on virtio-blk in this order. `snapshot` keeps writes in memory and drops them at the end; the format is
    * found out by content unless `format` says it; `quota` limits the bytes of the host's storage that a file may take.
@@ -37,12 +56,19 @@ export interface VirtualMachineOptions {
     format?: FormatName;
     quota?: number;
   }[];
+  /**
+   * Floppy drives, A and B, each with the image of the disk that is in it, as `changeFloppy` takes it, or empty. The
+   * type is that of the disk unless given.
+   */
+  floppies?: readonly (Partial<FloppyDisk> & { type?: FloppyType })[];
   /** "max" unless given. */
   cpu?: CpuModel;
   /** "real" unless given; "icount" makes runs repeatable. */
   clock?: "real" | "icount";
   /** A virtio console beside the serial port, Linux's hvc0: `console` is its stream. */
   virtioConsole?: boolean;
+  /** A graphics card, whose picture is `display`'s; where there is no kernel, there is one unless this is false. */
+  screen?: boolean;
   /** The isa-debug-exit port at 0xF4. */
   debugExit?: boolean;
   /** End where the guest asks for a reset, instead of starting again. */
@@ -65,13 +91,16 @@ export class DefinitionError extends Error {
 /** What the worker is sent: the options with defaults filled in. */
 export interface WorkerDefinition {
   readonly memory: number;
-  readonly kernel: string | Uint8Array;
+  readonly kernel?: string | Uint8Array;
+  readonly firmware?: FirmwareFiles;
   readonly initrd?: string | Uint8Array;
   readonly append: string;
   readonly disks: readonly DiskOptions[];
+  readonly floppies: readonly FloppyOptions[];
   readonly cpu: CpuModel;
   readonly clock: "real" | "icount";
   readonly virtioConsole: boolean;
+  readonly screen?: boolean;
   readonly debugExit: boolean;
   readonly noReboot: boolean;
   readonly gdb?: { readonly port: number; readonly host?: string; readonly wait: boolean };
@@ -82,15 +111,20 @@ export type ToWorker =
   | { kind: "serial" | "console"; bytes: Uint8Array }
   | { kind: "screen"; id: number; request: ScreenRequest }
   | { kind: "stop" }
-  | { kind: "power-button" };
+  | { kind: "power-button" }
+  | { kind: "change-floppy"; request: number; drive: number; disk?: FloppyDiskOptions };
 export type FromWorker =
   | { kind: "ready"; gdbAddress?: string }
   | { kind: "serial" | "console"; bytes: Uint8Array }
   | { kind: "screen"; id: number; reply: ScreenReply }
   | { kind: "ended"; end: MachineEnd; instructions: number; hash: string }
+  | { kind: "tone"; hertz: number }
+  /** A request was met, or not. */
+  | { kind: "done"; request: number; failure?: { name: string; message: string } }
   | { kind: "failed"; name: string; message: string };
 
 const MIB = 1024 * 1024;
+const ENDED = { name: "Error", message: "the machine has ended" };
 /** The worker's source, or its compiled form in the published package. */
 const WORKER = new URL(`./machine-worker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
 
@@ -102,10 +136,14 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
     throw new DefinitionError(`memory: ${memory} must be whole MiB from 2M to 3G`);
   }
   if (!CPU_MODELS.includes(cpu)) throw new DefinitionError(`cpu: "${cpu}" is none of ${CPU_MODELS.join(", ")}`);
-  if (options.kernel === undefined) throw new DefinitionError("kernel: a machine needs a kernel to start");
+  const { kernel, firmware } = options;
+  if (kernel === undefined && firmware === undefined) {
+    throw new DefinitionError("kernel: a machine needs a kernel to start, or firmware that finds one");
+  }
   return {
     memory: bytes,
-    kernel: options.kernel,
+    ...(kernel === undefined ? {} : { kernel }),
+    ...(firmware === undefined ? {} : { firmware }),
     ...(options.initrd === undefined ? {} : { initrd: options.initrd }),
     append: options.append ?? "console=ttyS0",
     disks: (options.disks ?? []).map(({ readOnly = false, snapshot = false, ...disk }) => ({
@@ -113,14 +151,39 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
       readOnly,
       snapshot,
     })),
+    floppies: checkFloppies(options.floppies ?? []),
     cpu,
     clock,
     virtioConsole: options.virtioConsole ?? false,
+    ...(options.screen === undefined ? {} : { screen: options.screen }),
     debugExit: options.debugExit ?? false,
     noReboot: options.noReboot ?? false,
     ...(options.gdb === undefined ? {} : { gdb: checkGdb(options.gdb) }),
   };
 }
+
+const MOST_FLOPPIES = 2;
+
+function checkFloppies(floppies: NonNullable<VirtualMachineOptions["floppies"]>): FloppyOptions[] {
+  if (floppies.length > MOST_FLOPPIES) {
+    throw new DefinitionError(`floppies: a machine has at most ${MOST_FLOPPIES} drives, not ${floppies.length}`);
+  }
+  return floppies.map(({ type, file, ...rest }) => {
+    if (type !== undefined && !FLOPPY_TYPE_NAMES.includes(type)) {
+      throw new DefinitionError(`floppies: the type "${type}" is none of ${FLOPPY_TYPE_NAMES.join(", ")}`);
+    }
+    return {
+      ...(type === undefined ? {} : { type }),
+      ...(file === undefined ? {} : { disk: floppyDisk({ file, ...rest }) }),
+    };
+  });
+}
+
+const floppyDisk = ({ readOnly = false, snapshot = false, ...disk }: FloppyDisk): FloppyDiskOptions => ({
+  ...disk,
+  readOnly,
+  snapshot,
+});
 
 function checkGdb({ port = 0, wait = false, ...gdb }: NonNullable<VirtualMachineOptions["gdb"]>) {
   if (!(Number.isInteger(port) && port >= 0 && port <= 65535)) {
@@ -142,6 +205,13 @@ export class VirtualMachine {
   readonly mouse: VmMouse;
   readonly #worker: Worker;
   readonly #ended: Promise<MachineEnd>;
+  #tone = 0;
+  /** Told when the speaker's tone changes: hertz, 0 for silence. Tones of less than a few milliseconds may be left out. */
+  onTone: ((hertz: number) => void) | undefined;
+  /** What the worker was asked for and did not answer yet. */
+  readonly #requests = new Map<number, { resolve(): void; reject(error: Error): void }>();
+  #lastRequest = 0;
+  #over = false;
   #instructions = 0;
   #hash = "";
 
@@ -180,6 +250,8 @@ export class VirtualMachine {
         if (message.kind === "serial") this.serial.receive(message.bytes);
         else if (message.kind === "console") this.console?.receive(message.bytes);
         else if (message.kind === "screen") screen.reply(message.id, message.reply);
+        else if (message.kind === "done") this.#done(message);
+        else if (message.kind === "tone") this.#setTone(message.hertz);
         else if (message.kind === "ended") {
           this.#instructions = message.instructions;
           this.#hash = message.hash;
@@ -190,6 +262,8 @@ export class VirtualMachine {
       worker.on("exit", () => resolve({ kind: "stopped" }));
     });
     const finish = (end?: MachineEnd) => {
+      this.#over = true;
+      for (const request of this.#requests.keys()) this.#done({ request, failure: ENDED });
       this.serial.end();
       this.console?.end();
       screen.ended(end);
@@ -225,6 +299,37 @@ export class VirtualMachine {
   /** Presses the power button: the guest's system may shut down. */
   powerButton(): void {
     this.#post({ kind: "power-button" });
+  }
+
+  /**
+   * Puts a disk into a floppy drive (A is 0, B is 1), or takes out the one that is there with undefined; resolves when
+   * that is closed. Rejects with one line that says what to change.
+   */
+  changeFloppy(drive: number, disk: FloppyDisk | undefined): Promise<void> {
+    const request = ++this.#lastRequest;
+    return new Promise((resolve, reject) => {
+      if (this.#over) throw new Error(ENDED.message);
+      this.#requests.set(request, { resolve, reject });
+      this.#post({ kind: "change-floppy", request, drive, ...(disk ? { disk: floppyDisk(disk) } : {}) });
+    });
+  }
+
+  /** What the PC's speaker sounds, in hertz; 0 for silence. */
+  get tone(): number {
+    return this.#tone;
+  }
+
+  #setTone(hertz: number): void {
+    if (hertz === this.#tone) return;
+    this.#tone = hertz;
+    this.onTone?.(hertz);
+  }
+
+  #done({ request, failure }: Omit<Extract<FromWorker, { kind: "done" }>, "kind">): void {
+    const waiting = this.#requests.get(request);
+    this.#requests.delete(request);
+    if (failure) waiting?.reject(Object.assign(new Error(failure.message), { name: failure.name }));
+    else waiting?.resolve();
   }
 
   /** Pulls the plug; disks are flushed and closed. */

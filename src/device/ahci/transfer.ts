@@ -1,0 +1,49 @@
+/** Serves one ATA command whose data lie in memory, whatever the protocol: the steps between its first and last. */
+import type { AtaDrive, AtaEnd, AtaTask } from "../ata/ata-drive.ts";
+import type { PrdTable } from "./prd-table.ts";
+
+/** A host operation that the command waits for. */
+export interface HostStep {
+  readonly operation: () => Promise<void>;
+  /** Bytes of data before it. */
+  readonly at: number;
+}
+
+/** How a command's data ended: with registers, or where memory that it names is not there. */
+export type TransferEnd =
+  | { readonly kind: "ended"; readonly end: AtaEnd; readonly overflow: boolean }
+  | { readonly kind: "bus-error" };
+
+/** Bytes that are asked of the host at once. */
+export const PIECE = 1024 * 1024;
+const NOTHING = new Uint8Array(0);
+
+export function* transfer(drive: AtaDrive, task: AtaTask, prds: PrdTable): Generator<HostStep, TransferEnd, void> {
+  const { protocol, length, data } = task;
+  const ended = (end: AtaEnd, overflow = false): TransferEnd => ({ kind: "ended", end, overflow });
+  if (task.end !== undefined) return ended(task.end);
+  let overflow = false;
+  let gathered = NOTHING;
+  if (protocol === "pioIn" || protocol === "dmaIn" || protocol === "queuedIn") {
+    for (let at = 0; at < length && !overflow; at += PIECE) {
+      const size = Math.min(length - at, PIECE);
+      const piece = data?.subarray(at, at + size) ?? new Uint8Array(size);
+      if (data === undefined) yield { operation: () => drive.read(task, at, piece), at };
+      const result = prds.put(piece);
+      if (result === "error") return { kind: "bus-error" };
+      // What there is no room for is dropped.
+      overflow = result === "short";
+    }
+  } else if (protocol === "pioOut" || protocol === "dmaOut" || protocol === "queuedOut") {
+    for (let at = 0; at < length; at += PIECE) {
+      const piece = new Uint8Array(Math.min(length - at, PIECE));
+      const result = prds.take(piece);
+      if (result === "error") return { kind: "bus-error" };
+      if (result === "short") return ended(drive.abort(task));
+      if (task.gathers) gathered = piece;
+      else yield { operation: () => drive.write(task, at, piece), at };
+    }
+  }
+  if (task.finishes) yield { operation: () => drive.finish(task, gathered), at: length };
+  return ended(drive.complete(task, gathered), overflow);
+}
