@@ -107,7 +107,7 @@ export function typedText(text: string, layout: Layout = "us"): KeyChange[] {
     if (stroke === undefined) {
       const shown = `${JSON.stringify(character)} (U+${character.codePointAt(0)?.toString(16).padStart(4, "0")})`;
       const others = LAYOUTS.filter((other) => strokeOf(character, other) !== undefined);
-      const remedy = others.length > 0 ? `the layouts ${others.join(", ")} have it` : "no layout here has it";
+      const remedy = others.length > 0 ? `it is in ${others.join(", ")}` : "no layout here has it";
       throw new TypingError(`the character ${shown} is on no key of the layout "${layout}"; ${remedy}`);
     }
     if (stroke.hold) changes.push({ code: stroke.hold, down: true });

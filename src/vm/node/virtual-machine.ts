@@ -33,7 +33,7 @@ export interface FloppyDisk {
 export interface VirtualMachineOptions {
   /** RAM: "512M", "3G", or bytes. 2 MiB to 3 GiB; "512M" unless given. */
   memory?: string | number;
-  /** A kernel file (bzImage, PVH or Multiboot ELF) by path, or its bytes. */
+  /** A kernel file (bzImage, PVH or Multiboot ELF) by path, or its bytes. Without one the machine boots from its media. */
   kernel?: string | Uint8Array;
   initrd?: string | Uint8Array;
   /** The kernel command line. */
@@ -137,8 +137,9 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
   }
   if (!CPU_MODELS.includes(cpu)) throw new DefinitionError(`cpu: "${cpu}" is none of ${CPU_MODELS.join(", ")}`);
   const { kernel, firmware } = options;
-  if (kernel === undefined && firmware === undefined) {
-    throw new DefinitionError("kernel: a machine needs a kernel to start, or firmware that finds one");
+  const media = [...(options.disks ?? []), ...(options.floppies ?? [])];
+  if (kernel === undefined && firmware === undefined && media.length === 0) {
+    throw new DefinitionError("kernel: a machine needs a kernel to start, or a disk or floppy to boot from");
   }
   return {
     memory: bytes,

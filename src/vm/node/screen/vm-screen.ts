@@ -90,13 +90,13 @@ export class VmKeyboard {
    * Types text on the keyboard of a guest that has this layout; resolves when the last key has been sent to the guest.
    * @throws TypingError where a character is on no key of the layout.
    */
-  type(text: string, { layout = "us", ...options }: TypingOptions & { layout?: Layout } = {}): Promise<void> {
-    return this.#send(typedText(text, layout), options);
+  async type(text: string, { layout = "us", ...options }: TypingOptions & { layout?: Layout } = {}): Promise<void> {
+    await this.#send(typedText(text, layout), options);
   }
 
   /** Presses keys together, such as "ctrl-alt-delete", "f2" or "ret". @throws TypingError where one is no key. */
-  press(keys: string, options: TypingOptions = {}): Promise<void> {
-    return this.#send(chord(keys), options);
+  async press(keys: string, options: TypingOptions = {}): Promise<void> {
+    await this.#send(chord(keys), options);
   }
 
   async #send(changes: ReturnType<typeof chord>, { pace, timeout = 60_000 }: TypingOptions): Promise<void> {
