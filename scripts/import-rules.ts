@@ -30,6 +30,8 @@ const ABOVE_VM: Readonly<Record<string, readonly string[]>> = {
   hypervisor: VM,
   cli: [...VM, "hypervisor"],
   console: [...VM, "hypervisor"],
+  // Runs in a browser.
+  page: [],
 };
 /** Folders that the machine knows by their types alone. */
 const TYPES_ONLY: Readonly<Record<string, readonly string[]>> = { machine: ["cpu"] };
