@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { byteOffset } from "../../bits/units.ts";
 import { BlockError } from "../../disk/block-device.ts";
-import { DMA_VERIFY, FloppyRig, KIB_1440, markOf, settle } from "./testing/floppy-rig.ts";
+import { DMA_VERIFY, FloppyRig, KIB_1440, markOf, settle } from "./testing/node/floppy-rig.ts";
 
 const [READ, WRITE, VERIFY, READ_TRACK, FORMAT, READ_DELETED] = [0x46, 0x45, 0x56, 0x42, 0x4d, 0x4c];
 const MT = 0x80;

@@ -150,6 +150,8 @@ function ascii(text: string, length: number): Uint8Array {
   return result;
 }
 
+const codesOf = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0) & 0x7f);
+
 function padded(part: Uint8Array, length: number): Uint8Array {
   const result = new Uint8Array(length);
   result.set(part.subarray(0, length));
@@ -182,7 +184,7 @@ export function identifyController(serial: string): Uint8Array {
     oncs: 0x0c,
     // There is a write cache; FLUSH of all namespaces is known.
     vwc: 0x07,
-    subnqn: padded(new TextEncoder().encode(nqn), 256),
+    subnqn: padded(codesOf(nqn), 256),
     // 25 W, in hundredths.
     power: 2500,
   });
@@ -218,7 +220,7 @@ export function namespaceDescriptors(eui64: Uint8Array): Uint8Array {
 /** Eight bytes that are the same for the same serial number, in the range of identifiers without an owner. */
 export function eui64Of(serial: string): Uint8Array {
   let hash = 0xcbf2_9ce4_8422_2325n;
-  for (const byte of new TextEncoder().encode(serial)) {
+  for (const byte of codesOf(serial)) {
     hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100_0000_01b3n);
   }
   const result = new Uint8Array(8);

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { byteOffset } from "../../bits/units.ts";
 import { BlockError } from "../../disk/block-device.ts";
 import { SeededRandom } from "../../machine/testing/rig.ts";
-import { DATA, NvmeRig, settle } from "./testing/nvme-rig.ts";
+import { DATA, NvmeRig, settle } from "./testing/node/nvme-rig.ts";
 
 const [FLUSH, WRITE, READ, WRITE_ZEROES, DSM] = [0, 1, 2, 8, 9];
 const PAGE = 4096;

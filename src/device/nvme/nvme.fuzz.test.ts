@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SeededRandom } from "../../machine/testing/rig.ts";
-import { NvmeRig, RAM, settle } from "./testing/nvme-rig.ts";
+import { NvmeRig, RAM, settle } from "./testing/node/nvme-rig.ts";
 
 const IO = [0, 1, 2, 8, 9, 4];
 const ADMIN = [0, 1, 2, 4, 5, 6, 8, 9, 0xa, 0xc];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { byteOffset } from "../../bits/units.ts";
-import { DATA, NvmeRig, settle } from "./testing/nvme-rig.ts";
+import { DATA, NvmeRig, settle } from "./testing/node/nvme-rig.ts";
 
 const [IDENTIFY, GET_LOG, SET_FEATURES, GET_FEATURES, ABORT, EVENT] = [0x06, 0x02, 0x09, 0x0a, 0x08, 0x0c];
 const [DELETE_SQ, CREATE_SQ, DELETE_CQ, CREATE_CQ] = [0, 1, 4, 5];

@@ -128,3 +128,45 @@ test("a picture drawn bit by bit is the picture drawn at once", () => {
     assert.deepEqual(vga.display.size, { width: fresh.surface.width, height: fresh.surface.height });
   }
 });
+
+test("a wide access to the window is byte accesses from the lowest address up", () => {
+  const random = new SeededRandom(0xa0000);
+  const wide = rig({ videoMemory: 1 << 20 });
+  const narrow = rig({ videoMemory: 1 << 20 });
+  const both = (act: (one: typeof wide) => void) => {
+    act(wide);
+    act(narrow);
+  };
+  for (let i = 0; i < 40_000; i++) {
+    if (random.below(40) === 0) {
+      const [port, index, value] = [INDEX_PORTS[random.below(2)]!, random.below(9), random.next() & 0xff];
+      // Nearly always as a mode has it: a plain write is what there are short ways for.
+      const usual = index === 8 ? 0xff : index < 4 && port === 0x3ce ? 0 : value;
+      const written = random.below(8) ? usual : value;
+      both(({ ports }) => void ports.write(port, 2, index | (written << 8)));
+    }
+    if (i % 1000 === 0) both(({ ports }) => void ports.write(0x3c2, 1, i % 10_000 === 0 ? 0 : 0x67));
+    if (i % 5000 === 2500) {
+      [640, 480, [4, 8, 32][random.below(3)]!, random.below(2)].forEach((value, at) => {
+        both(({ dispi }) => void dispi(at + 1, value));
+      });
+    }
+    const size = random.below(2) ? 2 : 4;
+    const at = 0xa0000 + Math.floor(random.below(0x20000) / size) * size;
+    if (random.below(2)) {
+      const value = random.next();
+      wide.memory.write(at, size, value);
+      for (let byte = 0; byte < size; byte++) narrow.memory.write(at + byte, 1, value >>> (8 * byte));
+    } else {
+      const bytes = Array.from({ length: size }, (_, byte) => narrow.memory.read(at + byte, 1));
+      const value = wide.memory.read(at, size);
+      assert.deepEqual(
+        Array.from({ length: size }, (_, byte) => (value >>> (8 * byte)) & 0xff),
+        bytes,
+        `access ${i}`,
+      );
+    }
+    if (i % 500 === 0) assert.deepEqual(wide.bytes, narrow.bytes, `after access ${i}`);
+  }
+  assert.ok(wide.bytes.some((byte) => byte !== 0));
+});

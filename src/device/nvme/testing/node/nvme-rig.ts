@@ -1,13 +1,13 @@
 /** A guest's NVMe driver for tests: registers, queues and commands in plain memory. */
 import assert from "node:assert/strict";
-import { byteOffset } from "../../../bits/units.ts";
-import { MemoryStore } from "../../../disk/memory-store.ts";
-import { RawDisk } from "../../../disk/raw/raw-disk.ts";
-import { MemoryBus } from "../../../machine/memory-bus.ts";
-import { PortBus } from "../../../machine/port-bus.ts";
-import { ImmediateWork, PlainMemory, ProbeLine } from "../../../machine/testing/rig.ts";
-import { Cqe, Sqe } from "../layout.ts";
-import { Nvme } from "../nvme.ts";
+import { byteOffset } from "../../../../bits/units.ts";
+import { MemoryStore } from "../../../../disk/memory-store.ts";
+import { RawDisk } from "../../../../disk/raw/raw-disk.ts";
+import { MemoryBus } from "../../../../machine/memory-bus.ts";
+import { PortBus } from "../../../../machine/port-bus.ts";
+import { ImmediateWork, PlainMemory, ProbeLine } from "../../../../machine/testing/rig.ts";
+import { Cqe, Sqe } from "../../layout.ts";
+import { Nvme } from "../../nvme.ts";
 
 export const RAM = 8 << 20;
 export const SECTORS = 16384;
