@@ -86,10 +86,27 @@ test("a kernel is run from files, with every option", () => {
 });
 
 test("firmware starts without a kernel, and its other options go with it", () => {
-  const invocation = parse("run", "--firmware", "code.fd", "--firmware-vars", "vars.fd", "--firmware-log", "log");
+  const invocation = parse(
+    "run",
+    "--firmware",
+    "code.fd",
+    "--firmware-vars",
+    "vars.fd",
+    "--firmware-log",
+    "log",
+    "--option-rom",
+    "a",
+    "--option-rom",
+    "b",
+  );
   assert.ok(invocation.verb === "run");
   assert.deepEqual(invocation.options.source, { kind: "media" });
-  assert.deepEqual(invocation.options.firmware, { image: "code.fd", variables: "vars.fd", log: "log" });
+  assert.deepEqual(invocation.options.firmware, {
+    image: "code.fd",
+    variables: "vars.fd",
+    log: "log",
+    optionRoms: ["a", "b"],
+  });
   assert.throws(() => parse("run", "debian", "--firmware-vars", "vars.fd"), /goes with --firmware/);
   assert.throws(() => parse("run", "debian", "--firmware-log", "log"), /goes with --firmware/);
   assert.throws(() => parse("run", "--firmware", "code.fd", "--append", "quiet"), /goes with --kernel/);

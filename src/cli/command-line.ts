@@ -135,6 +135,7 @@ interface RawRunOptions {
   readonly firmware?: string;
   readonly firmwareVars?: string;
   readonly firmwareLog?: string;
+  readonly optionRom: readonly string[];
   readonly gdb?: GdbAddress;
   readonly gdbWait?: boolean;
   readonly check?: boolean;
@@ -214,6 +215,11 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
     .option("--firmware <FILE>", "firmware to start with, such as SeaBIOS or OVMF, which boots from the disks")
     .option("--firmware-vars <FILE>", "where UEFI firmware keeps its variables: a copy of the file that came with it")
     .option("--firmware-log <FILE>", "where the firmware's log goes (debug console, port 0x402)")
+    .addOption(
+      new Option("--option-rom <FILE>", "option ROM for the firmware to run, for each ROM once")
+        .argParser((file: string, files: readonly string[]) => [...files, file])
+        .default([], "none"),
+    )
     .option(
       "--gdb <[HOST:]PORT>",
       "let gdb connect to this port; from this host only unless HOST says otherwise",
@@ -259,14 +265,16 @@ function gdbOption({ gdb, gdbWait = false, check = false }: RawRunOptions): RunO
   return undefined;
 }
 
-function firmwareOption({ firmware, firmwareVars, firmwareLog }: RawRunOptions): FirmwareOption | undefined {
+function firmwareOption({ firmware, firmwareVars, firmwareLog, optionRom }: RawRunOptions): FirmwareOption | undefined {
   if (firmware === undefined) {
     if (firmwareVars !== undefined) throw usageError("--firmware-vars goes with --firmware FILE");
     if (firmwareLog !== undefined) throw usageError("--firmware-log goes with --firmware FILE");
+    if (optionRom.length > 0) throw usageError("--option-rom goes with --firmware FILE");
     return undefined;
   }
   return {
     image: firmware,
+    optionRoms: optionRom,
     ...(firmwareVars === undefined ? {} : { variables: firmwareVars }),
     ...(firmwareLog === undefined ? {} : { log: firmwareLog }),
   };

@@ -44,6 +44,7 @@ export interface FirmwareOption {
   readonly image: string;
   readonly variables?: string;
   readonly log?: string;
+  readonly optionRoms: readonly string[];
 }
 
 export type GuestSource =

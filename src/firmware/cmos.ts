@@ -12,7 +12,8 @@ export interface CmosByte {
 }
 
 /** What may be booted from, as the boot order's bytes number it. */
-export const BootDevice = { floppy: 1, disk: 2, cd: 3, network: 4 } as const;
+export const BOOT_DEVICES = { floppy: 1, disk: 2, cd: 3, net: 4 } as const;
+export type BootDevice = keyof typeof BOOT_DEVICES;
 
 const CONVENTIONAL_KIB = 640;
 /** Sizes in 16 bits: the most KiB above 1 MiB, and what is told in units of 64 KiB begins at 16 MiB. */
@@ -21,10 +22,10 @@ const ABOVE_16M = 16 * MIB;
 const UNIT = 64 * KIB;
 
 /** The bytes for RAM from 0 to `ramSize`, below 4 GiB, and a boot order of up to three devices. */
-export function cmosBytes(ramSize: number, bootOrder: readonly number[] = DEFAULT_ORDER): CmosByte[] {
+export function cmosBytes(ramSize: number, bootOrder: readonly BootDevice[] = DEFAULT_ORDER): CmosByte[] {
   const extended = Math.min((ramSize - MIB) / KIB, MOST_KIB);
   const above16 = Math.max(ramSize - ABOVE_16M, 0) / UNIT;
-  const [first = 0, second = 0, third = 0] = bootOrder;
+  const [first = 0, second = 0, third = 0] = bootOrder.map((device) => BOOT_DEVICES[device]);
   return [
     ...half(0x15, CONVENTIONAL_KIB),
     ...half(0x17, extended),
@@ -37,7 +38,7 @@ export function cmosBytes(ramSize: number, bootOrder: readonly number[] = DEFAUL
   ];
 }
 
-const DEFAULT_ORDER = [BootDevice.disk, BootDevice.cd, BootDevice.floppy];
+const DEFAULT_ORDER: readonly BootDevice[] = ["cd", "disk", "floppy"];
 
 function half(index: number, value: number): CmosByte[] {
   return [

@@ -62,7 +62,8 @@ const HPET_ROUTES = 0xf0_0000;
 const CMOS_FLOPPY_TYPES = 0x10;
 const CMOS_EQUIPMENT = 0x14;
 const SOUTH_BRIDGE = 1;
-const DISPLAY = 2;
+/** PCI slot of the graphics card. */
+export const DISPLAY_SLOT = 2;
 const FIRST_CARD = 3;
 
 export interface BoardConfig {
@@ -295,10 +296,16 @@ export class Board {
       const { video } = ram;
       const vga = this.#add(
         "vga",
-        new Vga(video.bytes, { clock: time, ports, memory, framebufferPlaced: (base) => video.map(base) }),
+        new Vga(video.bytes, {
+          clock: time,
+          ports,
+          memory,
+          framebufferPlaced: (base) => video.map(base),
+          ...(config.firmware?.vgaBios && { rom: config.firmware.vgaBios }),
+        }),
       );
       this.#add("vga.pci", vga.pci);
-      this.pci.attach(DISPLAY, 0, vga.pci);
+      this.pci.attach(DISPLAY_SLOT, 0, vga.pci);
       this.display = vga.display;
     }
 

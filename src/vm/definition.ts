@@ -37,6 +37,10 @@ export interface FirmwareDefinition {
   readonly image: Uint8Array;
   /** A flash right below the ROM, in which UEFI firmware keeps its variables. */
   readonly variables?: FlashContents;
+  /** The graphics card's expansion ROM, which SeaBIOS needs to show anything; UEFI firmware does without. */
+  readonly vgaBios?: Uint8Array;
+  /** Option ROMs that firmware for a BIOS's systems runs, beside those of cards. */
+  readonly optionRoms?: readonly { readonly name: string; readonly image: Uint8Array }[];
   /** Where what the firmware writes to its debug console (port 402h) goes; there is no such port unless given. */
   readonly log?: ByteSink;
 }
@@ -61,6 +65,7 @@ export interface MachineDefinition {
   readonly clock: "real" | "icount";
   /** Where a kernel is started directly. Without it the machine's BIOS boots from its media. */
   readonly kernel?: KernelDefinition;
+  /** The machine's own BIOS; its boot order, menu and screen on COM1 are those of other firmware, too. */
   readonly bios?: BiosDefinition;
   /** Firmware in place of the machine's own BIOS. */
   readonly firmware?: FirmwareDefinition;

@@ -20,7 +20,7 @@ import { crashReport } from "./crash-report.ts";
 import type { Host, MachineDefinition, MachineEnd } from "./definition.ts";
 import { GuestRam } from "./guest-ram.ts";
 import { SeededRandom } from "./seeded-random.ts";
-import { type Start, startOf, startsByBios } from "./start.ts";
+import { type Start, startOf } from "./start.ts";
 import { WatchedRam } from "./watched-ram.ts";
 import { WorkQueue } from "./work-queue.ts";
 
@@ -86,7 +86,7 @@ export class Machine {
     this.#startedAt = host.monotonic();
     const icount = definition.clock === "icount";
     this.#random = icount ? new SeededRandom(ICOUNT_SEED) : { fill: (target) => host.random(target) };
-    const hasDisplay = definition.display ?? startsByBios(definition);
+    const hasDisplay = definition.display ?? definition.kernel === undefined;
     const memories = { video: hasDisplay ? VIDEO_MEMORY_SIZE : 0 };
     const ram = definition.check
       ? new WatchedRam(definition.memory, memories)

@@ -40,7 +40,7 @@ async function run(code: string, different: Partial<MachineDefinition> = {}) {
 const LOW = "jmp 0xf000:low_start\nlow_start:";
 
 /** The value in AL that a program gives to `exit`. */
-async function valueOf(code: string, different: Partial<MachineDefinition> = {}): Promise<number> {
+async function resultOf(code: string, different: Partial<MachineDefinition> = {}): Promise<number> {
   const { end } = await run(`${code}\nexit: out 0xf4,al\nstop: jmp stop`, different);
   assert.ok(end.kind === "debug-exit", JSON.stringify(end));
   return end.status >> 1;
@@ -54,7 +54,7 @@ const EACH = [
 
 for (const [name, different] of EACH) {
   test(`code runs from ROM below 4 GiB, data is read from there, and nothing is written (${name})`, async () => {
-    const sum = await valueOf(
+    const sum = await resultOf(
       `
       mov cx,5000
       again: mov al,[cs:data]
@@ -71,7 +71,7 @@ for (const [name, different] of EACH) {
 
   test(`the ROM shows below 1 MiB until the host bridge is told otherwise (${name})`, async () => {
     // Through PAM0: ROM, then RAM with what was written behind the ROM, then ROM again.
-    const bits = await valueOf(
+    const bits = await resultOf(
       `
       xor bx,bx
       mov ax,0xf000
@@ -150,7 +150,7 @@ for (const [name, different] of EACH) {
       jmp exit
     `;
     // Two rounds of 200 calls that give 2, and of 100 that give 1; 200 reads of 1.
-    assert.equal(await valueOf(code, different), ((2 * (400 + 100)) & 0xff) ^ 200);
+    assert.equal(await resultOf(code, different), ((2 * (400 + 100)) & 0xff) ^ 200);
   });
 }
 
@@ -168,10 +168,10 @@ test("port 92h alone lets line A20 through, and does not hold it low against the
     jmp exit
   `;
   const controller = "mov al,0xd1\nout 0x64,al\nmov al,0xdd\nout 0x60,al";
-  assert.equal(await valueOf(differs("")), 1);
-  assert.equal(await valueOf(differs("mov al,0\nout 0x92,al")), 1);
-  assert.equal(await valueOf(differs(controller)), 2);
-  assert.equal(await valueOf(differs(`${controller}\nmov al,2\nout 0x92,al`)), 1);
+  assert.equal(await resultOf(differs("")), 1);
+  assert.equal(await resultOf(differs("mov al,0\nout 0x92,al")), 1);
+  assert.equal(await resultOf(differs(controller)), 2);
+  assert.equal(await resultOf(differs(`${controller}\nmov al,2\nout 0x92,al`)), 1);
 });
 
 test("firmware starts in ROM again, with line A20 through, after a reset", async () => {
@@ -202,5 +202,5 @@ test("firmware starts in ROM again, with line A20 through, after a reset", async
     mark: db 0x10
     zero: dw 0
   `;
-  assert.equal(await valueOf(code, { noReboot: false }), 0x44);
+  assert.equal(await resultOf(code, { noReboot: false }), 0x44);
 });

@@ -66,6 +66,8 @@ export interface VgaWiring extends BarBuses {
   readonly clock: Clock;
   /** Told where BAR 0 is, so that the processor can find video memory there without asking the bus. */
   readonly framebufferPlaced?: MemoryBarDescription["placed"];
+  /** Expansion ROM: a VGA BIOS, for firmware that asks the card for one. */
+  readonly rom?: Uint8Array;
 }
 
 export class Vga implements Device<VgaState>, PortDevice {
@@ -80,7 +82,7 @@ export class Vga implements Device<VgaState>, PortDevice {
   #timing: Timing | undefined;
 
   /** `videoMemory` has a power of two of bytes, up to 16 MiB. */
-  constructor(videoMemory: Uint8Array, { clock, ports, memory, framebufferPlaced }: VgaWiring) {
+  constructor(videoMemory: Uint8Array, { clock, ports, memory, framebufferPlaced, rom }: VgaWiring) {
     this.state = powerOnState(videoMemory.length);
     this.#clock = clock;
     this.#videoMemory = videoMemory;
@@ -97,6 +99,7 @@ export class Vga implements Device<VgaState>, PortDevice {
       {
         name: "VGA",
         identity: IDENTITY,
+        ...(rom && { rom }),
         bars: [
           {
             kind: "memory",

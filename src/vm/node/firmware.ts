@@ -1,6 +1,7 @@
 /** Opens a machine's firmware: its image, the file of its variables, and the file for its log. */
 import { once } from "node:events";
 import { createWriteStream, type WriteStream } from "node:fs";
+import path from "node:path";
 import { byteOffset, MIB } from "../../bits/units.ts";
 import { BlockError } from "../../disk/block-device.ts";
 import { FileStore } from "../../disk/node/file-store.ts";
@@ -14,7 +15,12 @@ export interface FirmwareFiles {
   readonly image: string | Uint8Array;
   readonly variables?: string;
   readonly log?: string;
+  /** Option ROMs that the firmware is to run. */
+  readonly optionRoms?: readonly string[];
 }
+
+/** The VGA BIOS of SeaBIOS for the machine's graphics card, where it lies beside the firmware. */
+const VGA_BIOS = "vgabios-stdvga.bin";
 
 export interface OpenFirmware {
   readonly definition: FirmwareDefinition;
@@ -26,8 +32,12 @@ export interface OpenFirmware {
 const MOST = 16 * MIB;
 
 /** Rejects with BlockError, whose message says which file and what to do. */
-export async function openFirmware({ image, variables, log }: FirmwareFiles): Promise<OpenFirmware> {
+export async function openFirmware({ image, variables, log, optionRoms }: FirmwareFiles): Promise<OpenFirmware> {
   const bytes = typeof image === "string" ? await readImage(image) : image;
+  const vgaBios = typeof image === "string" ? await readIfThere(path.join(path.dirname(image), VGA_BIOS)) : undefined;
+  const roms = await Promise.all(
+    (optionRoms ?? []).map(async (file) => ({ name: path.basename(file), image: await readImage(file) })),
+  );
   const flash = variables === undefined ? undefined : await openVariables(variables);
   let stream: WriteStream | undefined;
   try {
@@ -38,7 +48,13 @@ export async function openFirmware({ image, variables, log }: FirmwareFiles): Pr
   }
   const batch = stream && new SerialBatch((text) => stream.write(text));
   return {
-    definition: { image: bytes, ...(flash ? { variables: flash } : {}), ...(batch ? { log: batch } : {}) },
+    definition: {
+      image: bytes,
+      optionRoms: roms,
+      ...(vgaBios && { vgaBios }),
+      ...(flash && { variables: flash }),
+      ...(batch && { log: batch }),
+    },
     close: async () => {
       batch?.flush();
       if (stream) {
@@ -48,6 +64,15 @@ export async function openFirmware({ image, variables, log }: FirmwareFiles): Pr
       await flash?.close();
     },
   };
+}
+
+async function readIfThere(file: string): Promise<Uint8Array | undefined> {
+  try {
+    return await readImage(file);
+  } catch (error) {
+    if (error instanceof BlockError && hostErrorCode(error.cause) === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 async function readImage(file: string): Promise<Uint8Array> {

@@ -109,11 +109,9 @@ async function main(definition: WorkerDefinition): Promise<void> {
     await disks.close();
     await firmware?.close();
     await discs.close();
-    port?.close();
   }
 }
 
-main(workerData as WorkerDefinition).catch((error: Error) => {
-  post({ kind: "failed", name: error.name, message: error.message });
-  port.close();
-});
+main(workerData as WorkerDefinition)
+  .catch((error: Error) => post({ kind: "failed", name: error.name, message: error.message }))
+  .finally(() => port.close());

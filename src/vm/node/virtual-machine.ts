@@ -40,9 +40,10 @@ export interface VirtualMachineOptions {
   append?: string;
   /**
    * Firmware to start with, by path or its bytes: SeaBIOS, OVMF. `variables` is the path of the file in which UEFI
-   * firmware keeps its variables, which is written to; `log` that of a file for what firmware writes to port 402h.
+   * firmware keeps its variables, which is written to; `log` that of a file for what firmware writes to port 402h;
+   * `optionRoms` are files that a BIOS runs. Beside SeaBIOS's image its VGA BIOS is looked for, vgabios-stdvga.bin.
    */
-  firmware?: { image: string | Uint8Array; variables?: string; log?: string };
+  firmware?: { image: string | Uint8Array; variables?: string; log?: string; optionRoms?: readonly string[] };
   /**
    * Disk images, on virtio-blk in this order unless `bus` says another. `snapshot` keeps writes in memory and drops them
    * at the end; the format is

@@ -20,6 +20,8 @@ const ANSI = [0, 4, 2, 6, 1, 5, 3, 7];
 const MOST_COLUMNS = 132;
 const MOST_ROWS = 100;
 const BLANK = 0x0720;
+/** Blank places that are sent, as text has them between its words, rather than passed over. */
+const SHORT_GAP = 8;
 /** Bytes of input that are held. */
 const MOST_PENDING = 64;
 
@@ -97,13 +99,25 @@ export class SerialScreen {
   moveTo(row: number, column: number): void {
     if (row === this.#row && column === this.#column) return;
     const down = row - this.#row;
-    if (column === 0) this.#send("\r");
+    if (column === 0 || (down !== 0 && column !== this.#column)) {
+      this.#send("\r");
+      this.#column = 0;
+    }
     // At a terminal's last row only line feeds go down.
     if (down > 0) this.#send("\n".repeat(down));
     else if (down < 0) this.#send(`\x1b[${-down}A`);
-    if (column !== 0 && column !== this.#column) this.#send(`\x1b[${column + 1}G`);
     this.#row = row;
+    const gap = column - this.#column;
+    if (gap > 0 && gap <= SHORT_GAP && this.#isBlank(row, this.#column, column)) {
+      this.#colour(DEFAULT_ATTRIBUTE);
+      this.#send(" ".repeat(gap));
+    } else if (gap !== 0) this.#send(`\x1b[${column + 1}G`);
     this.#column = column;
+  }
+
+  #isBlank(row: number, first: number, end: number): boolean {
+    const at = row * MOST_COLUMNS;
+    return this.#shown.subarray(at + first, at + end).every((cell) => cell === BLANK);
   }
 
   /** The screen has moved up by a row under the cursor. */

@@ -131,7 +131,7 @@ export class Vbe {
     const at = call.inEs(call.di);
     const second = call.u32(at) === 0x3245_4256;
     call.setBytes(at, new Uint8Array(second ? 512 : 256));
-    call.setBytes(at, new TextEncoder().encode("VESA"));
+    call.setBytes(at, Uint8Array.of(0x56, 0x45, 0x53, 0x41));
     call.setU16(at + 4, 0x0300);
     call.setU32(at + 6, (0xf000 << 16) | this.#strings);
     // The DAC has 8 bits a colour.

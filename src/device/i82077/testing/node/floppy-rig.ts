@@ -55,7 +55,7 @@ export class FloppyRig {
     if (!readOnly) await disk.write(byteOffset(0), bytes);
     else await store.write(byteOffset(0), bytes);
     const medium = mediumFor(disk, type);
-    assert.ok(medium);
+    if (medium === undefined) throw new Error(`no drive of type ${type} takes ${size} bytes`);
     const rig = new FloppyRig([{ type, medium }]);
     rig.out(0xd6, 0xc0);
     rig.out(0xd4, 0x00);
