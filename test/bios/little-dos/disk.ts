@@ -1,6 +1,6 @@
 /** Makes a bootable disk of Little DOS: 1.44 MB, FAT12. @spec Microsoft FAT specification (2000) */
 import { assemble } from "../../../src/isa/assemble.ts";
-import { bootSector } from "../../../src/vm/testing/bios-guest.ts";
+import { bootSector } from "../bios-guest.ts";
 import { bootCode, FIRST_DATA, SYSTEM_AT } from "./boot-sector.ts";
 import { CONTROLLER } from "./controller.ts";
 import { FAT_AT, SERVICES } from "./services.ts";

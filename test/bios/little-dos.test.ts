@@ -13,7 +13,7 @@ import { promisify } from "node:util";
 import { byteOffset } from "../../src/bits/units.ts";
 import { SeededRandom } from "../../src/machine/testing/rig.ts";
 import type { MachineDefinition } from "../../src/vm/definition.ts";
-import { biosGuest, diskOf } from "../../src/vm/testing/bios-guest.ts";
+import { biosGuest, diskOf } from "./bios-guest.ts";
 import { littleDosDisk } from "./little-dos/disk.ts";
 
 const SEABIOS = "/usr/share/seabios/bios-256k.bin";
@@ -111,6 +111,7 @@ test("Little DOS works on our BIOS", (t) => session(t, {}));
 
 const OPTIONS = existsSync(SEABIOS) && existsSync(VGA_BIOS) ? {} : { skip: "needs the package seabios" };
 
-test("Little DOS works on SeaBIOS", OPTIONS, (t) =>
-  session(t, { memory: 32 << 20, firmware: { image: new Uint8Array(readFileSync(SEABIOS)) } }),
-);
+test("Little DOS works on SeaBIOS", OPTIONS, (t) => {
+  const firmware = { image: new Uint8Array(readFileSync(SEABIOS)), vgaBios: new Uint8Array(readFileSync(VGA_BIOS)) };
+  return session(t, { memory: 32 << 20, firmware, display: true });
+});

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { byteOffset } from "../bits/units.ts";
-import { driveTypeFor } from "../device/i82077/medium.ts";
-import type { BlockDevice } from "../disk/block-device.ts";
-import type { MachineDefinition } from "./definition.ts";
-import { bootSector, diskOf, runSector, SECTOR } from "./testing/bios-guest.ts";
+import { byteOffset } from "../../src/bits/units.ts";
+import { driveTypeFor } from "../../src/device/i82077/medium.ts";
+import type { BlockDevice } from "../../src/disk/block-device.ts";
+import type { MachineDefinition } from "../../src/vm/definition.ts";
+import { bootSector, diskOf, runSector, SECTOR } from "./bios-guest.ts";
 
 const SEABIOS = "/usr/share/seabios/bios-256k.bin";
 const OPTIONS = existsSync(SEABIOS) ? {} : { skip: "needs the package seabios" };
