@@ -1,6 +1,7 @@
 /** The machines that are compared, as commands that start them. */
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { CODE_OPTIONS } from "../bin/runtime.mjs";
 import { RAM_BASE } from "../src/cpu/state.ts";
 import type { Command } from "./guest-process.ts";
 import type { Bits } from "./guest-programs.ts";
@@ -48,7 +49,7 @@ export interface Emulator {
 
 const BUNK = fileURLToPath(new URL("../bin/bunk.mjs", import.meta.url));
 const OUR_MACHINE = fileURLToPath(new URL("our-machine.ts", import.meta.url));
-const NODE_OPTIONS = ["--disable-warning=ExperimentalWarning"];
+const NODE_OPTIONS = ["--disable-warning=ExperimentalWarning", ...CODE_OPTIONS];
 export const QEMU = "qemu-system-x86_64";
 
 const bootOptions = (prefix: string, { kernel, initrd, commandLine }: BootFiles) => [

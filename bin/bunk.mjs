@@ -7,16 +7,11 @@ import os from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { runOnRuntime, runtimePath } from "./runtime.mjs";
+import { CODE_OPTIONS, runOnRuntime, runtimePath } from "./runtime.mjs";
 
 // A machine's garbage is short-lived: room for more of it would only be memory that the host misses.
 const HEAP_OPTION = "--max-semi-space-size=4";
 const HEAP_OPTIONS = [HEAP_OPTION, "--min-semi-space-size=4"];
-// V8 would watch each call through a table to make the called function a part of the caller: translated code has nothing
-// but such calls, and is made to need no more.
-// What is translated comes in hundreds of functions, few of which are worth V8's best code; those that are get it soon
-// enough all the same.
-const CODE_OPTIONS = ["--no-wasm-inlining", "--no-wasm-inlining-call-indirect", "--wasm-tiering-budget=60000000"];
 const OPTIONS = ["--disable-warning=ExperimentalWarning", ...HEAP_OPTIONS, ...CODE_OPTIONS];
 
 if (runtimePath() === process.execPath) {

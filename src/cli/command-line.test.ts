@@ -10,6 +10,10 @@ const DEFAULTS: Omit<RunOptions, "source"> = {
   disks: [],
   diskBus: "virtio",
   cdroms: [],
+  floppies: [],
+  bootOrder: undefined,
+  bootMenu: false,
+  serialScreen: true,
   memory: undefined,
   cpu: "max",
   console: { kind: "stdio" },
@@ -17,6 +21,7 @@ const DEFAULTS: Omit<RunOptions, "source"> = {
   noReboot: false,
   clock: "real",
   entry: "auto",
+  firmware: undefined,
   gdb: undefined,
   check: false,
 };
@@ -34,7 +39,20 @@ test("a kernel is run from files, with every option", () => {
   const args =
     "--kernel k --initrd i --memory 64M --cpu i686 --console out.txt --debug-exit --no-reboot --clock icount --gdb 1234 --disk-bus ide --cdrom c.iso --cdrom d.iso,bus=ahci";
   assert.deepEqual(
-    parse("run", ...args.split(" "), "--entry", "32", "--append", "-v a=b", "--disk", "a", "--disk", "b,snapshot=on"),
+    parse(
+      "run",
+      ...args.split(" "),
+      "--entry",
+      "32",
+      "--append",
+      "-v a=b",
+      "--disk",
+      "a",
+      "--disk",
+      "b,snapshot=on",
+      "--floppy",
+      "f",
+    ),
     {
       verb: "run",
       options: {
@@ -48,6 +66,7 @@ test("a kernel is run from files, with every option", () => {
           { file: "c.iso", bus: undefined },
           { file: "d.iso", bus: "ahci" },
         ],
+        floppies: [{ disk: { file: "f", readOnly: false, snapshot: false } }],
         memory: 64 * 1024 * 1024,
         cpu: "i686",
         console: { kind: "file", file: "out.txt" },
@@ -55,11 +74,49 @@ test("a kernel is run from files, with every option", () => {
         noReboot: true,
         clock: "icount",
         entry: "32",
+        bootOrder: undefined,
+        bootMenu: false,
+        serialScreen: true,
+        firmware: undefined,
         gdb: { port: 1234, wait: false },
         check: false,
       },
     },
   );
+});
+
+test("firmware starts without a kernel, and its other options go with it", () => {
+  const invocation = parse(
+    "run",
+    "--firmware",
+    "code.fd",
+    "--firmware-vars",
+    "vars.fd",
+    "--firmware-log",
+    "log",
+    "--option-rom",
+    "a",
+    "--option-rom",
+    "b",
+  );
+  assert.ok(invocation.verb === "run");
+  assert.deepEqual(invocation.options.source, { kind: "media" });
+  assert.deepEqual(invocation.options.firmware, {
+    image: "code.fd",
+    variables: "vars.fd",
+    log: "log",
+    optionRoms: ["a", "b"],
+  });
+  assert.throws(() => parse("run", "debian", "--firmware-vars", "vars.fd"), /goes with --firmware/);
+  assert.throws(() => parse("run", "debian", "--firmware-log", "log"), /goes with --firmware/);
+  assert.throws(() => parse("run", "--firmware", "code.fd", "--append", "quiet"), /goes with --kernel/);
+});
+
+test("there are two floppy drives", () => {
+  assert.throws(() => parse("run", "debian", "--floppy", "a", "--floppy", "b", "--floppy", "c"), {
+    name: "CliError",
+    message: "--floppy c: there are only drives A and B",
+  });
 });
 
 test("options may stand before the guest and carry their value after an equals sign", () => {
@@ -119,7 +176,13 @@ for (const [args, message] of [
   ["", "which command? Try: bunk run debian, bunk list, bunk disk --help, bunk --help"],
   ["rum", "unknown command 'rum'; did you mean run?"],
   ["frobnicate", "unknown command 'frobnicate'; see bunk --help"],
-  ["run", "run what? Name a guest (bunk list shows them) or give --kernel FILE"],
+  [
+    "run",
+    "run what? Name a guest (bunk list shows them) or a file to start, or give --kernel FILE, --cdrom FILE or --disk FILE",
+  ],
+  ["run --cdrom a.iso --boot cd,usb", '--boot cd,usb: "usb" must be one of cd, disk, floppy, net, separated by commas'],
+  ["run --cdrom a.iso --boot cd,cd", "--boot cd,cd: cd is given twice"],
+  ["run --cdrom a.iso --initrd i", "--initrd goes with --kernel"],
   ["run debian --memroy 1G", "unknown option '--memroy'; did you mean --memory?"],
   ["run debian --memory", "option '--memory <SIZE>' argument missing; see bunk --help"],
   ["run debian --memory 1M", "--memory 1M is too small: a machine needs at least 2M"],
@@ -129,7 +192,7 @@ for (const [args, message] of [
     "option '--cpu <MODEL>' argument '386' is invalid. Allowed choices are max, x86-64-v2, i686, pentium, 486; see bunk --help",
   ],
   ["run debian ubuntu", "too many arguments for 'run'. Expected 1 argument but got 2; see bunk --help"],
-  ["run debian --kernel k", 'either the guest "debian" or --kernel k can be run, not both'],
+  ["run debian --kernel k", 'either "debian" or --kernel k can be run, not both'],
   ...["1234x", "65536", "::1:1234", "-1", "host"].map(
     (port) =>
       [

@@ -1,17 +1,28 @@
 /** Reads the command line. It has no effects: what is to be done, or printed, is returned. */
 import { Command, CommanderError, Option } from "commander";
+import type { BootKind } from "../firmware/bios/boot.ts";
 import { CPU_MODELS, type CpuModel } from "../vm/definition.ts";
 import { DISK_BUSES, type DiskBus } from "../vm/drive-places.ts";
+import type { FloppyOptions } from "../vm/node/floppies.ts";
 import type { GdbAddress } from "../vm/node/gdb-server.ts";
+import { parseBootOrder } from "./boot-option.ts";
 import { type CdromOption, parseCdrom } from "./cdrom-option.ts";
 import { describeDisk } from "./disk/describe-disk.ts";
 import type { DiskInvocation } from "./disk/disk-invocation.ts";
 import { type DiskOption, parseDisk } from "./disk-option.ts";
 import { usageError } from "./failure.ts";
+import { MOST_FLOPPIES, parseFloppy } from "./floppy-option.ts";
 import { parseGdb } from "./gdb-option.ts";
 import { CACHE_HELP, LIST_HELP, MAIN_HELP, RUN_HELP } from "./help-text.ts";
 import { parseMemory } from "./memory-size.ts";
-import { CLOCKS, type ConsoleTarget, ENTRIES, type GuestSource, type RunOptions } from "./run-options.ts";
+import {
+  CLOCKS,
+  type ConsoleTarget,
+  ENTRIES,
+  type FirmwareOption,
+  type GuestSource,
+  type RunOptions,
+} from "./run-options.ts";
 
 export type Invocation =
   | { readonly verb: "run"; readonly options: RunOptions }
@@ -99,6 +110,9 @@ function describe(program: Command, { version }: CommandLineSettings, found: (in
     .action((guests: string[]) => found({ verb: "cache clean", guests }));
 }
 
+/** What a guest of the catalogue may be called; anything else is a file. */
+const CATALOGUE_NAME = /^[a-z0-9-]+$/;
+
 /** The options as the parser gives them. */
 interface RawRunOptions {
   readonly kernel?: string;
@@ -107,6 +121,7 @@ interface RawRunOptions {
   readonly disk: readonly DiskOption[];
   readonly diskBus: DiskBus;
   readonly cdrom: readonly CdromOption[];
+  readonly floppy: readonly FloppyOptions[];
   readonly memory?: number;
   readonly cpu: CpuModel;
   readonly console: string;
@@ -114,6 +129,13 @@ interface RawRunOptions {
   readonly reboot: boolean;
   readonly clock: RunOptions["clock"];
   readonly entry: RunOptions["entry"];
+  readonly boot?: readonly BootKind[];
+  readonly bootMenu?: boolean;
+  readonly serialScreen: boolean;
+  readonly firmware?: string;
+  readonly firmwareVars?: string;
+  readonly firmwareLog?: string;
+  readonly optionRom: readonly string[];
   readonly gdb?: GdbAddress;
   readonly gdbWait?: boolean;
   readonly check?: boolean;
@@ -122,12 +144,19 @@ interface RawRunOptions {
 function describeRun(program: Command, found: (invocation: Invocation) => void): void {
   const addDisk = (text: string, disks: readonly DiskOption[]) => [...disks, parseDisk(text)];
   const addCdrom = (text: string, cdroms: readonly CdromOption[]) => [...cdroms, parseCdrom(text)];
+  const addFloppy = (text: string, floppies: readonly FloppyOptions[]) => {
+    if (floppies.length === MOST_FLOPPIES) throw usageError(`--floppy ${text}: there are only drives A and B`);
+    return [...floppies, parseFloppy(text)];
+  };
   program
     .command("run")
-    .usage("[OPTIONS] [GUEST]")
+    .usage("[OPTIONS] [GUEST | FILE]")
     .summary("start a virtual machine")
     .description("Starts a virtual machine and connects its first serial port to this terminal.")
-    .argument("[GUEST]", "a guest by name, as `bunk list` shows; none with --kernel")
+    .argument(
+      "[GUEST]",
+      "a guest by name, as `bunk list` shows, or a FILE to start: a disc, disk or floppy image, or a kernel; none with --kernel",
+    )
     .option("--kernel <FILE>", "kernel to start: a bzImage, or an ELF file with a PVH or Multiboot header")
     .option("--initrd <FILE>", "initial RAM disk for --kernel")
     .option(
@@ -153,6 +182,14 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
         .argParser(addCdrom)
         .default([], "none"),
     )
+    .addOption(
+      new Option(
+        "--floppy <FILE[,SETTING...]>",
+        "floppy disk image, 160 KiB to 2880 KiB, for drive A and then B; settings: readonly=on, snapshot=on, type=2.88M (the drive's type: by the image unless given). none is an empty drive",
+      )
+        .argParser(addFloppy)
+        .default([], "none"),
+    )
     .option(
       "--memory <SIZE>",
       "memory, 2M to 3G, such as 512M (which it is unless given or the GUEST's own)",
@@ -168,6 +205,21 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
         .default("real"),
     )
     .addOption(new Option("--entry <MODE>", "entry of a Linux kernel to start at").choices(ENTRIES).default("auto"))
+    .option(
+      "--boot <KINDS>",
+      "what the BIOS boots from, in this order: cd, disk, floppy, separated by commas (a FILE's own kind first, unless given)",
+      parseBootOrder,
+    )
+    .option("--boot-menu", "choose what to boot from")
+    .option("--no-serial-screen", "do not show the BIOS's text screen on the first serial port")
+    .option("--firmware <FILE>", "firmware to start with, such as SeaBIOS or OVMF, which boots from the disks")
+    .option("--firmware-vars <FILE>", "where UEFI firmware keeps its variables: a copy of the file that came with it")
+    .option("--firmware-log <FILE>", "where the firmware's log goes (debug console, port 0x402)")
+    .addOption(
+      new Option("--option-rom <FILE>", "option ROM for the firmware to run, for each ROM once")
+        .argParser((file: string, files: readonly string[]) => [...files, file])
+        .default([], "none"),
+    )
     .option(
       "--gdb <[HOST:]PORT>",
       "let gdb connect to this port; from this host only unless HOST says otherwise",
@@ -188,6 +240,7 @@ function checkRun(guest: string | undefined, raw: RawRunOptions): RunOptions {
     disks: raw.disk,
     diskBus: raw.diskBus,
     cdroms: raw.cdrom,
+    floppies: raw.floppy,
     memory: raw.memory,
     cpu: raw.cpu,
     console: consoleTarget(raw.console),
@@ -195,6 +248,10 @@ function checkRun(guest: string | undefined, raw: RawRunOptions): RunOptions {
     noReboot: !raw.reboot,
     clock: raw.check ? "icount" : raw.clock,
     entry: raw.entry,
+    bootOrder: raw.boot,
+    bootMenu: raw.bootMenu ?? false,
+    serialScreen: raw.serialScreen,
+    firmware: firmwareOption(raw),
     gdb: gdbOption(raw),
     check: raw.check ?? false,
   };
@@ -208,12 +265,37 @@ function gdbOption({ gdb, gdbWait = false, check = false }: RawRunOptions): RunO
   return undefined;
 }
 
-function guestSource(guest: string | undefined, { kernel, initrd, append }: RawRunOptions): GuestSource {
-  if (guest === undefined) {
-    if (kernel === undefined) throw usageError("run what? Name a guest (bunk list shows them) or give --kernel FILE");
-    return { kind: "files", kernel, initrd, append };
+function firmwareOption({ firmware, firmwareVars, firmwareLog, optionRom }: RawRunOptions): FirmwareOption | undefined {
+  if (firmware === undefined) {
+    if (firmwareVars !== undefined) throw usageError("--firmware-vars goes with --firmware FILE");
+    if (firmwareLog !== undefined) throw usageError("--firmware-log goes with --firmware FILE");
+    if (optionRom.length > 0) throw usageError("--option-rom goes with --firmware FILE");
+    return undefined;
   }
-  if (kernel !== undefined) throw usageError(`either the guest "${guest}" or --kernel ${kernel} can be run, not both`);
+  return {
+    image: firmware,
+    optionRoms: optionRom,
+    ...(firmwareVars === undefined ? {} : { variables: firmwareVars }),
+    ...(firmwareLog === undefined ? {} : { log: firmwareLog }),
+  };
+}
+
+function guestSource(guest: string | undefined, raw: RawRunOptions): GuestSource {
+  const { kernel, initrd, append, firmware } = raw;
+  if (guest === undefined) {
+    if (kernel !== undefined) return { kind: "files", kernel, initrd, append };
+    const hasMedia = raw.disk.length + raw.cdrom.length + raw.floppy.length > 0;
+    if (!hasMedia && firmware === undefined) {
+      throw usageError(
+        "run what? Name a guest (bunk list shows them) or a file to start, or give --kernel FILE, --cdrom FILE or --disk FILE",
+      );
+    }
+    if (initrd !== undefined) throw usageError("--initrd goes with --kernel");
+    if (append !== undefined) throw usageError("--append goes with --kernel");
+    return { kind: "media" };
+  }
+  if (kernel !== undefined) throw usageError(`either "${guest}" or --kernel ${kernel} can be run, not both`);
+  if (!CATALOGUE_NAME.test(guest)) return { kind: "file", file: guest, initrd, append };
   if (initrd !== undefined) throw usageError(`--initrd goes with --kernel; the guest "${guest}" brings its own`);
   return { kind: "catalogue", name: guest, append };
 }

@@ -19,6 +19,8 @@ export const ExitStatus = {
   guestCrash: 70,
   /** The guest asked for a reset under --no-reboot. */
   guestReset: 72,
+  /** Nothing to boot from on any of the machine's media. */
+  notBootable: 78,
   /** The console's output could not be written, or a disk not be closed in order. */
   hostFailure: 74,
   /** A defect of Bunkhouse. */
@@ -40,6 +42,8 @@ export function statusOfEnd(end: MachineEnd): number {
       return ExitStatus.guestCrash;
     case "difference":
       return ExitStatus.internal;
+    case "not-bootable":
+      return ExitStatus.notBootable;
   }
 }
 

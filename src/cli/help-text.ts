@@ -18,6 +18,9 @@ Examples:
   bunk run debian --memory 1G --disk data.img
   bunk run debian --disk new.qcow2,size=8G
   bunk run debian --append "loglevel=3"
+  bunk run installer.iso --disk new.qcow2,size=8G
+  bunk run disk.qcow2                         what is on the disk
+  bunk run --cdrom rescue.iso --disk disk.qcow2 --boot disk,cd
   bunk run --kernel bzImage --initrd initrd.gz --append "console=ttyS0 quiet"
   bunk run --kernel tests.elf --debug-exit --no-reboot --console none
   bunk run --kernel tests.elf --debug-exit <input.txt >output.txt
@@ -36,6 +39,7 @@ Exit status:
   69     something on this host is missing
   70     the guest crashed (triple fault)
   72     the guest asked for a reset, under --no-reboot
+  78     nothing to boot from on any medium
   74     the console's output could not be written, or a disk not be closed
   76     internal error
   128+n  ended by signal n, such as 130 for Ctrl-C and 143 for SIGTERM

@@ -2,24 +2,32 @@
 
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
+import { stat } from "node:fs/promises";
 import process from "node:process";
 import type { Writable } from "node:stream";
 import { MIB } from "../bits/units.ts";
 import { BlockError } from "../disk/block-device.ts";
 import { hostError } from "../disk/node/host-error.ts";
+import { type BootKind, DEFAULT_ORDER } from "../firmware/bios/boot.ts";
+import type { DriveKind } from "../firmware/bios/disk/drive.ts";
 import { BootError } from "../firmware/boot-error.ts";
 import { type PreparedGuest, prepareGuest } from "../hypervisor/catalogue/debian-guest.ts";
+import { CatalogueError } from "../hypervisor/catalogue/failure.ts";
 import { progressOn } from "../hypervisor/catalogue/progress.ts";
-import type { MachineDefinition, MachineEnd } from "../vm/definition.ts";
+import type { KernelDefinition, MachineDefinition, MachineEnd } from "../vm/definition.ts";
 import { Machine } from "../vm/machine.ts";
 import { type CdromOptions, type DiskOptions, openCdroms } from "../vm/node/disks.ts";
+import { type OpenFirmware, openFirmware } from "../vm/node/firmware.ts";
+import { type FloppyOptions, openFloppies } from "../vm/node/floppies.ts";
 import { GdbServer, GdbServerError } from "../vm/node/gdb-server.ts";
 import { nodeHost } from "../vm/node/host.ts";
 import { readBootFile } from "./boot-files.ts";
+import { requireBootable, roleOfFile } from "./boot-medium.ts";
 import type { ConsoleOutput } from "./console-output.ts";
 import { inspectDisk, openDiskFiles } from "./disk-files.ts";
+import { parseDisk } from "./disk-option.ts";
 import { ExitStatus, statusOfEnd, statusOfSignal } from "./exit-status.ts";
-import { CliError, fileError } from "./failure.ts";
+import { CliError, fileError, usageError } from "./failure.ts";
 import { formatMemory } from "./memory-size.ts";
 import type { ConsoleTarget, RunOptions } from "./run-options.ts";
 import { runSession, type SessionEnd } from "./session.ts";
@@ -31,34 +39,55 @@ const COMMAND_LINE = "console=ttyS0";
 
 /** What to start, with every file known. */
 interface Plan {
-  readonly kernel: string;
-  readonly initrd: string | undefined;
-  readonly commandLine: string;
+  /** Undefined where firmware finds one. */
+  readonly kernel:
+    | { readonly file: string; readonly initrd: string | undefined; readonly commandLine: string }
+    | undefined;
   /** Bytes. */
   readonly memory: number;
   readonly disks: readonly DiskOptions[];
   readonly cdroms: readonly CdromOptions[];
+  readonly floppies: readonly FloppyOptions[];
+  /** The medium that the user named first, which is to be booted. */
+  readonly named?: { readonly kind: DriveKind; readonly file: string };
 }
 
 /** Runs a machine; returns the exit status. Rejects with an error for `describeFailure`. */
 export async function runCommand(options: RunOptions): Promise<number> {
   const plan = await withSignals(process, (signal) => makePlan(options, signal));
-  const image = await readBootFile(plan.kernel, plan.memory);
-  const initrd = plan.initrd === undefined ? undefined : await readBootFile(plan.initrd, plan.memory);
+  const kernel = plan.kernel && (await readKernel(plan.kernel, plan.memory, options.entry));
   const output = await openOutput(options.console);
   const cdroms = await openCdroms(plan.cdroms);
   const disks = await openDiskFiles(plan.disks);
+  const floppies = await openFloppies(plan.floppies).catch(async (error: unknown) => {
+    await disks.close();
+    throw error;
+  });
   let end: SessionEnd | undefined;
   let gdb: GdbServer | undefined;
+  let firmware: OpenFirmware | undefined;
   try {
+    firmware = options.firmware && (await openFirmware(options.firmware));
     gdb = options.gdb && (await waitForGdb(options.gdb));
+    const medium =
+      plan.named &&
+      { cd: cdroms[0]?.medium, disk: disks.devices[0]?.device, floppy: floppies.drives[0]?.device }[plan.named.kind];
+    // Firmware may boot what a BIOS does not.
+    if (plan.named && medium && !options.firmware) await requireBootable(plan.named.file, plan.named.kind, medium);
     const definition = {
       memory: plan.memory,
       cpu: options.cpu,
       clock: options.clock,
-      kernel: { image, commandLine: plan.commandLine, entry: options.entry, ...(initrd ? { initrd } : {}) },
+      ...(kernel ? { kernel } : {}),
+      ...(firmware ? { firmware: firmware.definition } : {}),
+      bios: {
+        order: options.bootOrder ?? bootOrder(plan.named?.kind),
+        menu: options.bootMenu,
+        serialScreen: options.serialScreen && options.console.kind !== "none",
+      },
       disks: disks.devices,
       cdroms,
+      floppies: floppies.drives,
       debugExit: options.debugExit,
       noReboot: options.noReboot,
       check: options.check,
@@ -66,7 +95,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
     end = await runSession(
       (serial, pace) => {
         const complete = { ...definition, serial: serial ?? NOWHERE };
-        const machine = createMachine(complete, pace(nodeHost()), plan.kernel);
+        const machine = createMachine(complete, pace(nodeHost()), options.firmware?.image ?? plan.kernel?.file ?? "");
         gdb?.attach(machine);
         if (options.gdb?.wait) machine.pause();
         return machine;
@@ -80,10 +109,15 @@ export async function runCommand(options: RunOptions): Promise<number> {
     );
   } finally {
     await gdb?.close(end && machineEnd(end));
-    await closeDisks(disks);
+    await closeFiles(floppies, disks, firmware);
     for (const { medium } of cdroms) await medium?.close();
   }
   return report(end);
+}
+
+/** The usual order, but for the kind of the medium that the user named. */
+function bootOrder(named: DriveKind | undefined): readonly BootKind[] {
+  return named === undefined ? DEFAULT_ORDER : [named, ...DEFAULT_ORDER.filter((kind) => kind !== named)];
 }
 
 const NOWHERE: Pick<ConsoleOutput, "write"> = { write: () => {} };
@@ -94,26 +128,75 @@ async function makePlan(options: RunOptions, signal: AbortSignal): Promise<Plan>
   // First, so that a wrong disk is told before a guest is built.
   const disks = (await Promise.all(options.disks.map(inspectDisk))).map(onBus);
   const cdroms = options.cdroms.map(({ file, bus }) => (bus === undefined ? { file } : { file, bus }));
+  const media = { disks, cdroms, floppies: options.floppies };
+  const memory = options.memory ?? MEMORY;
+  if (source.kind === "media") return { kernel: undefined, memory, ...media };
   if (source.kind === "files") {
-    return {
-      kernel: source.kernel,
-      initrd: source.initrd,
-      commandLine: source.append ?? COMMAND_LINE,
-      memory: options.memory ?? MEMORY,
-      disks,
-      cdroms,
-    };
+    const { kernel: file, initrd, append: commandLine = COMMAND_LINE } = source;
+    return { kernel: { file, initrd, commandLine }, memory, ...media };
   }
-  const guest = await makeReady(source.name, signal);
+  if (source.kind === "file") return planFile(source, { kernel: undefined, memory, ...media }, onBus);
+  const guest = await makeReady(source.name, signal).catch(async (error: unknown) => {
+    const unknown = error instanceof CatalogueError && error.failure.kind === "guest-unknown";
+    if (!unknown || !(await isFile(source.name))) throw error;
+    return undefined;
+  });
+  if (guest === undefined) {
+    const file = { kind: "file" as const, file: source.name, initrd: undefined, append: source.append };
+    return planFile(file, { kernel: undefined, memory, ...media }, onBus);
+  }
   const own = guest.disk === undefined ? [] : [onBus({ file: guest.disk, readOnly: false, snapshot: true })];
   return {
-    kernel: guest.kernel,
-    initrd: guest.initrd,
-    commandLine: source.append === undefined ? guest.append : `${guest.append} ${source.append}`,
+    kernel: {
+      file: guest.kernel,
+      initrd: guest.initrd,
+      commandLine: source.append === undefined ? guest.append : `${guest.append} ${source.append}`,
+    },
     memory: options.memory ?? guest.memoryMiB * MIB,
+    ...media,
     disks: [...own, ...disks],
-    cdroms,
   };
+}
+
+/** A file by itself: a kernel, or a medium, which goes before the others of its kind. */
+async function planFile(
+  source: Extract<RunOptions["source"], { kind: "file" }>,
+  plan: Plan,
+  onBus: (disk: DiskOptions) => DiskOptions,
+): Promise<Plan> {
+  const { file, initrd, append } = source;
+  const role = await roleOfFile(file);
+  if (role === "kernel") return { ...plan, kernel: { file, initrd, commandLine: append ?? COMMAND_LINE } };
+  if (initrd !== undefined || append !== undefined) {
+    throw usageError(`--initrd and --append go with a kernel; ${file} is a medium, whose boot loader decides`);
+  }
+  const named = { kind: role, file };
+  switch (role) {
+    case "cd":
+      return { ...plan, cdroms: [{ file }, ...plan.cdroms], named };
+    case "floppy":
+      return { ...plan, floppies: [{ disk: { file, readOnly: false, snapshot: false } }, ...plan.floppies], named };
+    case "disk": {
+      const disk = onBus(await inspectDisk(parseDisk(file.replaceAll(",", ",,"))));
+      return { ...plan, disks: [disk, ...plan.disks], named };
+    }
+  }
+}
+
+const isFile = (file: string): Promise<boolean> =>
+  stat(file).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+
+async function readKernel(
+  { file, initrd, commandLine }: NonNullable<Plan["kernel"]>,
+  memory: number,
+  entry: RunOptions["entry"],
+): Promise<KernelDefinition> {
+  const image = await readBootFile(file, memory);
+  const disk = initrd === undefined ? {} : { initrd: await readBootFile(initrd, memory) };
+  return { image, commandLine, entry, ...disk };
 }
 
 async function makeReady(name: string, signal: AbortSignal): Promise<PreparedGuest> {
@@ -152,11 +235,11 @@ async function openOutput(target: ConsoleTarget): Promise<Writable | undefined> 
   }
 }
 
-function createMachine(definition: MachineDefinition, host: ReturnType<typeof nodeHost>, kernel: string): Machine {
+function createMachine(definition: MachineDefinition, host: ReturnType<typeof nodeHost>, file: string): Machine {
   try {
     return Machine.create(definition, host);
   } catch (error) {
-    if (error instanceof BootError) throw new BootError(error.kind, `${kernel}: ${error.message}`);
+    if (error instanceof BootError) throw new BootError(error.kind, `${file}: ${error.message}`);
     // What WebAssembly.Memory throws.
     if (!(error instanceof RangeError) || !/allocate memory/.test(error.message)) throw error;
     const memory = formatMemory(definition.memory);
@@ -164,10 +247,10 @@ function createMachine(definition: MachineDefinition, host: ReturnType<typeof no
   }
 }
 
-/** What a disk still held may be lost when it cannot be closed. */
-async function closeDisks(disks: { close(): Promise<void> }): Promise<void> {
+/** What a disk, or firmware's variables, still held may be lost when it cannot be closed. */
+async function closeFiles(...files: ({ close(): Promise<void> } | undefined)[]): Promise<void> {
   try {
-    await disks.close();
+    for (const file of files) await file?.close();
   } catch (error) {
     if (error instanceof BlockError) throw new CliError(ExitStatus.hostFailure, error.message);
     throw error;
@@ -197,6 +280,9 @@ function report(end: SessionEnd): number {
       return statusOfEnd(end);
     case "difference":
       tell(end.report);
+      return statusOfEnd(end);
+    case "not-bootable":
+      tell(`nothing to boot: ${end.reasons.join("; ")}`);
       return statusOfEnd(end);
     case "reset":
       tell(`the guest asked for a reset (${end.cause})`);

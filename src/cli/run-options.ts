@@ -1,6 +1,8 @@
 /** What `bunk run` is told, checked. */
+import type { BootKind } from "../firmware/bios/boot.ts";
 import type { CpuModel } from "../vm/definition.ts";
 import type { DiskBus } from "../vm/drive-places.ts";
+import type { FloppyOptions } from "../vm/node/floppies.ts";
 import type { GdbAddress } from "../vm/node/gdb-server.ts";
 import type { CdromOption } from "./cdrom-option.ts";
 import type { DiskOption } from "./disk-option.ts";
@@ -14,6 +16,8 @@ export interface RunOptions {
   /** For disks that do not say theirs. */
   readonly diskBus: DiskBus;
   readonly cdroms: readonly CdromOption[];
+  /** Drives A and B. */
+  readonly floppies: readonly FloppyOptions[];
   /** Bytes; undefined for the guest's own measure. */
   readonly memory: number | undefined;
   readonly cpu: CpuModel;
@@ -22,10 +26,25 @@ export interface RunOptions {
   readonly noReboot: boolean;
   readonly clock: (typeof CLOCKS)[number];
   readonly entry: (typeof ENTRIES)[number];
+  /** Kinds of drive in the order in which the BIOS tries them; undefined for the usual one. */
+  readonly bootOrder: readonly BootKind[] | undefined;
+  /** Let the user choose what to boot from. */
+  readonly bootMenu: boolean;
+  /** Show the BIOS's text screen on the first serial port. */
+  readonly serialScreen: boolean;
+  /** Files of firmware to start with; undefined for the machine's own. */
+  readonly firmware: FirmwareOption | undefined;
   /** Compare the translator with the interpreter. */
   readonly check: boolean;
   /** Where a gdb may connect; undefined for nowhere. */
   readonly gdb: (GdbAddress & { readonly wait: boolean }) | undefined;
+}
+
+export interface FirmwareOption {
+  readonly image: string;
+  readonly variables?: string;
+  readonly log?: string;
+  readonly optionRoms: readonly string[];
 }
 
 export type GuestSource =
@@ -40,6 +59,15 @@ export type GuestSource =
       readonly kernel: string;
       readonly initrd: string | undefined;
       /** The whole kernel command line. */
+      readonly append: string | undefined;
+    }
+  /** What firmware finds on the machine's media. */
+  | { readonly kind: "media" }
+  /** A file that is to be started, as what it seems to be: a kernel, or a medium. */
+  | {
+      readonly kind: "file";
+      readonly file: string;
+      readonly initrd: string | undefined;
       readonly append: string | undefined;
     };
 

@@ -8,7 +8,7 @@ import type { FaultReport, ProcessorBus, RunResult } from "./bus.ts";
 import { Debugger, type DebugOrders } from "./debugger.ts";
 import { BlockCache } from "./interpret/blocks.ts";
 import { Handlers, RESUME } from "./interpret/handlers.ts";
-import type { PagingMode } from "./mmu/code-walk.ts";
+import { pagingMode } from "./mmu/code-walk.ts";
 import { ACCESS } from "./mmu/paging.ts";
 import { Registers } from "./registers.ts";
 import { type RuntimeExports, type RuntimeHost, runtimeModule } from "./runtime.ts";
@@ -102,6 +102,9 @@ const DECODING_EFFORT = 10;
 
 const ATTRIBUTE_LONG = 0x2000;
 const ATTRIBUTE_BIG = 0x4000;
+/** Address lines that reach memory: all, and all but A20. */
+const ALL_LINES = -1n;
+const WITHOUT_A20 = ~0x10_0000n;
 const TRAP_FLAG = 0x100;
 const INTERRUPT_FLAG = 0x200;
 const RESUME_FLAG = 0x10000;
@@ -139,6 +142,7 @@ export class Processor implements SystemContext {
     this.#repeatedCost = options.repeatedCost ?? REPEATED_COST;
     this.registers = new Registers(memory, vcpu);
     this.registers.bytes.fill(0xff, vcpu + TLBS, vcpu + TLBS + 4 * TLB_SIZE);
+    this.registers.set64("addressLines", ALL_LINES);
     this.memory = this.#linearMemory();
     this.system = createSystem(this, model);
     const table = new WebAssembly.Table({ element: "anyfunc", initial: 4096 });
@@ -171,7 +175,7 @@ export class Processor implements SystemContext {
         handlers: this.#handlers,
         blocks: this.#blocks,
         maker: regions({ memory, memoryPages, vcpu, model, heat }),
-        paging: () => this.#paging(),
+        paging: () => pagingMode(this.registers),
         marks: () => this.debugger.marks,
       });
     this.reset();
@@ -707,11 +711,6 @@ export class Processor implements SystemContext {
     return physical;
   }
 
-  #paging(): PagingMode {
-    const [cr0, cr3, cr4, efer] = (["cr0", "cr3", "cr4", "efer"] as const).map((name) => this.registers.get64(name));
-    return { cr0, cr3, cr4, efer } as PagingMode;
-  }
-
   #hostFunctions(): Record<string, WebAssembly.ImportValue> {
     const functions: Record<string, WebAssembly.ImportValue> = {};
     for (const [name, implementation] of Object.entries(this.system.functions)) {
@@ -784,6 +783,19 @@ export class Processor implements SystemContext {
       if (((this.registers.bytes[PAGE_FLAGS + page] as number) & PAGE.code) === 0) continue;
       this.#blocks.written(at, Math.min(last, page * 4096 + 4095));
     }
+  }
+
+  /** Other memory lies at some physical addresses now (PAGE_FLAGS): no translation that was found holds. */
+  memoryChanged(): void {
+    this.flushTlb();
+  }
+
+  /** Holds address line 20 low, as a PC does for programs of the 8086, or lets it through. */
+  setA20(through: boolean): void {
+    const lines = BigInt.asUintN(64, through ? ALL_LINES : WITHOUT_A20);
+    if (this.registers.get64("addressLines") === lines) return;
+    this.registers.set64("addressLines", lines);
+    this.flushTlb();
   }
 
   /** Address of a state field in the shared memory. */

@@ -38,6 +38,14 @@ test("steered interrupts and the SCI are level-triggered at the 8259s", () => {
   ]);
 });
 
+test("the first DMA controller's requests are passed on", () => {
+  const dma = boardSetup(i440fxBoard(1)).ports.filter(({ port }) => port >= 0xc0 && port < 0xe0);
+  assert.deepEqual(dma, [
+    { port: 0xd6, size: 1, value: 0xc0 },
+    { port: 0xd4, size: 1, value: 0 },
+  ]);
+});
+
 test("the boot processor takes the 8259s' interrupts through LINT0", () => {
   const { memory } = boardSetup(i440fxBoard(1));
   assert.deepEqual(memory, [

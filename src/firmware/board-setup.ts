@@ -6,8 +6,8 @@
  * Left to the kernel, as every kernel does it: the 8259s, the 8254, the I/O APIC, PCI base addresses.
  *
  * @spec Intel 82441FX datasheet (290549) 3.2.18 (PAM); 82371AB datasheet (290562) 4.1.10 (PIRQRC), 7.1 (PMBA,
- * PMREGMISC); 82371SB datasheet (290550) 2.3.9 (IDETIM), 2.5.3.6 (ELCR); MultiProcessor Specification 1.4 3.6.2.2 (virtual
- * wire mode); Intel SDM 3A 12.11.2.1 (IA32_MTRR_DEF_TYPE)
+ * PMREGMISC); 82371SB datasheet (290550) 2.3.9 (IDETIM), 2.5.3.6 (ELCR); Intel 8237A datasheet (231466), "Cascade Mode";
+ * MultiProcessor Specification 1.4 3.6.2.2 (virtual wire mode); Intel SDM 3A 12.11.2.1 (IA32_MTRR_DEF_TYPE)
  */
 import { type GuestPhysical, guestPhysical } from "../bits/units.ts";
 import type { AccessSize } from "../machine/device.ts";
@@ -57,6 +57,11 @@ const IO_SPACE = 1;
 /** IDETIM of both channels, with the decode enable bit in the high byte. */
 const IDETIM = 0x40;
 const IDE_DECODE = 0x80;
+/** The second 8237A passes the first one's requests on by its first channel. */
+const DMA2_MODE = 0xd6;
+const CASCADE_CHANNEL_4 = 0xc0;
+const DMA2_SINGLE_MASK = 0xd4;
+const UNMASK_CHANNEL_4 = 0x00;
 
 /** Local APIC registers and the values of virtual wire mode: the 8259s at LINT0, NMI at LINT1. */
 const SPURIOUS_VECTOR = { offset: 0xf0, value: 0x10f };
@@ -95,6 +100,8 @@ export function boardSetup(board: AcpiBoard, { mtrrs = true } = {}): BoardSetup 
       ...steering.flatMap((irq, pirq) => configByte(ISA_BRIDGE, PIRQRC + pirq, irq)),
       { port: ELCR, size: 1, value: levelTriggered & 0xff },
       { port: ELCR + 1, size: 1, value: levelTriggered >> 8 },
+      { port: DMA2_MODE, size: 1, value: CASCADE_CHANNEL_4 },
+      { port: DMA2_SINGLE_MASK, size: 1, value: UNMASK_CHANNEL_4 },
     ],
     memory: [SPURIOUS_VECTOR, LVT_LINT0, LVT_LINT1].map(({ offset, value }) => ({
       address: guestPhysical(localApic + offset),

@@ -71,6 +71,33 @@ export interface GuestMemory {
   view(address: GuestPhysical, length: number, access: "read" | "write"): Uint8Array<ArrayBufferLike> | undefined;
 }
 
+/** Told how a host operation ended. */
+export type Completion<T> = (result: { ok: true; value: T } | { ok: false; error: Error }) => void;
+
+/** What lies at physical addresses. ROM is read in place, and writes to it go to the memory bus, as all of a device's do. */
+export type MemoryKind = "ram" | "rom" | "device";
+
+/** Physical memory as the chips see it that say what lies where. Ranges are below 4 GiB. */
+export interface PhysicalMemory {
+  /** Says what lies at a range of whole pages of 4 KiB from now on; the bytes behind it stay. */
+  setKind(address: number, length: number, kind: MemoryKind): void;
+  /**
+   * The bytes behind a range that is RAM or ROM or was: "write" tells that they will be changed now, before anything else
+   * runs. Throws RangeError where there are none.
+   */
+  storage(address: number, length: number, access?: "read" | "write"): Uint8Array;
+}
+
+/** Memory of a display adapter, which the processor reads and writes in place. */
+export interface VideoMemory {
+  readonly bytes: Uint8Array;
+  /**
+   * Puts all of it at a physical address (a multiple of 4 KiB), or nowhere. Accesses may still reach the memory bus, now
+   * and then, and must find the same bytes there.
+   */
+  map(address: GuestPhysical | undefined): void;
+}
+
 /**
  * Where a device hands a host operation that ends later. `complete` is called between slices of guest
  * time with the operation's result, in the order that the clock's determinism asks for; an operation
@@ -82,7 +109,7 @@ export interface AsyncWork {
    * repeatable: what the host can do at once differs.
    */
   readonly immediate?: boolean;
-  run<T>(operation: Promise<T>, complete: (result: { ok: true; value: T } | { ok: false; error: Error }) => void): void;
+  run<T>(operation: Promise<T>, complete: Completion<T>): void;
 }
 
 /** Bytes that leave the machine: a serial line, a console, a file. */

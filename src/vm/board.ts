@@ -3,13 +3,17 @@
  */
 import { guestPhysical } from "../bits/units.ts";
 import { Ahci } from "../device/ahci/ahci.ts";
+import { DEBUG_CONSOLE_PORT, DebugConsole } from "../device/debug-console/debug-console.ts";
 import { FwCfg } from "../device/fw-cfg/fw-cfg.ts";
 import { HPET_ADDRESS, HPET_SIZE, Hpet } from "../device/hpet/hpet.ts";
 import { I8042 } from "../device/i8042/i8042.ts";
 import { Ps2Keyboard } from "../device/i8042/ps2-keyboard.ts";
 import { Ps2Mouse } from "../device/i8042/ps2-mouse.ts";
+import { DMA_PAGE_PORT, DMA1_PORT, DMA2_PORT, I8237Pair } from "../device/i8237/i8237.ts";
 import { I8254 } from "../device/i8254/i8254.ts";
 import { I8259Pair } from "../device/i8259/i8259.ts";
+import { FLOPPY_PORT, I82077 } from "../device/i82077/i82077.ts";
+import { FLOPPY_TYPES, mediumFor } from "../device/i82077/medium.ts";
 import { IO_APIC_LENGTH, IoApic } from "../device/io-apic/io-apic.ts";
 import { IsaDebugExit } from "../device/isa-debug-exit/isa-debug-exit.ts";
 import { KvmClock } from "../device/kvm-clock/kvm-clock.ts";
@@ -17,7 +21,8 @@ import { LocalApic } from "../device/local-apic/local-apic.ts";
 import { fixedRateTsc } from "../device/local-apic/tsc.ts";
 import { Mc146818 } from "../device/mc146818/mc146818.ts";
 import { Ns16550 } from "../device/ns16550/ns16550.ts";
-import { HostBridge } from "../device/pci/i440fx.ts";
+import { Nvme } from "../device/nvme/nvme.ts";
+import { HostBridge, type ShadowArea } from "../device/pci/i440fx.ts";
 import { PciBus } from "../device/pci/pci-bus.ts";
 import { Piix3IsaBridge } from "../device/pci/piix3-isa-bridge.ts";
 import { Piix4PmFunction } from "../device/pci/piix4-pm-function.ts";
@@ -26,19 +31,25 @@ import { PiixIde } from "../device/piix-ide/piix-ide.ts";
 import { Piix4Pm } from "../device/piix4-pm/piix4-pm.ts";
 import { Port92 } from "../device/port92/port92.ts";
 import type { ScsiCdrom } from "../device/scsi/scsi-cdrom.ts";
+import { Vga } from "../device/vga/vga.ts";
 import { VirtioPci } from "../device/virtio/virtio-pci.ts";
 import { VirtioBalloon } from "../device/virtio-balloon/virtio-balloon.ts";
 import { VirtioBlk } from "../device/virtio-blk/virtio-blk.ts";
 import { VirtioConsole } from "../device/virtio-console/virtio-console.ts";
 import { VirtioRng } from "../device/virtio-rng/virtio-rng.ts";
+import { VirtioScsi } from "../device/virtio-scsi/virtio-scsi.ts";
 import { ApicBus } from "../machine/apic-bus.ts";
 import type { AsyncWork, ByteSink, Device, RandomSource, SignalLine, TimeSource } from "../machine/device.ts";
+import type { DisplaySource } from "../machine/display.ts";
 import { fanOut, OrGate } from "../machine/lines.ts";
 import { MemoryBus } from "../machine/memory-bus.ts";
 import { PortBus } from "../machine/port-bus.ts";
 import { makeAtaDrive } from "./ata-drives.ts";
+import type { FirmwareDefinition, FloppyDrive } from "./definition.ts";
 import { type CdromDefinition, type DiskDefinition, type Drive, placeDrives } from "./drive-places.ts";
 import type { GuestRam } from "./guest-ram.ts";
+import { makeScsiUnit } from "./scsi-units.ts";
+import { placeFirmware } from "./system-rom.ts";
 
 /** Ticks a second of the time stamp counter. */
 export const TSC_HERTZ = 1_000_000_000;
@@ -47,7 +58,12 @@ const LOCAL_APIC_LENGTH = 0x1000;
 const IO_APIC_AT = guestPhysical(0xfec0_0000);
 /** I/O APIC inputs that no PCI or ISA interrupt uses. */
 const HPET_ROUTES = 0xf0_0000;
+/** Bytes of CMOS RAM where the drives are described. */
+const CMOS_FLOPPY_TYPES = 0x10;
+const CMOS_EQUIPMENT = 0x14;
 const SOUTH_BRIDGE = 1;
+/** PCI slot of the graphics card. */
+export const DISPLAY_SLOT = 2;
 const FIRST_CARD = 3;
 
 export interface BoardConfig {
@@ -55,10 +71,13 @@ export interface BoardConfig {
   readonly physicalAddressBits: number;
   readonly disks: readonly DiskDefinition[];
   readonly cdroms: readonly CdromDefinition[];
+  /** Up to two; a disk that its drive does not take is no disk. */
+  readonly floppies: readonly FloppyDrive[];
   readonly debugExit: boolean;
   readonly serial: ByteSink;
   readonly serial2: ByteSink;
   readonly virtioConsole?: ByteSink;
+  readonly firmware?: FirmwareDefinition;
 }
 
 export interface BoardWiring {
@@ -74,7 +93,11 @@ export interface BoardWiring {
   nmi(): void;
   powerOff(): void;
   reset(cause: string): void;
+  /** Address line 20 is let through, or held low. */
+  a20(through: boolean): void;
   debugExit(status: number): void;
+  /** The speaker has another tone: hertz, 0 for silence. */
+  speaker(hertz: number): void;
   /** Room for more input on a serial line. */
   serialRoom(): void;
   /** Room for more input on the virtio console. */
@@ -92,11 +115,18 @@ export class Board {
   readonly virtioConsole: VirtioConsole | undefined;
   readonly keyboard = new Ps2Keyboard();
   readonly mouse = new Ps2Mouse();
+  /** What the graphics card shows; undefined on a board without one. */
+  readonly display: DisplaySource | undefined;
   readonly power: Piix4Pm;
   readonly fwCfg: FwCfg;
+  readonly #powerFunction: Piix4PmFunction;
   readonly pci: PciBus;
   /** The CD drives, by number. */
   readonly cdroms: ScsiCdrom[] = [];
+  /** The timer, whose counter 2 is the speaker's tone. */
+  readonly pit: I8254;
+  /** Where the machine has floppy drives. */
+  readonly floppy: I82077 | undefined;
   /** Every device with state, by name; what snapshots keep. */
   readonly devices = new Map<string, Device<object>>();
   #localApicRange: ReturnType<MemoryBus["map"]> | undefined;
@@ -148,7 +178,8 @@ export class Board {
       ),
     );
     this.memory.map(guestPhysical(HPET_ADDRESS), HPET_SIZE, hpet, "HPET");
-    const pit = this.#add("i8254", new I8254({ time, irq0: hpet.pitInput }));
+    this.pit = this.#add("i8254", new I8254({ time, irq0: hpet.pitInput, speaker: wiring.speaker }));
+    const { pit } = this;
     this.ports.register(0x40, 4, pit, { name: "8254", width: 1 });
     this.ports.register(0x61, 1, pit, { name: "NMI status", width: 1 });
     const cmos = this.#add(
@@ -157,8 +188,26 @@ export class Board {
     );
     this.ports.register(0x70, 4, cmos, { name: "CMOS", width: 1 });
 
-    // Address line 20 is always let through: no system that this machine starts asks for anything else.
-    const a20: SignalLine = { set: () => {} };
+    const dma = this.#add("i8237", new I8237Pair({ memory: ram }));
+    this.ports.register(DMA1_PORT, 16, dma, { name: "8237 channels 0 to 3", width: 1 });
+    this.ports.register(DMA_PAGE_PORT, 16, dma, { name: "DMA pages", width: 1 });
+    this.ports.register(DMA2_PORT, 32, dma, { name: "8237 channels 4 to 7", width: 1 });
+
+    const drives = config.floppies.map(({ type, device }) => {
+      const medium = device && mediumFor(device, type);
+      return medium ? { type, medium } : { type };
+    });
+    if (drives.length > 0) {
+      this.floppy = this.#add("i82077", new I82077({ drives }, { time, work, dma: dma.channel(2), irq: irq(6) }));
+      // Port 3F6h belongs to the IDE controller.
+      this.ports.register(FLOPPY_PORT + 2, 4, this.floppy, { name: "82077", width: 1 });
+      this.ports.register(FLOPPY_PORT + 7, 1, this.floppy, { name: "82077 DIR", width: 1 });
+      const [a = 0, b = 0] = drives.map(({ type }) => FLOPPY_TYPES[type]);
+      cmos.writeCmos(CMOS_FLOPPY_TYPES, (a << 4) | b);
+      cmos.writeCmos(CMOS_EQUIPMENT, cmos.readCmos(CMOS_EQUIPMENT) | 1 | ((drives.length - 1) << 6));
+    }
+
+    const a20 = new OrGate({ set: wiring.a20 });
     const keyboardController = this.#add(
       "i8042",
       new I8042({
@@ -166,13 +215,13 @@ export class Board {
         mouse: this.#add("ps2-mouse", this.mouse),
         irq1: irq(1),
         irq12: irq(12),
-        a20,
+        a20: a20.input(),
         onReset: () => wiring.reset("keyboard controller"),
       }),
     );
     this.ports.register(0x60, 1, keyboardController, { name: "8042 data", width: 1 });
     this.ports.register(0x64, 1, keyboardController, { name: "8042 command", width: 1 });
-    const port92 = this.#add("port92", new Port92({ a20, onReset: () => wiring.reset("port 92h") }));
+    const port92 = this.#add("port92", new Port92({ a20: a20.input(), onReset: () => wiring.reset("port 92h") }));
     this.ports.register(0x92, 1, port92, { name: "system control A", width: 1 });
 
     const uart = (port: number, number: number, name: string, sink: ByteSink) => {
@@ -211,11 +260,20 @@ export class Board {
       new Piix4Pm({ timerBits: 24 }, { time, sci: irq(9), onSoftOff: wiring.powerOff }),
     );
     this.ports.register(0xb2, 2, this.power, { name: "APM control", width: 1 });
-    this.#add(
+    this.#powerFunction = this.#add(
       "piix4-pm.pci",
       new Piix4PmFunction({ ports, memory, bus: this.pci, slot: SOUTH_BRIDGE, block: this.power.block }),
     );
-    const hostBridge = new HostBridge({ ports, memory, bus: this.pci, shadow: () => {}, resetControl: isa });
+    const rom =
+      config.firmware && placeFirmware(config.firmware, ram, memory, (name, device) => this.#add(name, device));
+    if (config.firmware?.log) {
+      const output = config.firmware.log;
+      const debugConsole = this.#add("debug-console", new DebugConsole({ output }));
+      ports.register(DEBUG_CONSOLE_PORT, 1, debugConsole, { name: "debug console", width: 1 });
+    }
+    // Without firmware all is RAM from C0000h on, which a loader writes to as it likes.
+    const shadow = (area: ShadowArea) => rom?.shadow.switch(area);
+    const hostBridge = new HostBridge({ ports, memory, bus: this.pci, shadow, resetControl: isa });
     this.#add("host-bridge", hostBridge);
     this.#add("host-bridge.pci", hostBridge.pci);
 
@@ -234,6 +292,22 @@ export class Board {
     });
     this.#add("ide", ide);
     this.#add("ide.pci", ide.pci);
+    if (ram.video) {
+      const { video } = ram;
+      const vga = this.#add(
+        "vga",
+        new Vga(video.bytes, {
+          clock: time,
+          ports,
+          memory,
+          framebufferPlaced: (base) => video.map(base),
+          ...(config.firmware?.vgaBios && { rom: config.firmware.vgaBios }),
+        }),
+      );
+      this.#add("vga.pci", vga.pci);
+      this.pci.attach(DISPLAY_SLOT, 0, vga.pci);
+      this.display = vga.display;
+    }
 
     let slot = FIRST_CARD;
     const plug = (name: string, device: ConstructorParameters<typeof VirtioPci>[0]["device"]) => {
@@ -246,6 +320,13 @@ export class Board {
     for (const { number, definition } of places.virtio) {
       const { device, serial } = definition;
       plug(`virtio-blk${number}`, new VirtioBlk({ memory: ram, disk: device, work, ...(serial ? { serial } : {}) }));
+    }
+    for (const { number, definition } of places.nvme) {
+      const { device: disk, serial = `nvme${number}` } = definition;
+      const name = `nvme${number}`;
+      const intx = pirq.pin(slot, 0, 1);
+      const nvme = this.#add(name, new Nvme({ name, ports, memory, ram, disk, work, serial, intx, msi: apicBus }));
+      this.pci.attach(slot++, 0, nvme.pci);
     }
     if (places.ahci.length > 0) {
       const ahci = new Ahci({
@@ -260,6 +341,13 @@ export class Board {
       this.#add("ahci", ahci);
       this.#add("ahci.pci", ahci.pci);
       this.pci.attach(slot++, 0, ahci.pci);
+    }
+    if (places.scsi.length > 0) {
+      const { cdroms } = this;
+      const units = places.scsi.map((drive) =>
+        makeScsiUnit(drive, { add: (name, device) => this.#add(name, device), cdroms }),
+      );
+      plug("virtio-scsi", new VirtioScsi({ memory: ram, work, units }));
     }
     if (config.virtioConsole) {
       this.virtioConsole = new VirtioConsole({
@@ -277,6 +365,11 @@ export class Board {
   #add<D extends Device<object>>(name: string, device: D): D {
     this.devices.set(name, device);
     return device;
+  }
+
+  /** Port that the power management's registers begin at, undefined while they are nowhere. */
+  get powerBase(): number | undefined {
+    return this.#powerFunction.base;
   }
 
   reset(): void {

@@ -1,11 +1,55 @@
 /** What a virtual machine is made from, and what comes out of a run: the vocabulary of the library and the command line. */
 import type { RegionSettings } from "../cpu/processor.ts";
 import type { RegionMaker } from "../cpu/translate/translator.ts";
+import type { FloppyType } from "../device/i82077/medium.ts";
+import type { BlockDevice } from "../disk/block-device.ts";
+import type { BootKind } from "../firmware/bios/boot.ts";
 import type { ByteSink } from "../machine/device.ts";
 import type { CdromDefinition, DiskDefinition } from "./drive-places.ts";
+import type { FlashContents } from "./flash-file.ts";
 
 export const CPU_MODELS = ["max", "x86-64-v2", "i686", "pentium", "486"] as const;
 export type CpuModel = (typeof CPU_MODELS)[number];
+
+/** A kernel that is started without firmware and boot loader. */
+export interface KernelDefinition {
+  readonly image: Uint8Array;
+  readonly initrd?: Uint8Array;
+  readonly commandLine: string;
+  readonly entry?: "auto" | "64" | "32" | "16";
+}
+
+/** How the machine's BIOS starts it. */
+export interface BiosDefinition {
+  /** Kinds of drive in the order in which they are tried; CDs, disks and floppies unless given. */
+  readonly order?: readonly BootKind[];
+  /** Lets a person choose what to boot from. */
+  readonly menu?: boolean;
+  /** Shows the text screen on COM1 too, and takes what is typed there as keys. */
+  readonly serialScreen?: boolean;
+  /** Where nothing can be booted, wait for a key and try again, instead of ending the machine. */
+  readonly keepTrying?: boolean;
+}
+
+/** Firmware that the machine starts with, as a PC does: SeaBIOS, OVMF. */
+export interface FirmwareDefinition {
+  /** What the ROM holds, whose end is at 4 GiB: whole pages of 4 KiB. With its variables it has 4 MiB at the most. */
+  readonly image: Uint8Array;
+  /** A flash right below the ROM, in which UEFI firmware keeps its variables. */
+  readonly variables?: FlashContents;
+  /** The graphics card's expansion ROM, which SeaBIOS needs to show anything; UEFI firmware does without. */
+  readonly vgaBios?: Uint8Array;
+  /** Option ROMs that firmware for a BIOS's systems runs, beside those of cards. */
+  readonly optionRoms?: readonly { readonly name: string; readonly image: Uint8Array }[];
+  /** Where what the firmware writes to its debug console (port 402h) goes; there is no such port unless given. */
+  readonly log?: ByteSink;
+}
+
+/** A floppy drive, and the disk that is in it at power-on: an image that such a drive takes. */
+export interface FloppyDrive {
+  readonly type: FloppyType;
+  readonly device?: BlockDevice;
+}
 
 export interface MachineDefinition {
   /** Guest RAM in bytes: a multiple of 1 MiB, 2 MiB to 3 GiB. */
@@ -19,23 +63,29 @@ export interface MachineDefinition {
    * same in every run too: it should make no keys.
    */
   readonly clock: "real" | "icount";
-  /** Where a kernel is started directly. */
-  readonly kernel: {
-    readonly image: Uint8Array;
-    readonly initrd?: Uint8Array;
-    readonly commandLine: string;
-    readonly entry?: "auto" | "64" | "32" | "16";
-  };
+  /** Where a kernel is started directly. Without it the machine's BIOS boots from its media. */
+  readonly kernel?: KernelDefinition;
+  /** The machine's own BIOS; its boot order, menu and screen on COM1 are those of other firmware, too. */
+  readonly bios?: BiosDefinition;
+  /** Firmware in place of the machine's own BIOS. */
+  readonly firmware?: FirmwareDefinition;
   /** Disks, on each bus in this order. */
   readonly disks: readonly DiskDefinition[];
   /** CD drives, on each bus in this order. */
   readonly cdroms?: readonly CdromDefinition[];
+  /** Floppy drives: A, or A and B; none, and no controller, if left out or empty. */
+  readonly floppies?: readonly FloppyDrive[];
   /** Where COM1's bytes go. */
   readonly serial: ByteSink;
   /** Where COM2's bytes go; dropped if left out. */
   readonly serial2?: ByteSink;
   /** Where the virtio console's bytes go; no such device if left out. */
   readonly virtioConsole?: ByteSink;
+  /**
+   * A graphics card (a VGA with linear modes), whose picture is the board's `display`. If left out, there is one
+   * where the machine's own BIOS starts it.
+   */
+  readonly display?: boolean;
   /** The isa-debug-exit port at 0xF4. */
   readonly debugExit: boolean;
   /** End the VM where the guest asks for a reset. */
@@ -51,6 +101,8 @@ export type MachineEnd =
   | { readonly kind: "stopped" }
   /** The guest asked for a reset and the definition says `noReboot`. */
   | { readonly kind: "reset"; readonly cause: string }
+  /** The BIOS found nothing to boot; a line for each thing that it tried. */
+  | { readonly kind: "not-bootable"; readonly reasons: readonly string[] }
   /** isa-debug-exit: `status` is twice what the guest wrote, plus one. */
   | { readonly kind: "debug-exit"; readonly status: number }
   /** A triple fault: the processor shut down. */

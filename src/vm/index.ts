@@ -4,6 +4,7 @@ export type { CdromBus, DiskBus } from "./drive-places.ts";
 export {
   type CdromDrive,
   DefinitionError,
+  type FloppyDisk,
   VirtualMachine,
   type VirtualMachineOptions,
 } from "./node/virtual-machine.ts";

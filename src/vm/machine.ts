@@ -9,20 +9,18 @@ import { LockStep } from "../cpu/lockstep/lock-step.ts";
 import { PHYSICAL_BITS } from "../cpu/mmu/paging.ts";
 import { Processor, type ProcessorOptions } from "../cpu/processor.ts";
 import { InPlace } from "../cpu/translate/in-place.ts";
-import { i440fxBoard, PC_HPET } from "../firmware/acpi/board.ts";
-import { boardSetup } from "../firmware/board-setup.ts";
-import { loadKernel } from "../firmware/direct-boot.ts";
-import { installTables } from "../firmware/install-tables.ts";
-import { memoryMap } from "../firmware/memory-map.ts";
-import type { AccessSize, ByteSink, RandomSource } from "../machine/device.ts";
+import { mediumFor } from "../device/i82077/medium.ts";
+import { VIDEO_MEMORY_SIZE } from "../device/vga/vga.ts";
+import type { BlockDevice } from "../disk/block-device.ts";
+import type { AccessSize, ByteSink, Completion, RandomSource } from "../machine/device.ts";
 import { GuestTime } from "../machine/guest-time.ts";
 import { Board } from "./board.ts";
-import { applyBootState } from "./boot-processor.ts";
 import { ConsoleInput } from "./console-input.ts";
 import { crashReport } from "./crash-report.ts";
 import type { Host, MachineDefinition, MachineEnd } from "./definition.ts";
 import { GuestRam } from "./guest-ram.ts";
 import { SeededRandom } from "./seeded-random.ts";
+import { type Start, startOf } from "./start.ts";
 import { WatchedRam } from "./watched-ram.ts";
 import { WorkQueue } from "./work-queue.ts";
 
@@ -57,6 +55,9 @@ export class Machine {
   readonly #serialInput: ConsoleInput | undefined;
   readonly #consoleInput: ConsoleInput | undefined;
   readonly #startedAt: number;
+  readonly #start: Start;
+  /** Operations that must end before guest code runs again. */
+  #held = 0;
   #end: MachineEnd | undefined;
   #resetCause: string | undefined;
   #wake: () => void = () => {};
@@ -68,6 +69,8 @@ export class Machine {
    * processor that shuts down ends the machine at once.
    */
   onDebugStop: ((stop: DebugStop | { kind: "shutdown"; fault: FaultReport }) => void) | undefined;
+  /** Told when the speaker's tone changes, in hertz, 0 for silence; `tone` is the present one. */
+  onTone: ((hertz: number) => void) | undefined;
   /** Guest time that icount skipped while the processor was halted. */
   #skipped = 0;
   /** Instructions a nanosecond of host time takes, as measured. */
@@ -83,7 +86,11 @@ export class Machine {
     this.#startedAt = host.monotonic();
     const icount = definition.clock === "icount";
     this.#random = icount ? new SeededRandom(ICOUNT_SEED) : { fill: (target) => host.random(target) };
-    const ram = definition.check ? new WatchedRam(definition.memory) : new GuestRam(definition.memory);
+    const hasDisplay = definition.display ?? definition.kernel === undefined;
+    const memories = { video: hasDisplay ? VIDEO_MEMORY_SIZE : 0 };
+    const ram = definition.check
+      ? new WatchedRam(definition.memory, memories)
+      : new GuestRam(definition.memory, memories);
     this.ram = ram;
     this.#time = new GuestTime(
       icount
@@ -104,17 +111,24 @@ export class Machine {
     this.#check = definition.check ? new LockStep({ ...options, heat: CHECK_HEAT }, ram.size) : undefined;
     this.processor = this.#check?.processor ?? new Processor(options);
     if (ram instanceof WatchedRam) ram.onWrite = (address, length) => this.#check?.written(address, length);
-    this.ram.onCodeWritten = (first, last) => this.processor.physicalWritten(first, last);
+    ram.onCodeWritten = (first, last) => this.processor.physicalWritten(first, last);
+    ram.onKindChanged = (address, length) => {
+      if (this.#check) this.#check.memoryChanged(address, length);
+      else this.processor.memoryChanged();
+    };
+    ram.onVideoPlaced = (offset) => this.processor.registers.set32("videoOffset", offset);
     this.board = new Board(
       {
         unixSeconds: icount ? 1_700_000_000 : host.unixTime(),
         physicalAddressBits: PHYSICAL_BITS,
         disks: definition.disks,
         cdroms: definition.cdroms ?? [],
+        floppies: definition.floppies ?? [],
         debugExit: definition.debugExit,
         serial: definition.serial,
         serial2: definition.serial2 ?? NOWHERE,
         ...(definition.virtioConsole ? { virtioConsole: definition.virtioConsole } : {}),
+        ...(definition.firmware ? { firmware: definition.firmware } : {}),
       },
       {
         ram: this.ram,
@@ -127,7 +141,9 @@ export class Machine {
         nmi: () => this.processor.nmi(),
         powerOff: () => this.#finish({ kind: "power-off" }),
         reset: (cause) => this.#requestReset(cause),
+        a20: (through) => (this.#check ?? this.processor).setA20(through),
         debugExit: (status) => this.#finish({ kind: "debug-exit", status }),
+        speaker: (hertz) => this.onTone?.(hertz),
         serialRoom: () => this.#serialInput?.pump(),
         consoleRoom: () => this.#consoleInput?.pump(),
         release: () => {},
@@ -135,6 +151,16 @@ export class Machine {
     );
     this.#serialInput = new ConsoleInput(this.board.serial[0]);
     if (this.board.virtioConsole) this.#consoleInput = new ConsoleInput(this.board.virtioConsole);
+    this.#start = startOf({
+      definition,
+      processor: this.processor,
+      board: this.board,
+      ram,
+      random: this.#random,
+      clock: this.#time,
+      hold: (operation, complete) => this.#hold(operation, complete),
+      end: (end) => this.#finish(end),
+    });
     this.#boot();
   }
 
@@ -174,37 +200,20 @@ export class Machine {
     };
   }
 
-  /** Does what a BIOS would have done, and starts the kernel. */
+  /** Brings the machine, whose parts have been reset, to its first instruction. */
   #boot(): void {
-    const { kernel, memory } = this.#definition;
-    const map = memoryMap(memory);
-    const board = i440fxBoard(1, { hpet: PC_HPET });
-    const system = {
-      ramSize: memory,
-      sockets: 1,
-      coresPerSocket: 1,
-      processorId: this.processor.system.processorId,
-      uuid: "00000000-0000-4000-8000-000000000001",
-      version: "0.1",
-    };
-    const { rsdp } = installTables(this.ram, map, { board, system });
-    const setup = boardSetup(board, { mtrrs: this.processor.system.has("mtrr") });
-    for (const { port, size, value } of setup.ports) this.board.ports.write(port, size, value);
-    for (const { address, value } of setup.memory) this.board.memory.write(address, 4, value);
-    for (const { msr, value } of setup.msrs) this.processor.system.writeMsr(msr, value);
-    const loaded = loadKernel(
-      { memory: this.ram, map, rsdp },
-      {
-        kernel: kernel.image,
-        commandLine: kernel.commandLine,
-        longMode: this.processor.system.has("lm"),
-        random: this.#random,
-        ...(kernel.initrd ? { initrd: kernel.initrd } : {}),
-        ...(kernel.entry ? { entry: kernel.entry } : {}),
-      },
-    );
-    applyBootState(this.processor, loaded.state);
+    this.#start();
     this.#check?.restart();
+  }
+
+  /** Lets no guest code run until a host operation has ended. */
+  #hold<T>(operation: Promise<T>, complete: Completion<T>): void {
+    this.#held++;
+    this.#work.run(operation, (result) => {
+      this.#held--;
+      complete(result);
+    });
+    this.processor.requestReturn();
   }
 
   #requestReset(cause: string): void {
@@ -219,6 +228,7 @@ export class Machine {
   #reset(): void {
     this.#resetCause = undefined;
     this.#work.clear();
+    this.#held = 0;
     this.board.reset();
     this.processor.reset();
     this.#boot();
@@ -230,9 +240,9 @@ export class Machine {
     this.#wake();
   }
 
-  /** The file of the kernel that is started directly. */
-  get kernelImage(): Uint8Array {
-    return this.#definition.kernel.image;
+  /** The file of the kernel that is started directly; undefined where firmware starts the machine. */
+  get kernelImage(): Uint8Array | undefined {
+    return this.#definition.kernel?.image;
   }
 
   /** Instructions executed since power-on. */
@@ -277,6 +287,24 @@ export class Machine {
     return this.#serialInput?.length ?? 0;
   }
 
+  /**
+   * Puts a disk into a floppy drive, or takes it out; resolves when nothing is done any more to the one that was there.
+   * Rejects with RangeError where there is no such drive, or it takes no disk of this size.
+   */
+  async changeFloppy(drive: number, device: BlockDevice | undefined): Promise<void> {
+    const { floppy } = this.board;
+    const type = floppy?.driveTypes[drive];
+    if (!floppy || type === undefined) throw new RangeError(`the machine has no floppy drive ${drive}`);
+    const medium = device && mediumFor(device, type);
+    if (device && !medium) throw new RangeError(`a floppy drive for ${type} takes no disk of ${device.size} bytes`);
+    await floppy.changeMedium(drive, medium);
+  }
+
+  /** What the PC's speaker sounds, in hertz; 0 for silence. */
+  get tone(): number {
+    return this.board.pit.tone;
+  }
+
   powerButton(): void {
     this.board.power.pressPowerButton();
     this.#wake();
@@ -304,12 +332,18 @@ export class Machine {
       this.#time.fireDue();
       this.#serialInput?.pump();
       this.#consoleInput?.pump();
+      if (this.#held > 0) {
+        await this.#whileHeld(icount);
+        yieldedAt = this.#host.monotonic();
+        continue;
+      }
       const before = this.#host.monotonic();
       const count = this.instructions;
       const result = (this.#check ?? this.processor).run(this.#budget(icount));
       if (this.#end !== undefined) break;
       if (result.kind === "difference") return result;
-      if (result.kind === "shutdown") {
+      // A guest may go on to a triple fault after its request for a reset, before that is looked at.
+      if (result.kind === "shutdown" && this.#resetCause === undefined) {
         if (this.onDebugStop) await this.#stopFor({ kind: "shutdown", fault: result.fault });
         if (this.#end !== undefined) break;
         return { kind: "crash", report: crashReport(this.processor, this.ram, result.fault) };
@@ -363,6 +397,14 @@ export class Machine {
       while (!this.#work.settled && this.#end === undefined) await this.#sleep(50e6);
       this.#work.drain();
     }
+  }
+
+  /** Waits for the operation that the processor is held for, or for the next deadline of guest time. */
+  async #whileHeld(icount: boolean): Promise<void> {
+    if (icount) return this.#untilSettled();
+    const deadline = this.#time.nextDeadline;
+    const wait = deadline === undefined ? LONGEST_SLEEP : deadline - this.#time.now();
+    if (wait > 0 && !this.#work.someSettled) await this.#sleep(wait);
   }
 
   /** Waits for what ends a halt; whether the host's event loop had its turn meanwhile. */

@@ -10,4 +10,13 @@ export class WatchedRam extends GuestRam {
     if (view && access === "write") this.onWrite(address, length);
     return view;
   }
+
+  override storage(address: number, length: number, access: "read" | "write" = "read"): Uint8Array {
+    const storage = super.storage(address, length, access);
+    if (access === "write") this.onWrite(address, length);
+    return storage;
+  }
+
+  /** The second processor has no video memory of its own: all accesses go to the device, which is asked once. */
+  protected override mapVideo(): void {}
 }

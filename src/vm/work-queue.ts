@@ -43,6 +43,12 @@ export class WorkQueue implements AsyncWork {
     return this.#entries.every(({ outcome }) => outcome !== undefined);
   }
 
+  /** Whether `drain` would complete something. */
+  get someSettled(): boolean {
+    const entries = this.#inOrder ? this.#entries.slice(0, 1) : this.#entries;
+    return entries.some(({ outcome }) => outcome !== undefined);
+  }
+
   /** Completes what has ended. */
   drain(): void {
     for (;;) {

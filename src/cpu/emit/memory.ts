@@ -5,7 +5,7 @@
 import type { Callee, FunctionBuilder } from "../../wasm/function.ts";
 import { LOADS, type LoadKind, type StoreKind } from "../../wasm/opcodes.ts";
 import type { Operand, Value } from "../../wasm/value.ts";
-import { fieldAddress, SCRATCH, TLB, TLB_ENTRIES, TLB_ENTRY } from "../state.ts";
+import { fieldAddress, RAM_BASE, SCRATCH, TLB, TLB_ENTRIES, TLB_ENTRY } from "../state.ts";
 
 /** The slow paths, in the module under construction. */
 export interface MemoryFunctions {
@@ -68,6 +68,16 @@ export function tlbHit(f: FunctionBuilder, entry: Value, linear: Value, bytes: n
     .add(bytes - 1)
     .and(-4096n)
     .eq(f.load("i64", entry, tag));
+}
+
+/** Where in the shared memory the byte at a physical address (i32) of RAM or ROM is: `hostAddress` of state.ts. */
+export function hostAddressOf(physical: Value): Value {
+  return physical.add(RAM_BASE);
+}
+
+/** Physical address (i32) of the byte of RAM or ROM at a place in the shared memory. */
+export function physicalAt(host: Value): Value {
+  return host.sub(RAM_BASE);
 }
 
 /** Where in the shared memory the byte at `linear` is that `entry` maps. */

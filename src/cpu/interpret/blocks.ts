@@ -21,8 +21,8 @@ import {
   BLOCK_TABLE,
   BLOCK_TARGETS,
   CONTEXT,
+  hostAddress,
   NOTED_TARGETS,
-  RAM_BASE,
   RECORD,
   RECORD_SIZE,
   RECORDS,
@@ -141,15 +141,14 @@ export class BlockCache {
     let position = physical;
     let ending: Pseudo | "breakpoint" | undefined = "fallThrough";
     let secondPage = -1;
+    const hostEnd = hostAddress(physical) + end - physical;
     while (instructions.length < limit) {
       if (limit > 1 && this.#wiring.isMarked(position)) {
         if (instructions.length === 0) ending = "breakpoint";
         break;
       }
       const decoded: Decoded | DecodeFailure =
-        position >= end
-          ? "truncated"
-          : decode(this.#bytes, RAM_BASE + position, RAM_BASE + end, mode, this.#wiring.has);
+        position >= end ? "truncated" : decode(this.#bytes, hostAddress(position), hostEnd, mode, this.#wiring.has);
       if (typeof decoded === "string") {
         isCut = decoded === "truncated" && end < pageEnd;
         if (instructions.length > 0) break;
@@ -212,8 +211,9 @@ export class BlockCache {
     if (second < 0) return undefined;
     const first = pageEnd - physical;
     const bytes = new Uint8Array(first + MAX_LENGTH);
-    bytes.set(this.#bytes.subarray(RAM_BASE + physical, RAM_BASE + pageEnd));
-    bytes.set(this.#bytes.subarray(RAM_BASE + second, RAM_BASE + second + MAX_LENGTH), first);
+    const [host, hostSecond] = [hostAddress(physical), hostAddress(second)];
+    bytes.set(this.#bytes.subarray(host, host + first));
+    bytes.set(this.#bytes.subarray(hostSecond, hostSecond + MAX_LENGTH), first);
     return { decoded: decode(bytes, 0, bytes.length, mode, this.#wiring.has), second };
   }
 

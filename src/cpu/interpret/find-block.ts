@@ -3,7 +3,7 @@ import type { Callee, FunctionBuilder, Label } from "../../wasm/function.ts";
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import type { Value } from "../../wasm/value.ts";
 import { jumpEntry, runBlock } from "../emit/enter-block.ts";
-import { tlbAddress, tlbEntry } from "../emit/memory.ts";
+import { physicalAt, tlbAddress, tlbEntry } from "../emit/memory.ts";
 import { ACCESS } from "../mmu/paging.ts";
 import { noteCodePage } from "../mmu/tlb.ts";
 import {
@@ -19,7 +19,6 @@ import {
   fieldAddress,
   JUMP,
   JUMP_CACHE,
-  RAM_BASE,
   REGION,
   REGION_PAGE,
   TLB,
@@ -45,7 +44,7 @@ function blockAt(module: ModuleBuilder, vcpu: number, translate: Callee, decodeB
     const entry = tlbEntry(f.load("i32", 0, fieldAddress(vcpu, "tlb")), linear);
     f.if(
       f.load("i64", entry, TLB.execute).eq(linear.and(-4096n)),
-      () => physical.set(tlbAddress(f, entry, linear).sub(RAM_BASE).extendU()),
+      () => physical.set(physicalAt(tlbAddress(f, entry, linear)).extendU()),
       () => {
         f.store("i32", 0, 0, fieldAddress(vcpu, "pc"));
         physical.set(f.call(translate, linear, ACCESS.execute));

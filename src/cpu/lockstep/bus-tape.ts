@@ -4,11 +4,10 @@
  */
 import type { ProcessorBus } from "../bus.ts";
 
-/** Bytes of RAM that a device wrote. */
-export interface Written {
-  readonly address: number;
-  readonly bytes: Uint8Array;
-}
+/** What a device did to memory: bytes that it wrote, pages with other memory (state.ts, PAGE_FLAGS), line A20. */
+export type Written =
+  | { readonly kind: "bytes" | "pages"; readonly address: number; readonly bytes: Uint8Array }
+  | { readonly kind: "a20"; readonly through: boolean };
 
 interface Access {
   /** What was asked, with its arguments. */
@@ -16,7 +15,7 @@ interface Access {
   readonly answer: unknown;
   /** Words or bytes that the answer filled in. */
   readonly filled: Uint8Array | undefined;
-  /** What the device wrote to RAM meanwhile. */
+  /** What the device did to memory meanwhile. */
   readonly written: readonly Written[];
 }
 
@@ -25,7 +24,7 @@ const hex = (value: number): string => value.toString(16);
 export class BusTape {
   readonly #accesses: Access[] = [];
   #next = 0;
-  /** Set by `recorder`'s owner: what devices have written since the last call. */
+  /** Set by `recorder`'s owner: what devices have done to memory since the last call. */
   takeWritten: () => readonly Written[] = () => [];
   /** Set by `player`'s owner. */
   write: (written: Written) => void = () => {};

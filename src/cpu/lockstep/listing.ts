@@ -1,9 +1,9 @@
 /** Instructions that ran, as text. */
 import { disassemble } from "../../isa/disassemble.ts";
 import { decode, MAX_LENGTH } from "../decode/decoder.ts";
-import { CodeWalk, type PagingMode } from "../mmu/code-walk.ts";
+import { CodeWalk, pagingMode } from "../mmu/code-walk.ts";
 import type { Processor } from "../processor.ts";
-import { CONTEXT, RAM_BASE } from "../state.ts";
+import { CONTEXT, hostAddress } from "../state.ts";
 
 /** Lines at the most: of a longer path, the end. */
 const LINES = 400;
@@ -11,15 +11,14 @@ const LINES = 400;
 /** Up to `length` bytes of code at a linear address: fewer where the next page is not there. */
 export function codeAt({ registers }: Processor, linear: bigint, length: number): Uint8Array {
   const walk = new CodeWalk(registers.bytes.buffer);
-  const [cr0, cr3, cr4, efer] = (["cr0", "cr3", "cr4", "efer"] as const).map((name) => registers.get64(name));
-  const paging = { cr0, cr3, cr4, efer } as PagingMode;
+  const paging = pagingMode(registers);
   const bytes: number[] = [];
   while (bytes.length < length) {
     const at = linear + BigInt(bytes.length);
     const page = walk.translate(at & ~0xfffn, paging);
     if (page === undefined) break;
-    const first = RAM_BASE + page + Number(at & 0xfffn);
-    bytes.push(...registers.bytes.subarray(first, Math.min(first + length - bytes.length, RAM_BASE + page + 4096)));
+    const first = hostAddress(page) + Number(at & 0xfffn);
+    bytes.push(...registers.bytes.subarray(first, Math.min(first + length - bytes.length, hostAddress(page) + 4096)));
   }
   return Uint8Array.from(bytes);
 }

@@ -12,7 +12,7 @@ import type { RunResult } from "../bus.ts";
 import { decode, MAX_LENGTH } from "../decode/decoder.ts";
 import { RingReader, TRACE, TRACE_SIZE } from "../interpret/trace.ts";
 import { Processor, type ProcessorOptions } from "../processor.ts";
-import { CONTEXT, FIELDS_SIZE, PAGE, PAGE_FLAGS, RAM_BASE } from "../state.ts";
+import { CONTEXT, FIELDS_SIZE, hostAddress, PAGE, PAGE_FLAGS, RAM_BASE, ROM_BASE } from "../state.ts";
 import { copyMsrState } from "../system/msrs.ts";
 import { BusTape, type Written } from "./bus-tape.ts";
 import { codeAt, listing } from "./listing.ts";
@@ -20,6 +20,7 @@ import { memoryDifference, sameBytes } from "./memory-difference.ts";
 import { type Difference, sameState, stateDifferences } from "./state-difference.ts";
 
 const WASM_PAGE = 65536;
+const GUEST_PAGE = 4096;
 /** Instructions that a stretch may have where its first block is longer than one. */
 const BLOCK = 64;
 /** Instructions between two comparisons of all of RAM. */
@@ -38,6 +39,11 @@ interface Taken {
   readonly rcx: bigint;
 }
 
+/** What a device may do to memory. */
+type Change =
+  | { readonly kind: "bytes" | "pages"; readonly address: number; readonly length: number }
+  | { readonly kind: "a20"; readonly through: boolean };
+
 export type LockStepResult = RunResult | { readonly kind: "difference"; readonly report: string };
 
 export class LockStep {
@@ -49,9 +55,9 @@ export class LockStep {
   readonly #path: RingReader;
   readonly #writes: RingReader;
   #taken: Taken[] = [];
-  /** RAM that devices may have written, and when that was: while an instruction ran, or since the last run. */
-  #written: { address: number; length: number }[] = [];
-  #late: { address: number; length: number }[] = [];
+  /** What devices may have done to memory, and when that was: while an instruction ran, or since the last run. */
+  #written: Change[] = [];
+  #late: Change[] = [];
   #isCopied = false;
   #busDifference: Difference | undefined;
   #nextAll = ALL_EVERY;
@@ -83,7 +89,19 @@ export class LockStep {
 
   /** A device may write to RAM from now on. */
   written(address: number, length: number): void {
-    this.#written.push({ address, length });
+    this.#written.push({ kind: "bytes", address, length });
+  }
+
+  /** Something else lies at some pages. */
+  memoryChanged(address: number, length: number): void {
+    this.processor.memoryChanged();
+    this.#written.push({ kind: "pages", address, length });
+  }
+
+  /** Line A20 is held low or let through. */
+  setA20(through: boolean): void {
+    this.processor.setA20(through);
+    this.#written.push({ kind: "a20", through });
   }
 
   /** The processor was reset or set up from without: its state and RAM are taken over before it runs again. */
@@ -116,8 +134,8 @@ export class LockStep {
   #copy(): void {
     const [from, to] = [this.processor.registers, this.#reference.registers];
     const reference = this.#reference;
-    reference.physicalWritten(0, this.#ramSize - 1);
-    to.bytes.set(from.bytes.subarray(RAM_BASE, RAM_BASE + this.#ramSize), RAM_BASE);
+    reference.physicalWritten(0, 2 ** 32 - 1);
+    to.bytes.set(from.bytes.subarray(ROM_BASE, RAM_BASE + this.#ramSize), ROM_BASE);
     to.bytes.set(from.bytes.subarray(from.base, from.base + FIELDS_SIZE), to.base);
     for (let page = PAGE_FLAGS; page < PAGE_FLAGS + (1 << 20); page++) {
       to.bytes[page] = (from.bytes[page] as number) & ~PAGE.code;
@@ -144,23 +162,41 @@ export class LockStep {
     const written = this.#written;
     this.#written = [];
     this.#late.push(...written);
-    return written.map((place) => this.#contents(place));
+    return written.map((change) => this.#contents(change));
   }
 
-  #contents({ address, length }: { address: number; length: number }): Written {
-    const at = RAM_BASE + address;
-    return { address, bytes: this.processor.registers.bytes.slice(at, at + length) };
+  #contents(change: Change): Written {
+    if (change.kind === "a20") return change;
+    const { kind, address, length } = change;
+    const { bytes } = this.processor.registers;
+    const at = kind === "bytes" ? hostAddress(address) : PAGE_FLAGS + address / GUEST_PAGE;
+    return { kind, address, bytes: bytes.slice(at, at + (kind === "bytes" ? length : length / GUEST_PAGE)) };
   }
 
   #writeLate(): void {
-    for (const place of [...this.#late, ...this.#written]) this.#write(this.#contents(place));
+    for (const change of [...this.#late, ...this.#written]) this.#write(this.#contents(change));
     this.#late = [];
     this.#written = [];
   }
 
-  #write({ address, bytes }: Written): void {
-    this.#reference.physicalWritten(address, address + bytes.length - 1);
-    this.#reference.registers.bytes.set(bytes, RAM_BASE + address);
+  #write(written: Written): void {
+    const reference = this.#reference;
+    if (written.kind === "a20") {
+      reference.setA20(written.through);
+      return;
+    }
+    const { kind, address, bytes } = written;
+    const length = kind === "bytes" ? bytes.length : bytes.length * GUEST_PAGE;
+    reference.physicalWritten(address, address + length - 1);
+    if (kind === "bytes") {
+      reference.registers.bytes.set(bytes, hostAddress(address));
+      return;
+    }
+    const flags = PAGE_FLAGS + address / GUEST_PAGE;
+    bytes.forEach((flag, i) => {
+      reference.registers.bytes[flags + i] = flag & ~PAGE.code;
+    });
+    reference.memoryChanged();
   }
 
   #note(vector: number): void {

@@ -8,8 +8,8 @@
 import type { Callee, FunctionBuilder, Label, Variable } from "../../wasm/function.ts";
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import type { Value } from "../../wasm/value.ts";
-import { tlbEntry } from "../emit/memory.ts";
-import { CODE_BITS, EXIT, fieldAddress, MMU_MODE, PAGE, PAGE_FLAGS, RAM_BASE, SCRATCH, TLB } from "../state.ts";
+import { hostAddressOf, tlbEntry } from "../emit/memory.ts";
+import { CODE_BITS, EXIT, fieldAddress, MMU_MODE, PAGE, PAGE_FLAGS, SCRATCH, TLB } from "../state.ts";
 import { FILL, tlbFunctions } from "./tlb.ts";
 
 /**
@@ -65,7 +65,7 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
   const at = (name: string) => fieldAddress(vcpu, name);
   const SCRATCH_AT = vcpu + SCRATCH;
 
-  /** (physical, access) → 0 where RAM may be used in place at RAM_BASE + physical, else 1. Drops decoded code when written. */
+  /** (physical, access) → 0 where RAM may be used in place, at its host address, else 1. Drops decoded code when written. */
   const special = module.function(signature(["i64", "i32", "i32"], ["i32"]), (f) => {
     const [physical, write, bytes] = [f.param(0), f.param(1), f.param(2)];
     f.if(physical.shrU(32).ne(0), () => f.return(f.i32(1)));
@@ -105,21 +105,25 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
   const entryAt = module.function(signature(["i64", "i32"], ["i64"]), (f) => {
     const [address, bytes] = [f.param(0), f.param(1)];
     f.if(f.call(special, address, 0, bytes), () => f.return(f.i64(0)));
-    f.if(bytes.eq(4), () => f.return(f.load("i64.32u", address.wrap(), RAM_BASE)));
-    f.return(f.load("i64", address.wrap(), RAM_BASE));
+    const host = hostAddressOf(address.wrap());
+    f.if(bytes.eq(4), () => f.return(f.load("i64.32u", host)));
+    f.return(f.load("i64", host));
   });
 
   const setEntry = module.function(signature(["i64", "i32", "i64"]), (f) => {
     const [address, bytes, value] = [f.param(0), f.param(1), f.param(2)];
     f.if(f.call(special, address, 1, bytes), () => f.return());
+    const host = hostAddressOf(address.wrap());
     f.if(
       bytes.eq(4),
-      () => f.store("i64.32", address.wrap(), value, RAM_BASE),
-      () => f.store("i64", address.wrap(), value, RAM_BASE),
+      () => f.store("i64.32", host, value),
+      () => f.store("i64", host, value),
     );
   });
 
   const { fill } = tlbFunctions(module, vcpu);
+  /** A physical address as it reaches memory: with line A20 held low or not. */
+  const onLines = (f: FunctionBuilder, physical: Value) => physical.and(f.load("i64", 0, at("addressLines")));
   /** 1 where an access is an implicit one from user mode, which looks into the supervisor's TLB. */
   const implicitFromUser = (f: FunctionBuilder, access: Value) =>
     access
@@ -133,7 +137,7 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
       const [linear, access] = [f.param(0), f.param(1)];
       const cr0 = f.load("i64", 0, at("cr0"));
       f.if(cr0.and(0x80000000n).eqz(), () => {
-        const physical = linear.and(0xffffffffn);
+        const physical = onLines(f, linear.and(0xffffffffn));
         f.call(fill, linear, physical, FILL.read | FILL.write | FILL.execute, implicitFromUser(f, access));
         f.return(physical);
       });
@@ -187,7 +191,7 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
           const isPdpt = legacyPdpt.and(shift.get().eq(30));
           const indexMask = f.i64(3).when(isPdpt, f.i64(1023).when(size.get().eq(4), 511));
           const index = linear.shrU(shift.get()).and(indexMask);
-          address.set(table.get().add(index.mul(size.get().extendU())));
+          address.set(onLines(f, table.get().add(index.mul(size.get().extendU()))));
           entry.set(f.call(entryAt, address.get(), size.get()));
           const value = entry.get();
           f.if(value.and(PTE.present).eqz(), () => fault(f, linear, code, access));
@@ -256,7 +260,7 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
         .and(pageMask.not())
         .and(f.i64(-1n).when(size.get().eq(8), 0xffffffffn))
         .or(pse36);
-      const physical = frame.or(linear.and(pageMask));
+      const physical = onLines(f, frame.or(linear.and(pageMask)));
       f.if(access.and(ACCESS.probe).eqz(), () => {
         const dirty = marked.shrU(6).wrap().and(1);
         const global = value.and(cr4.shl(1)).shrU(8).wrap().and(1);
@@ -299,11 +303,11 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
     (f) => {
       const [physical, bytes] = [f.param(0), f.param(1)];
       f.if(f.call(special, physical, 0, bytes), () => f.return(f.call(imports.readMemory, physical, bytes)));
-      const host = physical.wrap();
-      f.if(bytes.eq(1), () => f.return(f.load("i64.8u", host, RAM_BASE)));
-      f.if(bytes.eq(2), () => f.return(f.load("i64.16u", host, RAM_BASE)));
-      f.if(bytes.eq(4), () => f.return(f.load("i64.32u", host, RAM_BASE)));
-      f.return(f.load("i64", host, RAM_BASE));
+      const host = hostAddressOf(physical.wrap());
+      f.if(bytes.eq(1), () => f.return(f.load("i64.8u", host)));
+      f.if(bytes.eq(2), () => f.return(f.load("i64.16u", host)));
+      f.if(bytes.eq(4), () => f.return(f.load("i64.32u", host)));
+      f.return(f.load("i64", host));
     },
     { export: "readPhysical" },
   );
@@ -316,20 +320,20 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
         f.call(imports.writeMemory, physical, bytes, value);
         f.return();
       });
-      const host = physical.wrap();
+      const host = hostAddressOf(physical.wrap());
       f.if(bytes.eq(1), () => {
-        f.store("i64.8", host, value, RAM_BASE);
+        f.store("i64.8", host, value);
         f.return();
       });
       f.if(bytes.eq(2), () => {
-        f.store("i64.16", host, value, RAM_BASE);
+        f.store("i64.16", host, value);
         f.return();
       });
       f.if(bytes.eq(4), () => {
-        f.store("i64.32", host, value, RAM_BASE);
+        f.store("i64.32", host, value);
         f.return();
       });
-      f.store("i64", host, value, RAM_BASE);
+      f.store("i64", host, value);
     },
     { export: "writePhysical" },
   );
@@ -533,7 +537,7 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
           f.if(f.call(special, physical, 1, bytes).eqz(), () => {
             watch(f, linear, bytes, 0);
             watch(f, linear, bytes, 1);
-            f.return(physical.wrap().add(RAM_BASE));
+            f.return(hostAddressOf(physical.wrap()));
           });
         },
       );

@@ -7,7 +7,7 @@
 import type { Callee, FunctionBuilder, Label } from "../../wasm/function.ts";
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import type { Value } from "../../wasm/value.ts";
-import { tlbEntry } from "../emit/memory.ts";
+import { hostAddressOf, tlbEntry } from "../emit/memory.ts";
 import {
   CODE_PAGES,
   CODE_PAGES_BITS,
@@ -25,7 +25,6 @@ import {
   PAGE,
   PAGE_FLAGS,
   PAGE_KEY,
-  RAM_BASE,
   TLB,
   TLB_FILLED,
   TLB_GLOBAL,
@@ -53,11 +52,19 @@ export function tlbFunctions(module: ModuleBuilder, vcpu: number): TlbFunctions 
     f.i64(1).shl(linear.shrU(30).and(31).or(linear.shrU(63).shl(5)));
 
   const fill = module.function(signature(["i64", "i64", "i32", "i32"]), (f) => {
-    const [linear, physical, kind, implicit] = [f.param(0), f.param(1), f.param(2), f.param(3)];
+    const [linear, physical, implicit] = [f.param(0), f.param(1), f.param(3)];
+    const asked = f.variable("i32", f.param(2));
+    const kind = asked.get();
     f.if(physical.shrU(32).ne(0), () => f.return());
     const page = physical.wrap().shrU(12);
     const flags = f.load("i32.8u", page, PAGE_FLAGS);
-    f.if(flags.and(PAGE.io), () => f.return());
+    const video = f.variable("i32", 0);
+    f.if(flags.and(PAGE.io), () => {
+      f.if(flags.and(PAGE.video).eqz(), () => f.return());
+      video.set(f.load("i32", 0, at("videoOffset")));
+      // Nothing runs in video memory, so that where code lies tells its physical address.
+      asked.set(kind.and(~FILL.execute));
+    });
     const present = f.load("i32", 0, at("mmuMode"));
     f.if(present.eq(MMU_MODE.checked), () => f.return());
     const mode = f.i32(MMU_MODE.supervisor).when(implicit, present);
@@ -68,10 +75,15 @@ export function tlbFunctions(module: ModuleBuilder, vcpu: number): TlbFunctions 
       f.store("i32", 0, filled.add(1), at("tlbFilled"));
     });
     const tag = linear.and(-4096n);
+    const isWritable = flags
+      .and(PAGE.code | PAGE.readOnly)
+      .eqz()
+      .shl(1);
     f.store("i64", entry, tag.when(kind.and(FILL.read), -1n), TLB.read);
-    f.store("i64", entry, tag.when(kind.and(FILL.write).and(flags.eqz().shl(1)), -1n), TLB.write);
+    f.store("i64", entry, tag.when(kind.and(FILL.write).and(isWritable), -1n), TLB.write);
     f.store("i64", entry, tag.when(kind.and(FILL.execute), -1n), TLB.execute);
-    f.store("i32", entry, physical.wrap().and(-4096).sub(linear.wrap().and(-4096)).add(RAM_BASE), TLB.addend);
+    const host = hostAddressOf(physical.wrap().and(-4096)).add(video.get());
+    f.store("i32", entry, host.sub(linear.wrap().and(-4096)), TLB.addend);
     const global = f.i32(TLB_GLOBAL).when(kind.and(FILL.global), 0);
     f.store("i32", entry, page.or(global).or(f.i32(TLB_LARGE).when(kind.and(FILL.large), 0)), TLB.frame);
     f.if(kind.and(FILL.large), () => {

@@ -6,7 +6,7 @@
 import type { Feature } from "../../isa/instruction.ts";
 import { type Decoded, type DecodeFailure, decode, MAX_LENGTH } from "../decode/decoder.ts";
 import { addPieces, type CodePage } from "../interpret/code-pages.ts";
-import { RAM_BASE } from "../state.ts";
+import { hostAddress } from "../state.ts";
 
 const PAGE = 4096;
 
@@ -79,7 +79,8 @@ export class CodeReader {
   #copy(distance: number, page: number): Uint8Array {
     let copy = this.#copies.get(distance);
     if (copy === undefined) {
-      copy = this.#source.memory.slice(RAM_BASE + page, RAM_BASE + page + PAGE);
+      const at = hostAddress(page);
+      copy = this.#source.memory.slice(at, at + PAGE);
       this.#copies.set(distance, copy);
     }
     return copy;

@@ -2,7 +2,7 @@
 import type { BlockCache } from "../interpret/blocks.ts";
 import type { CodeEnvironment, Handlers } from "../interpret/handlers.ts";
 import type { PagingMode } from "../mmu/code-walk.ts";
-import { RAM_BASE } from "../state.ts";
+import { hostAddress } from "../state.ts";
 import type { ReadCode } from "./code-reader.ts";
 import type { CompiledRegion, CompiledRegions, RegionJob } from "./region-compiler.ts";
 
@@ -115,7 +115,7 @@ export class Translator {
 
   /** Whether the pieces with code are as they were; data may lie between them. */
   #isUnchanged({ first, bytes, pieces }: ReadCode): boolean {
-    const at = RAM_BASE + first;
+    const at = hostAddress(first);
     return bytes.every((byte, i) => {
       const piece = ((first + i) & 4095) >> 6;
       const isCode = ((pieces[piece >> 5] as number) >>> (piece & 31)) & 1;

@@ -203,6 +203,41 @@ test("the speaker sounds counter 2's square wave while gate and data are on", ()
   assert.equal(tones[1], 0);
 });
 
+test("a tone follows counts that are written while it sounds, and is silent where OUT stands still", () => {
+  const { out, pit } = rig();
+  const hertz = () => Math.round(pit.tone);
+  out(0x61, 0x03);
+  assert.equal(hertz(), 0, "no count was written");
+  out(0x43, 0xb6);
+  assert.equal(hertz(), 0);
+  out(0x42, 0xa9, 0x04);
+  assert.equal(hertz(), 1000);
+  out(0x42, 0x54, 0x02);
+  assert.equal(hertz(), 2002);
+  out(0x43, 0xb0);
+  out(0x42, 0x54, 0x02);
+  assert.equal(hertz(), 0, "mode 0 counts once");
+  out(0x43, 0xb6);
+  out(0x42, 0x00, 0x00);
+  assert.equal(hertz(), 18);
+  out(0x61, 0x02);
+  assert.equal(hertz(), 0, "the gate is closed");
+});
+
+test("port 61h shows the gate, the data bit, and counter 2's output as it goes up and down", () => {
+  const { out, inb, time } = rig();
+  out(0x61, 0x01);
+  out(0x43, 0xb6);
+  out(0x42, 0xa8, 0x04);
+  time.advance(1000);
+  const levels = [];
+  for (let half = 0; half < 6; half++) {
+    levels.push(inb(0x61) & 0x2f);
+    time.advance(CLK.timeOf(0x4a8 / 2));
+  }
+  assert.deepEqual(levels, [0x21, 0x01, 0x21, 0x01, 0x21, 0x01]);
+});
+
 test("a restored timer fires at the same instants", () => {
   const { pit, out, runTo } = rig();
   out(0x43, 0x34);

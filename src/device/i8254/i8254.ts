@@ -87,7 +87,8 @@ export class I8254 extends ByteWidePorts implements Device<I8254State> {
   readonly #timer: Timer;
   readonly #irq0: SignalLine;
   readonly #speaker: ((hertz: number) => void) | undefined;
-  #tone = 0;
+  /** The tone that was told last. */
+  #toldTone = 0;
 
   /** Drives `irq0` high at once: OUT is high until mode 0 is chosen. */
   constructor({ time, irq0, speaker }: I8254Wiring) {
@@ -112,6 +113,15 @@ export class I8254 extends ByteWidePorts implements Device<I8254State> {
     // A change that fell due before the snapshot is still to come: the level is the one before it.
     this.#irq0.set(this.#level(changeAt === NONE ? this.#tick() : Math.min(this.#tick(), changeAt - 1)));
     this.#updateTone();
+  }
+
+  /** The speaker's tone in hertz, 0 for silence. */
+  get tone(): number {
+    const counter2 = this.state.channels[2];
+    const { timerCounter2Enable, speakerDataEnable } = NmiStatus(this.state.nmiControl);
+    const written = counter2.loaded || counter2.loadAt !== NONE;
+    const audible = timerCounter2Enable && speakerDataEnable && counter2.mode === 3 && written;
+    return audible ? PIT_HERTZ / counter2.count : 0;
   }
 
   protected readByte(port: number): number {
@@ -207,15 +217,11 @@ export class I8254 extends ByteWidePorts implements Device<I8254State> {
     this.#drive(tick);
   }
 
+  /** Tells of another tone; a snapshot's or a reset's comes to the same. */
   #updateTone(): void {
-    if (this.#speaker === undefined) return;
-    const counter2 = this.state.channels[2];
-    const { timerCounter2Enable, speakerDataEnable } = NmiStatus(this.state.nmiControl);
-    const written = counter2.loaded || counter2.loadAt !== NONE;
-    const audible = timerCounter2Enable && speakerDataEnable && counter2.mode === 3 && written;
-    const tone = audible ? PIT_HERTZ / counter2.count : 0;
-    if (tone === this.#tone) return;
-    this.#tone = tone;
-    this.#speaker(tone);
+    const { tone } = this;
+    if (tone === this.#toldTone) return;
+    this.#toldTone = tone;
+    this.#speaker?.(tone);
   }
 }

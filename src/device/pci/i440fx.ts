@@ -70,7 +70,15 @@ export class HostBridge implements Device<HostBridgeState>, PortDevice {
     this.pci = new PciFunction(
       {
         name: "host bridge",
-        identity: { vendor: 0x8086, device: 0x1237, revision: 2, classCode: 0x060000 },
+        identity: {
+          vendor: 0x8086,
+          device: 0x1237,
+          revision: 2,
+          classCode: 0x060000,
+          // By these SeaBIOS and others know a virtual machine of this kind, and look for fw_cfg.
+          subsystemVendor: 0x1af4,
+          subsystem: 0x1100,
+        },
         registers: [
           // Memory space and bus master are always on.
           { offset: Header.offset.command, size: 2, reset: 0x0006, writable: 0x0140 },

@@ -303,6 +303,7 @@ function exitReply(end: MachineEnd): string {
   switch (end.kind) {
     case "power-off":
     case "reset":
+    case "not-bootable":
       return "W00";
     case "debug-exit":
       return `W${(end.status & 0xff).toString(16).padStart(2, "0")}`;

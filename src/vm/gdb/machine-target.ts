@@ -153,7 +153,7 @@ function watchpointStop({ watchpoint, address }: Extract<DebugStop, { kind: "wat
  */
 function architectureOf({ processor, kernelImage }: Machine): Architecture {
   if (!processor.system.has("lm")) return "i386";
-  return isLongMode(processor) || isKernel64(kernelImage) ? "i386:x86-64" : "i386";
+  return isLongMode(processor) || (kernelImage && isKernel64(kernelImage)) ? "i386:x86-64" : "i386";
 }
 
 function isKernel64(image: Uint8Array): boolean {

@@ -5,6 +5,8 @@ import type { MachineEnd } from "../definition.ts";
 import { Machine } from "../machine.ts";
 import { CdromDiscs } from "./cdrom-discs.ts";
 import { openCdroms, openDisks } from "./disks.ts";
+import { openFirmware } from "./firmware.ts";
+import { openFloppies } from "./floppies.ts";
 import { GdbServer } from "./gdb-server.ts";
 import { nodeHost } from "./host.ts";
 import { SerialBatch } from "./serial-batch.ts";
@@ -25,16 +27,20 @@ async function main(definition: WorkerDefinition): Promise<void> {
     : undefined;
   const cdroms = await openCdroms(definition.cdroms);
   const disks = await openDisks(definition.disks);
-  const image = await load(definition.kernel);
+  const floppies = await openFloppies(definition.floppies);
+  const image = definition.kernel === undefined ? undefined : await load(definition.kernel);
   const initrd = definition.initrd === undefined ? undefined : await load(definition.initrd);
+  const firmware = definition.firmware && (await openFirmware(definition.firmware));
   const gdb = definition.gdb && (await GdbServer.listen(definition.gdb));
   const machine = Machine.create(
     {
       memory: definition.memory,
       cpu: definition.cpu,
       clock: definition.clock,
-      kernel: { image, commandLine: definition.append, ...(initrd ? { initrd } : {}) },
+      ...(image ? { kernel: { image, commandLine: definition.append, ...(initrd ? { initrd } : {}) } } : {}),
+      ...(firmware ? { firmware: firmware.definition } : {}),
       disks: disks.devices,
+      floppies: floppies.drives,
       cdroms,
       serial,
       ...(virtioConsole ? { virtioConsole } : {}),
@@ -54,12 +60,33 @@ async function main(definition: WorkerDefinition): Promise<void> {
   };
   gdb?.attach(machine);
   if (definition.gdb?.wait) machine.pause();
+  // The present tone, once for each turn of the event loop: a guest may change it as often as it likes.
+  let toneToTell = false;
+  machine.onTone = () => {
+    if (toneToTell) return;
+    toneToTell = true;
+    setImmediate(() => {
+      toneToTell = false;
+      post({ kind: "tone", hertz: machine.tone });
+    });
+  };
+  const change = async ({ request, drive, disk }: Extract<ToWorker, { kind: "change-floppy" }>) => {
+    try {
+      await floppies.change(machine, drive, disk);
+      post({ kind: "done", request });
+    } catch (error) {
+      const { name, message } = error as Error;
+      post({ kind: "done", request, failure: { name, message } });
+    }
+  };
+  let changes = Promise.resolve();
   const started = new Promise<void>((resolve) => {
     port?.on("message", (message: ToWorker) => {
       if (message.kind === "start") resolve();
       else if (message.kind === "serial") machine.sendSerial(message.bytes);
       else if (message.kind === "console") machine.sendConsole(message.bytes);
       else if (message.kind === "power-button") machine.powerButton();
+      else if (message.kind === "change-floppy") changes = changes.then(() => change(message));
       else if (message.kind === "cdrom") void askCdrom(message);
       else {
         machine.stop();
@@ -77,13 +104,14 @@ async function main(definition: WorkerDefinition): Promise<void> {
     post({ kind: "ended", end, instructions: machine.instructions, hash: stateHash(machine) });
   } finally {
     await gdb?.close(end);
+    await changes;
+    await floppies.close();
     await disks.close();
+    await firmware?.close();
     await discs.close();
-    port?.close();
   }
 }
 
-main(workerData as WorkerDefinition).catch((error: Error) => {
-  post({ kind: "failed", name: error.name, message: error.message });
-  port.close();
-});
+main(workerData as WorkerDefinition)
+  .catch((error: Error) => post({ kind: "failed", name: error.name, message: error.message }))
+  .finally(() => port.close());

@@ -8,6 +8,7 @@
  *     console.log(await ended);              // { kind: "power-off" }
  */
 import { Worker } from "node:worker_threads";
+import { FLOPPY_TYPE_NAMES, type FloppyType } from "../../device/i82077/medium.ts";
 import type { FormatName } from "../../disk/image-format.ts";
 import { CPU_MODELS, type CpuModel, type MachineEnd } from "../definition.ts";
 import { CDROM_BUSES, type CdromBus, DISK_BUSES, type DiskBus } from "../drive-places.ts";
@@ -15,18 +16,37 @@ import { SerialStream } from "../serial-stream.ts";
 import { parseSize } from "../size.ts";
 import type { CdromRequest } from "./cdrom-discs.ts";
 import type { CdromOptions, DiskOptions } from "./disks.ts";
+import type { FirmwareFiles } from "./firmware.ts";
+import type { FloppyDiskOptions, FloppyOptions } from "./floppies.ts";
 import { SMALL_YOUNG_HEAP } from "./young-heap.ts";
+
+/** The image of a floppy disk, of 160 KiB to 2880 KiB. */
+export interface FloppyDisk {
+  file: string;
+  /** Write-protected. */
+  readOnly?: boolean;
+  /** Writes are kept in memory and dropped at the end. */
+  snapshot?: boolean;
+  format?: FormatName;
+}
 
 export interface VirtualMachineOptions {
   /** RAM: "512M", "3G", or bytes. 2 MiB to 3 GiB; "512M" unless given. */
   memory?: string | number;
   /** A kernel file (bzImage, PVH or Multiboot ELF) by path, or its bytes. */
-  kernel: string | Uint8Array;
+  kernel?: string | Uint8Array;
   initrd?: string | Uint8Array;
   /** The kernel command line. */
   append?: string;
   /**
-   * Disk images, on virtio-blk in this order unless `bus` says another. `snapshot` keeps writes in memory and drops them at the end; the format is
+   * Firmware to start with, by path or its bytes: SeaBIOS, OVMF. `variables` is the path of the file in which UEFI
+   * firmware keeps its variables, which is written to; `log` that of a file for what firmware writes to port 402h;
+   * `optionRoms` are files that a BIOS runs. Beside SeaBIOS's image its VGA BIOS is looked for, vgabios-stdvga.bin.
+   */
+  firmware?: { image: string | Uint8Array; variables?: string; log?: string; optionRoms?: readonly string[] };
+  /**
+   * Disk images, on virtio-blk in this order unless `bus` says another. `snapshot` keeps writes in memory and drops them
+   * at the end; the format is
    * found out by content unless `format` says it; `quota` limits the bytes of the host's storage that a file may take.
    */
   disks?: readonly {
@@ -38,6 +58,11 @@ export interface VirtualMachineOptions {
     quota?: number;
     bus?: DiskBus;
   }[];
+  /**
+   * Floppy drives, A and B, each with the image of the disk that is in it, as `changeFloppy` takes it, or empty. The
+   * type is that of the disk unless given.
+   */
+  floppies?: readonly (Partial<FloppyDisk> & { type?: FloppyType })[];
   /** CD drives, on IDE unless `bus` says another: with a disc image or a drive of the host, or without a `file` empty. */
   cdroms?: readonly { file?: string; bus?: CdromBus }[];
   /** "max" unless given. */
@@ -68,10 +93,12 @@ export class DefinitionError extends Error {
 /** What the worker is sent: the options with defaults filled in. */
 export interface WorkerDefinition {
   readonly memory: number;
-  readonly kernel: string | Uint8Array;
+  readonly kernel?: string | Uint8Array;
+  readonly firmware?: FirmwareFiles;
   readonly initrd?: string | Uint8Array;
   readonly append: string;
   readonly disks: readonly DiskOptions[];
+  readonly floppies: readonly FloppyOptions[];
   readonly cdroms: readonly CdromOptions[];
   readonly cpu: CpuModel;
   readonly clock: "real" | "icount";
@@ -86,15 +113,20 @@ export type ToWorker =
   | { kind: "serial" | "console"; bytes: Uint8Array }
   | { kind: "cdrom"; id: number; number: number; request: CdromRequest }
   | { kind: "stop" }
-  | { kind: "power-button" };
+  | { kind: "power-button" }
+  | { kind: "change-floppy"; request: number; drive: number; disk?: FloppyDiskOptions };
 export type FromWorker =
   | { kind: "ready"; gdbAddress?: string }
   | { kind: "serial" | "console"; bytes: Uint8Array }
   | { kind: "cdrom"; id: number; done: boolean; error?: { name: string; message: string } }
   | { kind: "ended"; end: MachineEnd; instructions: number; hash: string }
+  | { kind: "tone"; hertz: number }
+  /** A request was met, or not. */
+  | { kind: "done"; request: number; failure?: { name: string; message: string } }
   | { kind: "failed"; name: string; message: string };
 
 const MIB = 1024 * 1024;
+const ENDED = { name: "Error", message: "the machine has ended" };
 /** The worker's source, or its compiled form in the published package. */
 const WORKER = new URL(`./machine-worker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
 
@@ -106,6 +138,10 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
     throw new DefinitionError(`memory: ${memory} must be whole MiB from 2M to 3G`);
   }
   if (!CPU_MODELS.includes(cpu)) throw new DefinitionError(`cpu: "${cpu}" is none of ${CPU_MODELS.join(", ")}`);
+  const { kernel, firmware } = options;
+  if (kernel === undefined && firmware === undefined) {
+    throw new DefinitionError("kernel: a machine needs a kernel to start, or firmware that finds one");
+  }
   for (const { bus = "virtio" } of options.disks ?? []) {
     if (!DISK_BUSES.includes(bus)) throw new DefinitionError(`disks: bus "${bus}" is none of ${DISK_BUSES.join(", ")}`);
   }
@@ -114,10 +150,10 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
       throw new DefinitionError(`cdroms: bus "${bus}" is none of ${CDROM_BUSES.join(", ")}`);
     }
   }
-  if (options.kernel === undefined) throw new DefinitionError("kernel: a machine needs a kernel to start");
   return {
     memory: bytes,
-    kernel: options.kernel,
+    ...(kernel === undefined ? {} : { kernel }),
+    ...(firmware === undefined ? {} : { firmware }),
     ...(options.initrd === undefined ? {} : { initrd: options.initrd }),
     append: options.append ?? "console=ttyS0",
     disks: (options.disks ?? []).map(({ readOnly = false, snapshot = false, ...disk }) => ({
@@ -125,6 +161,7 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
       readOnly,
       snapshot,
     })),
+    floppies: checkFloppies(options.floppies ?? []),
     cdroms: options.cdroms ?? [],
     cpu,
     clock,
@@ -134,6 +171,29 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
     ...(options.gdb === undefined ? {} : { gdb: checkGdb(options.gdb) }),
   };
 }
+
+const MOST_FLOPPIES = 2;
+
+function checkFloppies(floppies: NonNullable<VirtualMachineOptions["floppies"]>): FloppyOptions[] {
+  if (floppies.length > MOST_FLOPPIES) {
+    throw new DefinitionError(`floppies: a machine has at most ${MOST_FLOPPIES} drives, not ${floppies.length}`);
+  }
+  return floppies.map(({ type, file, ...rest }) => {
+    if (type !== undefined && !FLOPPY_TYPE_NAMES.includes(type)) {
+      throw new DefinitionError(`floppies: the type "${type}" is none of ${FLOPPY_TYPE_NAMES.join(", ")}`);
+    }
+    return {
+      ...(type === undefined ? {} : { type }),
+      ...(file === undefined ? {} : { disk: floppyDisk({ file, ...rest }) }),
+    };
+  });
+}
+
+const floppyDisk = ({ readOnly = false, snapshot = false, ...disk }: FloppyDisk): FloppyDiskOptions => ({
+  ...disk,
+  readOnly,
+  snapshot,
+});
 
 function checkGdb({ port = 0, wait = false, ...gdb }: NonNullable<VirtualMachineOptions["gdb"]>) {
   if (!(Number.isInteger(port) && port >= 0 && port <= 65535)) {
@@ -165,6 +225,12 @@ export class VirtualMachine {
   readonly gdbAddress: string | undefined;
   readonly #worker: Worker;
   readonly #ended: Promise<MachineEnd>;
+  #tone = 0;
+  /** Told when the speaker's tone changes: hertz, 0 for silence. Tones of less than a few milliseconds may be left out. */
+  onTone: ((hertz: number) => void) | undefined;
+  /** What the worker was asked for and did not answer yet. */
+  readonly #requests = new Map<number, { resolve(): void; reject(error: Error): void }>();
+  #over = false;
   readonly #cdroms: number;
   readonly #cdromRequests = new Map<number, (reply: FromWorker & { kind: "cdrom" }) => void>();
   #lastRequest = 0;
@@ -202,6 +268,8 @@ export class VirtualMachine {
       worker.on("message", (message: FromWorker) => {
         if (message.kind === "serial") this.serial.receive(message.bytes);
         else if (message.kind === "console") this.console?.receive(message.bytes);
+        else if (message.kind === "done") this.#done(message);
+        else if (message.kind === "tone") this.#setTone(message.hertz);
         else if (message.kind === "cdrom") {
           this.#cdromRequests.get(message.id)?.(message);
           this.#cdromRequests.delete(message.id);
@@ -215,6 +283,8 @@ export class VirtualMachine {
       worker.on("exit", () => resolve({ kind: "stopped" }));
     });
     const end = () => {
+      this.#over = true;
+      for (const request of this.#requests.keys()) this.#done({ request, failure: ENDED });
       this.serial.end();
       this.console?.end();
     };
@@ -249,6 +319,37 @@ export class VirtualMachine {
   /** Presses the power button: the guest's system may shut down. */
   powerButton(): void {
     this.#post({ kind: "power-button" });
+  }
+
+  /**
+   * Puts a disk into a floppy drive (A is 0, B is 1), or takes out the one that is there with undefined; resolves when
+   * that is closed. Rejects with one line that says what to change.
+   */
+  changeFloppy(drive: number, disk: FloppyDisk | undefined): Promise<void> {
+    const request = ++this.#lastRequest;
+    return new Promise((resolve, reject) => {
+      if (this.#over) throw new Error(ENDED.message);
+      this.#requests.set(request, { resolve, reject });
+      this.#post({ kind: "change-floppy", request, drive, ...(disk ? { disk: floppyDisk(disk) } : {}) });
+    });
+  }
+
+  /** What the PC's speaker sounds, in hertz; 0 for silence. */
+  get tone(): number {
+    return this.#tone;
+  }
+
+  #setTone(hertz: number): void {
+    if (hertz === this.#tone) return;
+    this.#tone = hertz;
+    this.onTone?.(hertz);
+  }
+
+  #done({ request, failure }: Omit<Extract<FromWorker, { kind: "done" }>, "kind">): void {
+    const waiting = this.#requests.get(request);
+    this.#requests.delete(request);
+    if (failure) waiting?.reject(Object.assign(new Error(failure.message), { name: failure.name }));
+    else waiting?.resolve();
   }
 
   /** A CD drive, by its place in the definition. Throws DefinitionError where there is none. */

@@ -1,0 +1,67 @@
+/**
+ * The BIOS data area, by linear address: what real-mode software reads of the BIOS's state.
+ * @spec IBM PC/AT Technical Reference, BIOS listing, "Data areas"; Phoenix, System BIOS for IBM PCs, chapter 3
+ */
+export const Bda = {
+  comPorts: 0x400,
+  lptPorts: 0x408,
+  extendedSegment: 0x40e,
+  equipment: 0x410,
+  memoryKib: 0x413,
+  shiftFlags: 0x417,
+  shiftFlags2: 0x418,
+  altInput: 0x419,
+  keyHead: 0x41a,
+  keyTail: 0x41c,
+  keyBuffer: 0x41e,
+  floppyRecalibrate: 0x43e,
+  floppyMotors: 0x43f,
+  floppyTimeout: 0x440,
+  floppyStatus: 0x441,
+  videoMode: 0x449,
+  columns: 0x44a,
+  pageSize: 0x44c,
+  pageStart: 0x44e,
+  cursors: 0x450,
+  cursorShape: 0x460,
+  activePage: 0x462,
+  crtcPort: 0x463,
+  modeControl: 0x465,
+  palette: 0x466,
+  resetVector: 0x467,
+  ticks: 0x46c,
+  midnight: 0x470,
+  breakFlag: 0x471,
+  resetFlag: 0x472,
+  diskStatus: 0x474,
+  diskCount: 0x475,
+  lptTimeouts: 0x478,
+  comTimeouts: 0x47c,
+  keyBufferStart: 0x480,
+  keyBufferEnd: 0x482,
+  lastRow: 0x484,
+  charHeight: 0x485,
+  videoOptions: 0x487,
+  videoSwitches: 0x488,
+  vgaFlags: 0x489,
+  displayCode: 0x48a,
+  floppyInfo: 0x48f,
+  floppyMedia: 0x490,
+  keyboardStatus: 0x496,
+  leds: 0x497,
+  waitFlag: 0x498,
+  waitCount: 0x49c,
+  waitActive: 0x4a0,
+  videoSave: 0x4a8,
+} as const;
+
+/** Offsets in the extended BIOS data area that this BIOS uses. */
+export const Ebda = {
+  size: 0x00,
+  mouseHandler: 0x22,
+  mouseFlags1: 0x26,
+  mouseFlags2: 0x27,
+  mousePacket: 0x28,
+} as const;
+
+export const TICKS_A_DAY = 0x1800b0;

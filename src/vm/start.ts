@@ -1,0 +1,81 @@
+/**
+ * The ways to bring a machine from power-on, or from a reset, to its first instruction: a kernel directly, or the
+ * machine's BIOS, which boots from its media.
+ */
+
+import type { GuestPhysical } from "../bits/units.ts";
+import type { Processor } from "../cpu/processor.ts";
+import { type AcpiBoard, i440fxBoard, PC_HPET } from "../firmware/acpi/board.ts";
+import { boardSetup } from "../firmware/board-setup.ts";
+import { installTables } from "../firmware/install-tables.ts";
+import { type MemoryMap, memoryMap } from "../firmware/memory-map.ts";
+import type { SmbiosSystem } from "../firmware/smbios.ts";
+import type { Clock, Completion, RandomSource } from "../machine/device.ts";
+import type { Board } from "./board.ts";
+import type { MachineDefinition, MachineEnd } from "./definition.ts";
+import type { GuestRam } from "./guest-ram.ts";
+import { biosStart } from "./start-bios.ts";
+import { startFirmware } from "./start-firmware.ts";
+import { startKernel } from "./start-kernel.ts";
+
+/** What a start works with. */
+export interface StartParts {
+  readonly definition: MachineDefinition;
+  readonly processor: Processor;
+  readonly board: Board;
+  readonly ram: GuestRam;
+  readonly random: RandomSource;
+  readonly clock: Clock;
+  /**
+   * Keeps the processor from its next block of code until `operation` ends and `complete` was called with its result.
+   * Guest time goes on, devices with it; a reset drops the operation.
+   */
+  hold<T>(operation: Promise<T>, complete: Completion<T>): void;
+  /** Ends the machine. */
+  end(end: MachineEnd): void;
+}
+
+/** Sets the machine up for its first instruction; the board and the processor have just been reset. */
+export type Start = () => void;
+
+/** Whether the machine's own BIOS starts it. */
+export const startsByBios = ({ kernel, firmware }: MachineDefinition): boolean =>
+  kernel === undefined && firmware === undefined;
+
+/** How this definition's machine starts, again after each reset. */
+export function startOf(parts: StartParts): Start {
+  const { kernel, firmware, bios = {} } = parts.definition;
+  if (firmware) return () => startFirmware(parts);
+  return kernel ? () => startKernel(parts, kernel) : biosStart(parts, bios);
+}
+
+/** The board as tables describe it. */
+export const describedBoard = (board: Board): AcpiBoard =>
+  i440fxBoard(1, { hpet: PC_HPET, floppy: board.floppy !== undefined });
+
+/** What SMBIOS tells of a machine. */
+export function smbiosSystem({ memory }: MachineDefinition, processor: Processor): SmbiosSystem {
+  return {
+    ramSize: memory,
+    sockets: 1,
+    coresPerSocket: 1,
+    processorId: processor.system.processorId,
+    uuid: "00000000-0000-4000-8000-000000000001",
+    version: "0.1",
+  };
+}
+
+/** The chips of the board and the tables that describe them, as firmware leaves them. */
+export function setUpBoard(parts: StartParts): { map: MemoryMap; rsdp: GuestPhysical; end: GuestPhysical } {
+  const { definition, processor, board, ram } = parts;
+  const { memory } = definition;
+  const map = memoryMap(memory);
+  const described = describedBoard(board);
+  const system = smbiosSystem(definition, processor);
+  const tables = installTables(ram, map, { board: described, system });
+  const setup = boardSetup(described, { mtrrs: processor.system.has("mtrr") });
+  for (const { port, size, value } of setup.ports) board.ports.write(port, size, value);
+  for (const { address, value } of setup.memory) board.memory.write(address, 4, value);
+  for (const { msr, value } of setup.msrs) processor.system.writeMsr(msr, value);
+  return { map, ...tables };
+}
