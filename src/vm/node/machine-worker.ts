@@ -50,7 +50,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
     },
     nodeHost(),
   );
-  const screen = machine.display && new ScreenReader(machine.display, knownFonts());
+  const screen = machine.display && new ScreenReader(machine.display, knownFonts(), () => machine.ram.bytes);
   gdb?.attach(machine);
   if (definition.gdb?.wait) machine.pause();
   // The present tone, once for each turn of the event loop: a guest may change it as often as it likes.
