@@ -65,6 +65,12 @@ export function isBare(name: ProgramName): boolean {
 
 export const fileName = (name: ProgramName | typeof REPEAT, bits: Bits): string => `${name}-${bits}`;
 
+/** Compiles a source of bench/guest that is no program of the list. Throws where gcc is missing or does not take it. */
+export async function compileSource(source: string, bits: Bits, file: string): Promise<void> {
+  const args = [...OPTIONS, ...MACHINE_OPTIONS[bits], path.join(SOURCES, `${source}.c`), "-o", file];
+  await promisify(execFile)(COMPILER, args);
+}
+
 /** Compiles a program into `directory`; its path, or why there is none. */
 export async function compile(
   name: ProgramName | typeof REPEAT,

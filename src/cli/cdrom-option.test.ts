@@ -11,7 +11,7 @@ test("a file is a disc on IDE, or on the bus that is given; a comma in its name 
 for (const [text, message] of [
   ["", /names no file/],
   ["a,readonly=on", /"readonly=on" is no setting of a CD drive; known is bus=/],
-  ["a,bus=virtio", /bus=virtio must be one of ide, ahci/],
+  ["a,bus=virtio", /bus=virtio must be one of ide, ahci, scsi/],
   ["a,bus", /bus=undefined must be one of/],
   ["a,bus=ide,bus=ide", /bus is given twice/],
 ] as const) {

@@ -7,6 +7,7 @@ import { type LinuxBootOptions, loadLinux } from "./linux-boot.ts";
 import { memoryMap } from "./memory-map.ts";
 import { GuestView } from "./testing/guest-view.ts";
 import { bzImage } from "./testing/kernel-images.ts";
+import { linearModeOf } from "./vga/linear-screen.ts";
 
 function boot(options: Partial<LinuxBootOptions> = {}, ramSize = 64 * MIB) {
   const memory = new PlainMemory(ramSize);
@@ -176,8 +177,30 @@ test("a random seed reaches the kernel through setup_data", () => {
 });
 
 test("a VGA text screen is announced only where there is one", () => {
-  const { guest } = boot({ vgaText: true });
+  const { guest } = boot({ screen: "text" });
   assert.deepEqual([guest.u8(0x90006), guest.u8(0x90007), guest.u8(0x9000e), guest.u8(0x9000f)], [3, 80, 25, 1]);
+});
+
+test("a linear screen is announced with its place and its colours", () => {
+  const mode = { number: 0x117, width: 1024, height: 768, bitsPerPixel: 16 } as const;
+  const { guest } = boot({ screen: { mode, address: guestPhysical(0xe000_0000), size: 16 << 20 } });
+  assert.equal(guest.u8(0x9000f), 0x23, "VIDEO_TYPE_VLFB");
+  assert.deepEqual(
+    [0x12, 0x14, 0x16, 0x24].map((at) => guest.u16(0x90000 + at)),
+    [1024, 768, 16, 2048],
+  );
+  assert.equal(guest.u32(0x90018), 0xe000_0000);
+  assert.equal(guest.u32(0x9001c), 256, "units of 64 KiB");
+  assert.deepEqual([...guest.bytes(0x90026, 8)], [5, 11, 6, 5, 5, 0, 0, 0]);
+});
+
+test("vga= on the command line asks for a linear mode, and is refused where there is none", () => {
+  assert.equal(linearModeOf("console=tty0 vga=791 quiet")?.number, 0x117);
+  assert.equal(linearModeOf("vga=0x317")?.width, 1024);
+  for (const line of ["", "quiet", "vga=normal", "vga=ask", "novga=791"]) assert.equal(linearModeOf(line), undefined);
+  for (const line of ["vga=5", "vga=0x302", "vga=800x600"]) {
+    assert.throws(() => linearModeOf(line), /the display has no mode vga=.*vga=791 \(1024x768x16\)/);
+  }
 });
 
 test("command lines are UTF-8, as long as the kernel takes, and without zero characters", () => {

@@ -31,7 +31,7 @@ import {
   SETUP_HEADER_AT,
   SetupHeader,
 } from "./linux-header.ts";
-import { COMMAND_LINE_MAGIC, zeroPage } from "./linux-zero-page.ts";
+import { COMMAND_LINE_MAGIC, type LinuxScreen, zeroPage } from "./linux-zero-page.ts";
 import type { BootTarget, KernelFiles, LoadedKernel } from "./loaded-kernel.ts";
 import { CONVENTIONAL_END, type MemoryRange } from "./memory-map.ts";
 import { RamLayout } from "./ram-layout.ts";
@@ -43,8 +43,8 @@ export interface LinuxBootOptions extends KernelFiles {
   readonly longMode?: boolean;
   /** Seeds the kernel's random number generator; left out, the kernel gathers its own entropy. */
   readonly random?: RandomSource;
-  /** The display shows 80x25 text when the kernel starts (32-bit and 64-bit entry; the 16-bit code asks the BIOS). */
-  readonly vgaText?: boolean;
+  /** What the display shows when the kernel starts (32-bit and 64-bit entry; the 16-bit code asks the BIOS). */
+  readonly screen?: LinuxScreen;
 }
 
 const BOOT_CS = 0x10;
@@ -85,8 +85,8 @@ export function loadLinux(target: BootTarget, options: LinuxBootOptions): Loaded
   } else {
     const old = image.protocol < 0x202 ? { oldCommandLineOffset: commandLine - REAL_MODE_AT } : {};
     const rsdp = target.rsdp === undefined ? {} : { rsdp: target.rsdp };
-    const vgaText = options.vgaText ?? false;
-    const page = zeroPage({ image, map: target.map, vgaText, header, ...rsdp, ...old });
+    const screen = options.screen && { screen: options.screen };
+    const page = zeroPage({ image, map: target.map, header, ...screen, ...rsdp, ...old });
     layout.claim(REAL_MODE_AT, page.length, "the zero page");
     layout.write(REAL_MODE_AT, page);
     state = entry === "64" ? enter64(layout, kernel.address) : enter32(layout, kernel.address);

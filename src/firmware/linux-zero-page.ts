@@ -11,8 +11,9 @@ import { bytes, struct, u8, u16, u32, u64 } from "../bits/struct.ts";
 import { type GuestPhysical, PAGE_SIZE } from "../bits/units.ts";
 import { type LinuxImage, SETUP_HEADER_AT, SetupHeader } from "./linux-header.ts";
 import { extendedKib, type MemoryMap } from "./memory-map.ts";
+import type { LinearScreen } from "./vga/linear-screen.ts";
 
-/** @spec include/uapi/linux/screen_info.h, the fields of a VGA text mode */
+/** @spec include/uapi/linux/screen_info.h, the fields of text modes and of linear ones */
 const ScreenInfo = struct("LE", {
   origX: u8,
   origY: u8,
@@ -27,9 +28,22 @@ const ScreenInfo = struct("LE", {
   origVideoLines: u8,
   origVideoIsVga: u8,
   origVideoPoints: u16,
-  linearFramebuffer: bytes(14),
+  lfbWidth: u16,
+  lfbHeight: u16,
+  lfbDepth: u16,
+  lfbBase: u32,
+  lfbSize: u32,
   clMagic: u16,
   clOffset: u16,
+  lfbLinelength: u16,
+  redSize: u8,
+  redPos: u8,
+  greenSize: u8,
+  greenPos: u8,
+  blueSize: u8,
+  bluePos: u8,
+  rsvdSize: u8,
+  rsvdPos: u8,
 });
 
 /** The fields before the setup header, from `screen_info` on. */
@@ -55,12 +69,40 @@ export const COMMAND_LINE_MAGIC = 0xa33f;
 /** A VGA adapter that is in text mode 3 when the kernel starts. */
 const VGA_TEXT = { origVideoMode: 3, origVideoCols: 80, origVideoLines: 25, origVideoIsVga: 1, origVideoPoints: 16 };
 
+/** `origVideoIsVga` of a linear framebuffer. */
+const VIDEO_TYPE_VLFB = 0x23;
+/** `lfbSize` counts these. */
+const LFB_UNIT = 0x10000;
+/** Sizes and places of red, green, blue and what is left, by bits a pixel; a palette has 6 bits of each. */
+const CHANNELS: Readonly<Record<number, readonly number[]>> = {
+  8: [6, 0, 6, 0, 6, 0, 0, 0],
+  15: [5, 10, 5, 5, 5, 0, 1, 15],
+  16: [5, 11, 6, 5, 5, 0, 0, 0],
+  24: [8, 16, 8, 8, 8, 0, 0, 0],
+  32: [8, 16, 8, 8, 8, 0, 8, 24],
+};
+
+/** What the display shows when the kernel starts: 80x25 characters, or a linear mode. */
+export type LinuxScreen = "text" | LinearScreen;
+
+function linearScreen({ mode, address, size }: LinearScreen): Parameters<typeof ScreenInfo.make>[0] {
+  const { width, height, bitsPerPixel } = mode;
+  const channels = CHANNELS[bitsPerPixel] ?? [];
+  const [redSize = 0, redPos = 0, greenSize = 0, greenPos = 0, blueSize = 0, bluePos = 0] = channels;
+  const [rsvdSize = 0, rsvdPos = 0] = channels.slice(6);
+  return {
+    ...{ origVideoIsVga: VIDEO_TYPE_VLFB, lfbWidth: width, lfbHeight: height, lfbDepth: bitsPerPixel },
+    ...{ lfbBase: address, lfbSize: size / LFB_UNIT, lfbLinelength: width * Math.ceil(bitsPerPixel / 8) },
+    ...{ redSize, redPos, greenSize, greenPos, blueSize, bluePos, rsvdSize, rsvdPos },
+  };
+}
+
 export interface ZeroPageContents {
   readonly image: LinuxImage;
   readonly map: MemoryMap;
   readonly rsdp?: GuestPhysical;
-  /** The display shows 80x25 text; without it the kernel uses no VGA console. */
-  readonly vgaText: boolean;
+  /** Without it the kernel uses no console on a display. */
+  readonly screen?: LinuxScreen;
   /** The command line's offset from the zero page, for a kernel of protocol 2.00 or 2.01. */
   readonly oldCommandLineOffset?: number;
   /** Fields of the setup header that the boot loader sets. */
@@ -77,7 +119,7 @@ export function zeroPage(contents: ZeroPageContents): Uint8Array {
   const extended = extendedKib(map);
   const screen = ScreenInfo.at(page);
   screen.extMemK = Math.min(extended, 0xffff);
-  if (contents.vgaText) Object.assign(screen, VGA_TEXT);
+  if (contents.screen) Object.assign(screen, contents.screen === "text" ? VGA_TEXT : linearScreen(contents.screen));
   if (contents.oldCommandLineOffset !== undefined) {
     screen.clMagic = COMMAND_LINE_MAGIC;
     screen.clOffset = contents.oldCommandLineOffset;

@@ -10,7 +10,7 @@ import type { Drive } from "./drive-places.ts";
 type Add = <D extends Device<object>>(name: string, device: D) => D;
 
 /** Serial numbers of drives that were given none. */
-const serialOf = (kind: string, number: number): string => `BH-${kind}-${String(number + 1).padStart(5, "0")}`;
+export const serialOf = (kind: string, number: number): string => `BH-${kind}-${String(number + 1).padStart(5, "0")}`;
 
 /** Makes a drive; its parts are added as devices of their own. A CD drive is told to `cdroms`, by its number. */
 export function makeAtaDrive(

@@ -4,7 +4,7 @@ import { physicalAddress, type ReadEntry } from "../cpu/mmu/page-walk.ts";
 import type { Processor } from "../cpu/processor.ts";
 import type { BiosProcessor } from "../firmware/bios/processor.ts";
 import { SEG } from "../firmware/bios/processor.ts";
-import type { Completion, GuestMemory } from "../machine/device.ts";
+import type { AccessSize, Completion, GuestMemory } from "../machine/device.ts";
 import type { MemoryBus } from "../machine/memory-bus.ts";
 
 const PAGE = 4096;
@@ -125,8 +125,7 @@ export class MachineBiosProcessor implements BiosProcessor {
     this.#pagewise(address, target.length, (at, done, bytes) => {
       const piece = ram.view(guestPhysical(at), bytes, "read");
       if (piece) target.set(piece, done);
-      else if (bytes === 2 || bytes === 4) putLittleEndian(target, done, bytes, memory.read(at, bytes));
-      else for (let i = 0; i < bytes; i++) target[done + i] = memory.read(at + i, 1);
+      else words(at, bytes, (from, i, size) => putLittleEndian(target, done + i, size, memory.read(from, size)));
     });
   }
 
@@ -141,8 +140,7 @@ export class MachineBiosProcessor implements BiosProcessor {
       const bytesHere = source.subarray(done, done + bytes);
       const piece = ram.view(guestPhysical(at), bytes, "write");
       if (piece) piece.set(bytesHere);
-      else if (bytes === 2 || bytes === 4) memory.write(at, bytes, littleEndian(bytesHere));
-      else for (let i = 0; i < bytes; i++) memory.write(at + i, 1, bytesHere[i] as number);
+      else words(at, bytes, (to, i, size) => memory.write(to, size, littleEndian(bytesHere.subarray(i, i + size))));
     });
   }
 
@@ -157,6 +155,17 @@ export class MachineBiosProcessor implements BiosProcessor {
 
   hold<T>(operation: Promise<T>, complete: Completion<T>): void {
     this.#parts.hold(operation, complete);
+  }
+}
+
+/** Accesses of 4 bytes where they are aligned, and of fewer at the ends. */
+function words(address: number, length: number, each: (at: number, done: number, size: AccessSize) => void): void {
+  for (let done = 0; done < length; ) {
+    const at = address + done;
+    const left = length - done;
+    const size = at % 4 === 0 && left >= 4 ? 4 : at % 2 === 0 && left >= 2 ? 2 : 1;
+    each(at, done, size);
+    done += size;
   }
 }
 

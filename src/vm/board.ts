@@ -21,6 +21,7 @@ import { LocalApic } from "../device/local-apic/local-apic.ts";
 import { fixedRateTsc } from "../device/local-apic/tsc.ts";
 import { Mc146818 } from "../device/mc146818/mc146818.ts";
 import { Ns16550 } from "../device/ns16550/ns16550.ts";
+import { Nvme } from "../device/nvme/nvme.ts";
 import { HostBridge, type ShadowArea } from "../device/pci/i440fx.ts";
 import { PciBus } from "../device/pci/pci-bus.ts";
 import { Piix3IsaBridge } from "../device/pci/piix3-isa-bridge.ts";
@@ -36,6 +37,7 @@ import { VirtioBalloon } from "../device/virtio-balloon/virtio-balloon.ts";
 import { VirtioBlk } from "../device/virtio-blk/virtio-blk.ts";
 import { VirtioConsole } from "../device/virtio-console/virtio-console.ts";
 import { VirtioRng } from "../device/virtio-rng/virtio-rng.ts";
+import { VirtioScsi } from "../device/virtio-scsi/virtio-scsi.ts";
 import { ApicBus } from "../machine/apic-bus.ts";
 import type { AsyncWork, ByteSink, Device, RandomSource, SignalLine, TimeSource } from "../machine/device.ts";
 import type { DisplaySource } from "../machine/display.ts";
@@ -46,6 +48,7 @@ import { makeAtaDrive } from "./ata-drives.ts";
 import type { FirmwareDefinition, FloppyDrive } from "./definition.ts";
 import { type CdromDefinition, type DiskDefinition, type Drive, placeDrives } from "./drive-places.ts";
 import type { GuestRam } from "./guest-ram.ts";
+import { makeScsiUnit } from "./scsi-units.ts";
 import { placeFirmware } from "./system-rom.ts";
 
 /** Ticks a second of the time stamp counter. */
@@ -59,7 +62,8 @@ const HPET_ROUTES = 0xf0_0000;
 const CMOS_FLOPPY_TYPES = 0x10;
 const CMOS_EQUIPMENT = 0x14;
 const SOUTH_BRIDGE = 1;
-const DISPLAY = 2;
+/** PCI slot of the graphics card. */
+export const DISPLAY_SLOT = 2;
 const FIRST_CARD = 3;
 
 export interface BoardConfig {
@@ -301,7 +305,7 @@ export class Board {
         }),
       );
       this.#add("vga.pci", vga.pci);
-      this.pci.attach(DISPLAY, 0, vga.pci);
+      this.pci.attach(DISPLAY_SLOT, 0, vga.pci);
       this.display = vga.display;
     }
 
@@ -317,6 +321,13 @@ export class Board {
       const { device, serial } = definition;
       plug(`virtio-blk${number}`, new VirtioBlk({ memory: ram, disk: device, work, ...(serial ? { serial } : {}) }));
     }
+    for (const { number, definition } of places.nvme) {
+      const { device: disk, serial = `nvme${number}` } = definition;
+      const name = `nvme${number}`;
+      const intx = pirq.pin(slot, 0, 1);
+      const nvme = this.#add(name, new Nvme({ name, ports, memory, ram, disk, work, serial, intx, msi: apicBus }));
+      this.pci.attach(slot++, 0, nvme.pci);
+    }
     if (places.ahci.length > 0) {
       const ahci = new Ahci({
         ports,
@@ -330,6 +341,13 @@ export class Board {
       this.#add("ahci", ahci);
       this.#add("ahci.pci", ahci.pci);
       this.pci.attach(slot++, 0, ahci.pci);
+    }
+    if (places.scsi.length > 0) {
+      const { cdroms } = this;
+      const units = places.scsi.map((drive) =>
+        makeScsiUnit(drive, { add: (name, device) => this.#add(name, device), cdroms }),
+      );
+      plug("virtio-scsi", new VirtioScsi({ memory: ram, work, units }));
     }
     if (config.virtioConsole) {
       this.virtioConsole = new VirtioConsole({

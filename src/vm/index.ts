@@ -1,5 +1,6 @@
 /** Bunkhouse as a library, in Node. */
 export type { CpuModel, MachineEnd } from "./definition.ts";
+export type { CdromBus, DiskBus } from "./drive-places.ts";
 export type { Layout } from "./input/layouts.ts";
 export { TypingError } from "./input/layouts.ts";
 export {
@@ -10,6 +11,7 @@ export {
   type VmMouse,
 } from "./node/screen/vm-screen.ts";
 export {
+  type CdromDrive,
   DefinitionError,
   type FloppyDisk,
   VirtualMachine,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SeededRandom } from "../../machine/testing/rig.ts";
 import { mediumFor } from "./medium.ts";
-import { FloppyRig, numberedDisk, settle } from "./testing/floppy-rig.ts";
+import { FloppyRig, numberedDisk, settle } from "./testing/node/floppy-rig.ts";
 
 const COMMANDS = [
   0x46, 0xc6, 0x45, 0xc5, 0x4d, 0x4a, 0x42, 0x56, 0xd6, 0x07, 0x08, 0x0f, 0x8f, 0xcf, 0x03, 0x13, 0x12, 0x0e,

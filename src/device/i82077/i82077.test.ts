@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { driveTypeFor, mediumFor } from "./medium.ts";
-import { FloppyRig, KIB_1440, markOf, numberedDisk, settle } from "./testing/floppy-rig.ts";
+import { FloppyRig, KIB_1440, markOf, numberedDisk, settle } from "./testing/node/floppy-rig.ts";
 
 test("leaving reset interrupts, and four sensed interrupts tell of polling", () => {
   const rig = new FloppyRig([{ type: "1.44M" }]);

@@ -5,8 +5,9 @@
  *
  * Not modelled: status registers A and B and the lower bits of DIR, which the chip does not drive in AT mode; the scan
  * commands and format-write (they are invalid); FM, deleted data marks and sector sizes other than 512 bytes on a disk
- * (such sectors are not found); formats other than the image's; precompensation, power down, tape drives; the time that
- * heads and disks take to come round, so that there is no overrun, except by a DMA channel in the wrong direction.
+ * (such sectors are not found); formats other than the image's; precompensation, power down, tape drives; perpendicular
+ * mode (stored: SeaBIOS reads 2.88 MB disks without it); the time that heads and disks take to come round, so that
+ * there is no overrun, except by a DMA channel in the wrong direction.
  */
 import type { AsyncWork, Device, SignalLine, TimeSource } from "../../machine/device.ts";
 import type { DmaChannel, DmaCycle, DmaDevice } from "../../machine/dma.ts";
@@ -387,11 +388,9 @@ export class I82077 extends ByteWidePorts implements Device<I82077State>, DmaDev
     return [...cylinders, ...specify, last, lock, configure, precompensationTrack];
   }
 
-  /** Whether the motor turns, and data come at the rate and in the way that the disk has them. */
-  #ready(drive: number, { rate, perpendicular }: FloppyMedium): boolean {
-    if (!((Dor(this.state.dor).motors >>> drive) & 1) || DATA_RATES[this.state.rate] !== rate) return false;
-    const { wgate, gap, drives } = Perpendicular(this.state.perpendicular);
-    return !perpendicular || (wgate && gap) || ((drives >>> drive) & 1) !== 0;
+  /** Whether the motor turns, and data come at the rate that the disk has. */
+  #ready(drive: number, { rate }: FloppyMedium): boolean {
+    return ((Dor(this.state.dor).motors >>> drive) & 1) !== 0 && DATA_RATES[this.state.rate] === rate;
   }
 
   #beginTransfer(name: CommandName): void {

@@ -77,8 +77,6 @@ export interface FloppyMedium {
   readonly device: BlockDevice;
   readonly geometry: Geometry;
   readonly rate: DataRate;
-  /** Kept vertically on the disk, so that the controller must be in perpendicular mode. */
-  readonly perpendicular: boolean;
 }
 
 /** The image as a disk in a drive of `type`; or undefined where that takes no disk of this size. */
@@ -87,5 +85,5 @@ export function mediumFor(device: BlockDevice, type: FloppyType): FloppyMedium |
   const rate = found && TAKES[type][found.type];
   if (!found || rate === undefined) return undefined;
   const { cylinders, heads, sectors } = found;
-  return { device, geometry: { cylinders, heads, sectors }, rate, perpendicular: rate === 1000 };
+  return { device, geometry: { cylinders, heads, sectors }, rate };
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { byteOffset } from "../../bits/units.ts";
 import { BlockError } from "../../disk/block-device.ts";
-import { DMA_VERIFY, FloppyRig, KIB_1440, markOf, settle } from "./testing/floppy-rig.ts";
+import { DMA_VERIFY, FloppyRig, KIB_1440, markOf, settle } from "./testing/node/floppy-rig.ts";
 
 const [READ, WRITE, VERIFY, READ_TRACK, FORMAT, READ_DELETED] = [0x46, 0x45, 0x56, 0x42, 0x4d, 0x4c];
 const MT = 0x80;
@@ -108,12 +108,13 @@ test("without motor, disk, density or data rate there is no address mark", async
   await missing(() => {}, READ & ~0x40);
 });
 
-test("a 2.88 MB disk comes at 1 Mb/s, in perpendicular mode", async () => {
+test("a 2.88 MB disk comes at 1 Mb/s", async () => {
   const rig = await FloppyRig.with(2 * KIB_1440, { type: "2.88M", rate: 3 });
   rig.dmaFor("read", 0x2000, 512);
+  rig.out(0x3f7, 0);
   rig.transfer(READ, { sector: 36, last: 36 });
   assert.deepEqual((await rig.result()).slice(0, 2), [0x40, 0x01]);
-  rig.command(0x12, 0x84);
+  rig.out(0x3f7, 3);
   rig.transfer(READ, { sector: 36, last: 36 });
   assert.deepEqual(await rig.result(), [0, 0, 0, 1, 0, 1, 2]);
   assert.deepEqual(marks(rig, 0x2000, 1), [markOf(35)]);

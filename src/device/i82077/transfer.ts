@@ -51,7 +51,7 @@ export interface TransferWiring {
   readonly work: AsyncWork;
   readonly transfer: TransferState;
   readonly drive: FloppyDrive | undefined;
-  /** Whether the controller is set up for this disk: motor, data rate, perpendicular mode. */
+  /** Whether the controller is set up for this disk: motor and data rate. */
   ready(medium: FloppyMedium): boolean;
   /** Whether this transfer is still the one under way. */
   current(): boolean;

@@ -3,6 +3,8 @@
  * @spec Intel 82371SB (PIIX3) datasheet (290550) §2.3 "IDE controller configuration registers", §2.7 "IDE controller
  * registers"; ports as in ANSI X3.221
  *
+ * Unlike the chip's, the channels are decoded from the start (IDETIM): UEFI firmware for virtual machines expects that.
+ *
  * Not modelled: bus timing (IDETIM and SIDETIM are stored; the decode enable bits count), simplex operation.
  */
 import type { AccessSize, AsyncWork, Device, GuestMemory, PortDevice, SignalLine } from "../../machine/device.ts";
@@ -82,8 +84,8 @@ export class PiixIde implements Device<PiixIdeState> {
         bars: [{ kind: "io", index: BMIBA_BAR, size: BMIBA_SIZE, device: this.#busMasterPorts() }],
         registers: [
           { offset: Header.offset.status, size: 2, reset: 0x0280, writeOneToClear: 0x7800 },
-          { offset: IDETIM, size: 2, writable: 0xffff },
-          { offset: IDETIM + 2, size: 2, writable: 0xffff },
+          { offset: IDETIM, size: 2, reset: IDETIM_DECODE, writable: 0xffff },
+          { offset: IDETIM + 2, size: 2, reset: IDETIM_DECODE, writable: 0xffff },
           { offset: SIDETIM, size: 1, writable: 0xff },
         ],
       },

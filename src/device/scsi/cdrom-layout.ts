@@ -111,6 +111,11 @@ export const TrackInformation = struct("BE", {
   lastRecorded: u32,
 });
 
+export const Capacity = struct("BE", { lastBlock: u32, blockSize: u32 });
+export const SectorHeader = struct("BE", { dataMode: u8, reserved: bytes(3), address: u32 });
+/** In READ SUB-CHANNEL's answer: from the disc's start and from the track's. */
+export const Position = struct("BE", { address: u32, relative: u32 });
+
 /** Physical format of a DVD-ROM (disc structure 0). */
 export const DvdPhysical = struct("BE", {
   bookType: u8,

@@ -5,6 +5,8 @@
  * INFORMATION", §5.3 "Features"
  */
 import {
+  BLOCK_SIZE,
+  Capacity,
   concatBytes,
   DATA_TRACK,
   DiscInformation,
@@ -14,8 +16,10 @@ import {
   LARGEST_CD,
   LEAD_OUT_TRACK,
   msfOf,
+  Position,
   Profile,
   packMsf,
+  SectorHeader,
   TocEntry,
   TocHeader,
   TocTrack,
@@ -126,6 +130,26 @@ function structure(body: Uint8Array, length: number): Uint8Array {
   result[1] = (length + 2) & 0xff;
   result.set(body.subarray(0, length), 4);
   return result;
+}
+
+/** READ CAPACITY. */
+export function capacity(blocks: number): Uint8Array {
+  return Capacity.make({ lastBlock: Math.max(blocks - 1, 0), blockSize: BLOCK_SIZE });
+}
+
+/** READ HEADER: where a sector of mode 1 says that it is. */
+export function sectorHeader(lba: number, msf: boolean): Uint8Array {
+  return SectorHeader.make({ dataMode: 1, address: msf ? packMsf(msfOf(lba)) : lba });
+}
+
+/** READ SUB-CHANNEL: no audio is ever played, so that the position is the track's start; the disc has no numbers. */
+export function subChannel(format: number, msf: boolean, subQ: boolean): Uint8Array | undefined {
+  const header = (length: number) => Uint8Array.of(0, 0, 0, length);
+  if (!subQ) return header(0);
+  if (format === 2 || format === 3) return concatBytes(header(20), Uint8Array.of(format), new Uint8Array(19));
+  if (format !== 1) return undefined;
+  const start = Position.make({ address: msf ? packMsf(msfOf(0)) : 0 });
+  return concatBytes(header(4 + start.length), Uint8Array.of(format, DATA_TRACK, 1, 1), start);
 }
 
 interface FeatureDescription {

@@ -1,25 +1,17 @@
-/**
- * A drive for CDs and DVDs, as a SCSI logical unit: the MMC commands that operating systems and boot loaders use to
- * read data discs, with tray, lock and media change. The disc is a block device; more than 80 minutes of it are a DVD.
- *
- * @spec MMC-6; SPC-4 for INQUIRY, REQUEST SENSE and mode parameters
- *
- * Not modelled: audio discs and audio commands (a drive without the feature "CD audio external play" refuses them as
- * unknown), discs with several tracks or sessions, recording, sub-channel data, C2 error pointers, region codes, the
- * time that a disc needs to spin up. The tray stays as it is over a reset of the machine.
- */
-import { byteOffset } from "../../bits/units.ts";
 import { type BlockDevice, BlockError } from "../../disk/block-device.ts";
 import type { Device } from "../../machine/device.ts";
-import { lengthOf, type SectorParts, sectorParts } from "./cd-sector.ts";
+import { extentOf, readExtent } from "./cdrom-extent.ts";
 import { inquiry } from "./cdrom-inquiry.ts";
-import { BLOCK_SIZE, concatBytes, DATA_TRACK, lbaOf, Mmc, msfOf, packMsf } from "./cdrom-layout.ts";
+import { BLOCK_SIZE, concatBytes, Mmc } from "./cdrom-layout.ts";
 import { defaultErrorRecovery, modeHeader, modePages, PageControl, selectPages } from "./cdrom-mode.ts";
 import {
+  capacity,
   configuration,
   discInformation,
   discStructure,
   isDvd,
+  sectorHeader,
+  subChannel,
   tableOfContents,
   trackInformation,
 } from "./cdrom-replies.ts";
@@ -69,14 +61,6 @@ const WITHOUT_ATTENTION: ReadonlySet<number> = new Set([
   Mmc.reportLuns,
 ]);
 const GOOD: ScsiEnd = { status: ScsiStatus.good };
-
-/** What of the disc a command reads. */
-interface Extent {
-  readonly lba: number;
-  readonly count: number;
-  /** Undefined for user data alone. */
-  readonly parts?: SectorParts;
-}
 
 export class ScsiCdrom implements ScsiUnit, Device<ScsiCdromState> {
   readonly state: ScsiCdromState = {
@@ -154,24 +138,9 @@ export class ScsiCdrom implements ScsiUnit, Device<ScsiCdromState> {
 
   async read(task: ScsiTask, at: number, target: Uint8Array): Promise<void> {
     const disc = this.#disc;
-    const extent = this.#extentOf(task.cdb);
+    const extent = extentOf(task.cdb);
     if (disc === undefined || extent === undefined) throw new BlockError("io", "there is no disc in the drive");
-    const { lba, parts } = extent;
-    if (parts === undefined) {
-      await readBytes(disc, lba * BLOCK_SIZE + at, target);
-      return;
-    }
-    const length = lengthOf(parts);
-    const first = Math.floor(at / length);
-    const count = Math.ceil((at + target.length) / length) - first;
-    const blocks = new Uint8Array(count * BLOCK_SIZE);
-    await readBytes(disc, (lba + first) * BLOCK_SIZE, blocks);
-    for (let i = 0; i < count; i++) {
-      const sector = sectorParts(lba + first + i, blocks.subarray(i * BLOCK_SIZE, (i + 1) * BLOCK_SIZE), parts);
-      const start = (first + i) * length - at;
-      const from = Math.max(0, -start);
-      target.set(sector.subarray(from, Math.min(length, target.length - start)), start + from);
-    }
+    await readExtent(disc, extent, at, target);
   }
 
   async write(): Promise<void> {
@@ -192,10 +161,10 @@ export class ScsiCdrom implements ScsiUnit, Device<ScsiCdromState> {
 
   fail(task: ScsiTask, _error: Error, at: number): ScsiEnd {
     if (this.#disc === undefined) return this.#check(this.#notReady());
-    const extent = this.#extentOf(task.cdb);
+    const extent = extentOf(task.cdb);
     if (extent === undefined) return this.#check(SENSE.internalTargetFailure);
-    const length = extent.parts === undefined ? BLOCK_SIZE : lengthOf(extent.parts);
-    return this.#check({ ...SENSE.unrecoveredReadError, information: extent.lba + Math.floor(at / length) });
+    const information = extent.lba + Math.floor(at / extent.sectorLength);
+    return this.#check({ ...SENSE.unrecoveredReadError, information });
   }
 
   abort(): ScsiEnd {
@@ -251,9 +220,7 @@ export class ScsiCdrom implements ScsiUnit, Device<ScsiCdromState> {
     const blocks = this.#blocks;
     switch (code) {
       case Mmc.readCapacity: {
-        const data = new Uint8Array(8);
-        new DataView(data.buffer).setUint32(0, Math.max(blocks - 1, 0));
-        new DataView(data.buffer).setUint32(4, BLOCK_SIZE);
+        const data = capacity(blocks);
         return this.#data(cdb, data, data.length);
       }
       case Mmc.read10:
@@ -282,9 +249,11 @@ export class ScsiCdrom implements ScsiUnit, Device<ScsiCdromState> {
         return this.#answer(cdb, structure, view.getUint16(8));
       }
       case Mmc.readHeader:
-        return this.#readHeader(cdb, view);
+        return this.#inside(view.getUint32(2), 1)
+          ? this.#data(cdb, sectorHeader(view.getUint32(2), (cdb[1]! & 2) !== 0), view.getUint16(7))
+          : this.#refuse(cdb, SENSE.blockOutOfRange);
       case Mmc.readSubChannel:
-        return this.#readSubChannel(cdb, view.getUint16(7));
+        return this.#answer(cdb, subChannel(cdb[3]!, (cdb[1]! & 2) !== 0, (cdb[2]! & 0x40) !== 0), view.getUint16(7));
       default:
         return none(cdb);
     }
@@ -375,33 +344,12 @@ export class ScsiCdrom implements ScsiUnit, Device<ScsiCdromState> {
       // C2 error pointers, sub-channels.
       if ((cdb[9]! & 6) !== 0 || (cdb[10]! & 7) !== 0) return this.#refuse(cdb, SENSE.invalidFieldInCdb);
     }
-    const extent = this.#extentOf(cdb);
+    const extent = extentOf(cdb);
     if (extent === undefined) return this.#refuse(cdb, SENSE.invalidFieldInCdb);
-    const { lba, count, parts } = extent;
-    const length = parts === undefined ? BLOCK_SIZE : lengthOf(parts);
-    if (count === 0 || length === 0) return none(cdb);
+    const { lba, count, sectorLength } = extent;
+    if (count === 0 || sectorLength === 0) return none(cdb);
     if (!this.#inside(lba, count)) return this.#refuse(cdb, { ...SENSE.blockOutOfRange, information: lba >>> 0 });
-    return { kind: "read", cdb, length: count * length };
-  }
-
-  /** What a command for reading is about. */
-  #extentOf(cdb: Uint8Array): Extent | undefined {
-    const view = new DataView(cdb.buffer, cdb.byteOffset, cdb.length);
-    switch (cdb[0]) {
-      case Mmc.read10:
-        return { lba: view.getUint32(2), count: view.getUint16(7) };
-      case Mmc.read12:
-        return { lba: view.getUint32(2), count: view.getUint32(6) };
-      case Mmc.readCd:
-        return { lba: view.getUint32(2), count: view.getUint32(5) & 0xff_ffff, parts: partsOf(cdb[9]!) };
-      case Mmc.readCdMsf: {
-        const lba = lbaOf(cdb[3]!, cdb[4]!, cdb[5]!);
-        const end = lbaOf(cdb[6]!, cdb[7]!, cdb[8]!);
-        return end < lba ? undefined : { lba, count: end - lba, parts: partsOf(cdb[9]!) };
-      }
-      default:
-        return undefined;
-    }
+    return { kind: "read", cdb, length: count * sectorLength };
   }
 
   #inside(lba: number, count: number): boolean {
@@ -414,31 +362,6 @@ export class ScsiCdrom implements ScsiUnit, Device<ScsiCdromState> {
     // By block address, by track, by session.
     const known = type === 0 ? number < blocks : type !== 3 && number === 1;
     return this.#answer(cdb, known ? trackInformation(blocks) : undefined, view.getUint16(7));
-  }
-
-  #readHeader(cdb: Uint8Array, view: DataView): ScsiTask {
-    const lba = view.getUint32(2);
-    if (!this.#inside(lba, 1)) return this.#refuse(cdb, SENSE.blockOutOfRange);
-    const data = new Uint8Array(8);
-    data[0] = 1;
-    new DataView(data.buffer).setUint32(4, (cdb[1]! & 2) !== 0 ? packMsf(msfOf(lba)) : lba);
-    return this.#data(cdb, data, view.getUint16(7));
-  }
-
-  /** No audio is ever played: the position is that of the track's start, and there is no catalogue number. */
-  #readSubChannel(cdb: Uint8Array, allocation: number): ScsiTask {
-    const header = (length: number) => Uint8Array.of(0, 0, 0, length);
-    if ((cdb[2]! & 0x40) === 0) return this.#data(cdb, header(0), allocation);
-    const address = new Uint8Array(8);
-    if ((cdb[1]! & 2) !== 0) new DataView(address.buffer).setUint32(0, packMsf(msfOf(0)));
-    const format = cdb[3]!;
-    const body =
-      format === 1
-        ? concatBytes(Uint8Array.of(1, DATA_TRACK, 1, 1), address)
-        : format === 2 || format === 3
-          ? concatBytes(Uint8Array.of(format), new Uint8Array(19))
-          : undefined;
-    return this.#answer(cdb, body && concatBytes(header(body.length), body), allocation);
   }
 
   #data(cdb: Uint8Array, data: Uint8Array, allocation: number): ScsiTask {
@@ -502,20 +425,3 @@ const ON_DISC: ReadonlySet<number> = new Set([
 ]);
 
 const none = (cdb: Uint8Array): ScsiTask => ({ kind: "none", cdb });
-
-/** The parts of a mode 1 sector that READ CD's flags name; it has no sub-header. */
-function partsOf(flags: number): SectorParts {
-  return {
-    sync: (flags & 0x80) !== 0,
-    header: (flags & 0x20) !== 0,
-    userData: (flags & 0x10) !== 0,
-    ecc: (flags & 0x08) !== 0,
-  };
-}
-
-/** Reads from a disc whose last block may be incomplete: what is missing of it reads as zeros. */
-async function readBytes(disc: BlockDevice, from: number, target: Uint8Array): Promise<void> {
-  const there = Math.max(0, Math.min(target.length, disc.size - from));
-  if (there > 0) await disc.read(byteOffset(from), target.subarray(0, there));
-  target.fill(0, there);
-}

@@ -126,7 +126,7 @@ test("chain-4 puts consecutive bytes into consecutive planes, and uses every fou
 });
 
 test("odd/even puts even bytes into plane 0 and odd ones into plane 1, at even addresses", () => {
-  const { poke, peek, plane, sequencer, graphics } = planar();
+  const { poke, peek, plane, sequencer, graphics, memory } = planar();
   sequencer(2, 0x03);
   sequencer(4, 0x02);
   graphics(5, 0x10);
@@ -136,6 +136,21 @@ test("odd/even puts even bytes into plane 0 and odd ones into plane 1, at even a
   assert.deepEqual(plane(2), [0x42, 0x2f, 0, 0]);
   assert.equal(peek(2), 0x42);
   assert.equal(peek(3), 0x2f);
+  memory.write(0xa0004, 4, 0x4f444e43);
+  assert.deepEqual(
+    [plane(4), plane(6)],
+    [
+      [0x43, 0x4e, 0, 0],
+      [0x44, 0x4f, 0, 0],
+    ],
+  );
+  assert.equal(memory.read(0xa0006, 2), 0x4f44);
+  assert.equal(memory.read(0xa0000, 4), 0x2f421f41);
+  sequencer(2, 0x0d);
+  memory.write(0xa0008, 2, 0x2211);
+  assert.deepEqual(plane(8), [0x11, 0, 0x11, 0x22]);
+  graphics(4, 2);
+  assert.equal(memory.read(0xa0008, 2), 0x2211, "planes 2 and 3 by read map select");
 });
 
 test("memory map select says where the window is, and what is outside of it floats", () => {

@@ -56,6 +56,9 @@ export class PlanarMemory implements MemoryDevice {
   #mapMask = 0;
   /** Writes put the processor's byte into each plane of the map mask as it is. */
   #plain = false;
+  /** Two bytes at an even address are those of two planes at one address, as in text modes: written, and read. */
+  #writePairs = false;
+  #readPairs = false;
 
   /** `videoMemory` begins on a word of its buffer and has a power of two of bytes. */
   constructor(state: VgaState, videoMemory: Uint8Array) {
@@ -79,6 +82,8 @@ export class PlanarMemory implements MemoryDevice {
     this.#length = Miscellaneous(miscellaneous).enableRam ? length : 0;
     this.#layout = linear ? "linear" : chain4 ? "chain-4" : sequential ? "planar" : "odd-even";
     this.#readOddEven = mode.oddEven && chainOddEven;
+    const pairs = this.#layout === "odd-even" && chainOddEven;
+    this.#readPairs = pairs && mode.oddEven && !mode.readCompare;
     this.#bank = extended && length === BANK ? dispi.registers[Dispi.bank]! * BANK : 0;
     this.#mask = extended ? this.#words.length - 1 : PLANE_MASK;
     this.#mapMask = linear ? ALL_PLANES : sequencer[Sequencer.mapMask]!;
@@ -88,9 +93,14 @@ export class PlanarMemory implements MemoryDevice {
         graphics[Graphics.enableSetReset] === 0 &&
         graphics[Graphics.dataRotate] === 0 &&
         graphics[Graphics.bitMask] === 0xff);
+    this.#writePairs = pairs && this.#plain;
   }
 
   readMemory(offset: number, size: AccessSize): number {
+    if (this.#readPairs && size !== 1 && this.#within(offset, size)) {
+      const low = this.#readPair(offset - this.#start);
+      return size === 2 ? low : (low | (this.#readPair(offset - this.#start + 2) << 16)) >>> 0;
+    }
     let value = this.#readByte(offset);
     if (size === 1) return value;
     value |= this.#readByte(offset + 1) << 8;
@@ -100,6 +110,11 @@ export class PlanarMemory implements MemoryDevice {
   }
 
   writeMemory(offset: number, size: AccessSize, value: number): void {
+    if (this.#writePairs && size !== 1 && this.#within(offset, size)) {
+      this.#writePair(offset - this.#start, value & 0xffff);
+      if (size === 4) this.#writePair(offset - this.#start + 2, value >>> 16);
+      return;
+    }
     if (size === 4 && this.#plain && this.#mapMask === ALL_PLANES && this.#writeWord(offset - this.#start, value))
       return;
     this.#writeByte(offset, value & 0xff);
@@ -108,6 +123,23 @@ export class PlanarMemory implements MemoryDevice {
     if (size === 2) return;
     this.#writeByte(offset + 2, (value >> 16) & 0xff);
     this.#writeByte(offset + 3, value >>> 24);
+  }
+
+  /** Whether an access, which is at a multiple of its size, is in the window. */
+  #within(offset: number, size: AccessSize): boolean {
+    return offset >= this.#start && offset + size <= this.#start + this.#length && (offset & 1) === 0;
+  }
+
+  #readPair(at: number): number {
+    const word = this.#words[(at + this.#bank) & this.#mask & ~1]!;
+    this.#state.latch = word;
+    return (this.#state.graphics[Graphics.readMapSelect]! & 2 ? word >>> 16 : word) & 0xffff;
+  }
+
+  #writePair(at: number, value: number): void {
+    const address = (at + this.#bank) & this.#mask & ~1;
+    const mask = PLANES[this.#mapMask]!;
+    this.#words[address] = (this.#words[address]! & ~mask) | ((value | (value << 16)) & mask);
   }
 
   /** Four pixels of a byte each, which are the four planes' bytes of one address. */

@@ -98,7 +98,7 @@ const VENDOR = 0x1af4;
 const FIRST_DEVICE = 0x1040;
 const SUBSYSTEM = 0x1100;
 /** Class codes by device type: network, storage, communication; the others have no class. */
-const CLASS_CODES: Readonly<Record<number, number>> = { 1: 0x020000, 2: 0x010000, 3: 0x078000 };
+const CLASS_CODES: Readonly<Record<number, number>> = { 1: 0x020000, 2: 0x010000, 3: 0x078000, 8: 0x010000 };
 const NO_CLASS = 0xff0000;
 
 export class VirtioPci implements Device<VirtioPciState>, MemoryDevice, VirtioTransport {

@@ -51,6 +51,8 @@ export class Boot {
   #phase: "start" | "menu" | "try" | "failed" = "start";
   #queue: BiosDrive[] = [];
   #reasons: string[] = [];
+  /** What has control. */
+  #entered: BiosDrive | undefined;
 
   constructor(parts: BootParts) {
     this.#parts = parts;
@@ -60,6 +62,7 @@ export class Boot {
     this.#phase = "start";
     this.#queue = [];
     this.#reasons = [];
+    this.#entered = undefined;
   }
 
   get #candidates(): BiosDrive[] {
@@ -85,6 +88,8 @@ export class Boot {
   /** INT 18h: what was booted gives up. */
   goOn(call: BiosCall): Outcome {
     if (this.#phase === "failed") return this.#afterFailure(call);
+    if (this.#entered !== undefined) this.#reasons.push(`${this.#entered.name}: what was booted gave up`);
+    this.#entered = undefined;
     return this.#next(call);
   }
 
@@ -109,6 +114,7 @@ export class Boot {
     const { table, print } = this.#parts;
     const number = found.kind === "disc" ? this.#bootDisc(drive, found.entry, found.bytes) : table.numberOf(drive);
     if (number === undefined) return this.#next(call);
+    this.#entered = drive;
     print(call, `Booting from ${drive.name}...\r\n`);
     const segment = found.kind === "disc" ? found.entry.loadSegment : BOOT_AT >> 4;
     call.processor.writePhysical(segment << 4, found.bytes);

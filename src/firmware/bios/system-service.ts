@@ -16,6 +16,9 @@ const E820_SIZE = 20;
 const UNSUPPORTED = 0x86;
 const PORT_92 = 0x92;
 const A20 = 0x02;
+const KEYBOARD_COMMAND = 0x64;
+const DISABLE_A20 = 0xdd;
+const ENABLE_A20 = 0xdf;
 
 export interface SystemParts {
   readonly ports: Ports;
@@ -113,7 +116,9 @@ export class SystemService {
     switch (call.al) {
       case 0x00:
       case 0x01:
+        // Either of the two lets the line through.
         ports.write(PORT_92, 1, (now & ~(A20 | 0x01)) | (call.al ? A20 : 0));
+        ports.write(KEYBOARD_COMMAND, 1, call.al ? ENABLE_A20 : DISABLE_A20);
         break;
       case 0x02:
         call.al = now & A20 ? 1 : 0;

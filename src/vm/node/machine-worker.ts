@@ -5,7 +5,8 @@ import type { MachineEnd } from "../definition.ts";
 import { Machine } from "../machine.ts";
 import { knownFonts } from "../screen/known-fonts.ts";
 import { ScreenReader } from "../screen/screen-reader.ts";
-import { openDisks } from "./disks.ts";
+import { CdromDiscs } from "./cdrom-discs.ts";
+import { openCdroms, openDisks } from "./disks.ts";
 import { openFirmware } from "./firmware.ts";
 import { openFloppies } from "./floppies.ts";
 import { GdbServer } from "./gdb-server.ts";
@@ -27,6 +28,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
   const virtioConsole = definition.virtioConsole
     ? new SerialBatch((bytes) => post({ kind: "console", bytes }))
     : undefined;
+  const cdroms = await openCdroms(definition.cdroms);
   const disks = await openDisks(definition.disks);
   const floppies = await openFloppies(definition.floppies);
   const image = definition.kernel === undefined ? undefined : await load(definition.kernel);
@@ -42,6 +44,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
       ...(firmware ? { firmware: firmware.definition } : {}),
       disks: disks.devices,
       floppies: floppies.drives,
+      cdroms,
       serial,
       ...(virtioConsole ? { virtioConsole } : {}),
       ...(definition.screen === undefined ? {} : { display: definition.screen }),
@@ -51,6 +54,15 @@ async function main(definition: WorkerDefinition): Promise<void> {
     nodeHost(),
   );
   const screen = machine.display && new ScreenReader(machine.display, knownFonts(), () => machine.ram.bytes);
+  const discs = new CdromDiscs(machine.board.cdroms);
+  const askCdrom = async ({ id, number, request }: ToWorker & { kind: "cdrom" }) => {
+    try {
+      post({ kind: "cdrom", id, done: await discs.handle(number, request) });
+    } catch (error) {
+      const { name, message } = error as Error;
+      post({ kind: "cdrom", id, done: false, error: { name, message } });
+    }
+  };
   gdb?.attach(machine);
   if (definition.gdb?.wait) machine.pause();
   // The present tone, once for each turn of the event loop: a guest may change it as often as it likes.
@@ -80,6 +92,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
       else if (message.kind === "console") machine.sendConsole(message.bytes);
       else if (message.kind === "power-button") machine.powerButton();
       else if (message.kind === "change-floppy") changes = changes.then(() => change(message));
+      else if (message.kind === "cdrom") void askCdrom(message);
       else if (message.kind === "screen") {
         const { id, request } = message;
         void answerScreen(request, screen, machine.input).then((reply) => post({ kind: "screen", id, reply }));
@@ -105,11 +118,10 @@ async function main(definition: WorkerDefinition): Promise<void> {
     await floppies.close();
     await disks.close();
     await firmware?.close();
-    port?.close();
+    await discs.close();
   }
 }
 
-main(workerData as WorkerDefinition).catch((error: Error) => {
-  post({ kind: "failed", name: error.name, message: error.message });
-  port.close();
-});
+main(workerData as WorkerDefinition)
+  .catch((error: Error) => post({ kind: "failed", name: error.name, message: error.message }))
+  .finally(() => port.close());

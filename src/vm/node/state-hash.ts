@@ -3,6 +3,9 @@ import { createHash } from "node:crypto";
 import { fieldNames, GPR, SEGMENT_SIZE, SEGMENTS, XMM } from "../../cpu/state.ts";
 import type { Machine } from "../machine.ts";
 
+/** Bytes that are hashed at once: more than 2 GiB cannot be. */
+const PIECE = 64 * 1024 * 1024;
+
 /** SHA-256 over general, segment, XMM and control registers and all of RAM, in hex. */
 export function stateHash({ processor, ram }: Machine): string {
   const { registers } = processor;
@@ -17,7 +20,7 @@ export function stateHash({ processor, ram }: Machine): string {
     if (INTERNAL.has(name)) continue;
     hash.update(`${name}=${registers.get(name)};`);
   }
-  hash.update(ram.bytes);
+  for (let at = 0; at < ram.size; at += PIECE) hash.update(ram.bytes.subarray(at, at + PIECE));
   return hash.digest("hex");
 }
 

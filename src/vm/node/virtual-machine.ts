@@ -11,9 +11,11 @@ import { Worker } from "node:worker_threads";
 import { FLOPPY_TYPE_NAMES, type FloppyType } from "../../device/i82077/medium.ts";
 import type { FormatName } from "../../disk/image-format.ts";
 import { CPU_MODELS, type CpuModel, type MachineEnd } from "../definition.ts";
+import { CDROM_BUSES, type CdromBus, DISK_BUSES, type DiskBus } from "../drive-places.ts";
 import { SerialStream } from "../serial-stream.ts";
 import { parseSize } from "../size.ts";
-import type { DiskOptions } from "./disks.ts";
+import type { CdromRequest } from "./cdrom-discs.ts";
+import type { CdromOptions, DiskOptions } from "./disks.ts";
 import type { FirmwareFiles } from "./firmware.ts";
 import type { FloppyDiskOptions, FloppyOptions } from "./floppies.ts";
 import { ScreenPort, type ScreenReply, type ScreenRequest } from "./screen/screen-port.ts";
@@ -45,7 +47,8 @@ export interface VirtualMachineOptions {
    */
   firmware?: { image: string | Uint8Array; variables?: string; log?: string; optionRoms?: readonly string[] };
   /**
-   * Disk images, on virtio-blk in this order. `snapshot` keeps writes in memory and drops them at the end; the format is
+   * Disk images, on virtio-blk in this order unless `bus` says another. `snapshot` keeps writes in memory and drops them
+   * at the end; the format is
    * found out by content unless `format` says it; `quota` limits the bytes of the host's storage that a file may take.
    */
   disks?: readonly {
@@ -55,12 +58,15 @@ export interface VirtualMachineOptions {
     serial?: string;
     format?: FormatName;
     quota?: number;
+    bus?: DiskBus;
   }[];
   /**
    * Floppy drives, A and B, each with the image of the disk that is in it, as `changeFloppy` takes it, or empty. The
    * type is that of the disk unless given.
    */
   floppies?: readonly (Partial<FloppyDisk> & { type?: FloppyType })[];
+  /** CD drives, on IDE unless `bus` says another: with a disc image or a drive of the host, or without a `file` empty. */
+  cdroms?: readonly { file?: string; bus?: CdromBus }[];
   /** "max" unless given. */
   cpu?: CpuModel;
   /** "real" unless given; "icount" makes runs repeatable. */
@@ -97,6 +103,7 @@ export interface WorkerDefinition {
   readonly append: string;
   readonly disks: readonly DiskOptions[];
   readonly floppies: readonly FloppyOptions[];
+  readonly cdroms: readonly CdromOptions[];
   readonly cpu: CpuModel;
   readonly clock: "real" | "icount";
   readonly virtioConsole: boolean;
@@ -110,6 +117,7 @@ export type ToWorker =
   | { kind: "start" }
   | { kind: "serial" | "console"; bytes: Uint8Array }
   | { kind: "screen"; id: number; request: ScreenRequest }
+  | { kind: "cdrom"; id: number; number: number; request: CdromRequest }
   | { kind: "stop" }
   | { kind: "power-button" }
   | { kind: "change-floppy"; request: number; drive: number; disk?: FloppyDiskOptions };
@@ -117,6 +125,7 @@ export type FromWorker =
   | { kind: "ready"; gdbAddress?: string }
   | { kind: "serial" | "console"; bytes: Uint8Array }
   | { kind: "screen"; id: number; reply: ScreenReply }
+  | { kind: "cdrom"; id: number; done: boolean; error?: { name: string; message: string } }
   | { kind: "ended"; end: MachineEnd; instructions: number; hash: string }
   | { kind: "tone"; hertz: number }
   /** A request was met, or not. */
@@ -137,9 +146,17 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
   }
   if (!CPU_MODELS.includes(cpu)) throw new DefinitionError(`cpu: "${cpu}" is none of ${CPU_MODELS.join(", ")}`);
   const { kernel, firmware } = options;
-  const media = [...(options.disks ?? []), ...(options.floppies ?? [])];
+  const media = [...(options.disks ?? []), ...(options.cdroms ?? []), ...(options.floppies ?? [])];
   if (kernel === undefined && firmware === undefined && media.length === 0) {
-    throw new DefinitionError("kernel: a machine needs a kernel to start, or a disk or floppy to boot from");
+    throw new DefinitionError("kernel: a machine needs a kernel to start, or a disk, disc or floppy to boot from");
+  }
+  for (const { bus = "virtio" } of options.disks ?? []) {
+    if (!DISK_BUSES.includes(bus)) throw new DefinitionError(`disks: bus "${bus}" is none of ${DISK_BUSES.join(", ")}`);
+  }
+  for (const { bus = "ide" } of options.cdroms ?? []) {
+    if (!CDROM_BUSES.includes(bus)) {
+      throw new DefinitionError(`cdroms: bus "${bus}" is none of ${CDROM_BUSES.join(", ")}`);
+    }
   }
   return {
     memory: bytes,
@@ -153,6 +170,7 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
       snapshot,
     })),
     floppies: checkFloppies(options.floppies ?? []),
+    cdroms: options.cdroms ?? [],
     cpu,
     clock,
     virtioConsole: options.virtioConsole ?? false,
@@ -193,6 +211,20 @@ function checkGdb({ port = 0, wait = false, ...gdb }: NonNullable<VirtualMachine
   return { ...gdb, port, wait };
 }
 
+/** A CD drive of a running machine. */
+export interface CdromDrive {
+  /**
+   * Puts a disc image, or a drive of the host, in place of what is in the drive, and closes the tray.
+   * @throws BlockError with one line that says what to change.
+   */
+  insert(file: string): Promise<void>;
+  /**
+   * Takes the disc out. A guest that locked the drive is asked to let it go, and `false` tells that the disc is still in;
+   * `force` takes it out all the same.
+   */
+  eject(options?: { force?: boolean }): Promise<boolean>;
+}
+
 export class VirtualMachine {
   /** COM1. */
   readonly serial: SerialStream;
@@ -211,8 +243,10 @@ export class VirtualMachine {
   onTone: ((hertz: number) => void) | undefined;
   /** What the worker was asked for and did not answer yet. */
   readonly #requests = new Map<number, { resolve(): void; reject(error: Error): void }>();
-  #lastRequest = 0;
   #over = false;
+  readonly #cdroms: number;
+  readonly #cdromRequests = new Map<number, (reply: FromWorker & { kind: "cdrom" }) => void>();
+  #lastRequest = 0;
   #instructions = 0;
   #hash = "";
 
@@ -240,6 +274,7 @@ export class VirtualMachine {
   private constructor(worker: Worker, definition: WorkerDefinition, gdbAddress: string | undefined) {
     this.#worker = worker;
     this.gdbAddress = gdbAddress;
+    this.#cdroms = definition.cdroms.length;
     this.serial = this.#stream("serial");
     this.console = definition.virtioConsole ? this.#stream("console") : undefined;
     const screen = new ScreenPort((id, request) => this.#post({ kind: "screen", id, request }));
@@ -253,7 +288,10 @@ export class VirtualMachine {
         else if (message.kind === "screen") screen.reply(message.id, message.reply);
         else if (message.kind === "done") this.#done(message);
         else if (message.kind === "tone") this.#setTone(message.hertz);
-        else if (message.kind === "ended") {
+        else if (message.kind === "cdrom") {
+          this.#cdromRequests.get(message.id)?.(message);
+          this.#cdromRequests.delete(message.id);
+        } else if (message.kind === "ended") {
           this.#instructions = message.instructions;
           this.#hash = message.hash;
           resolve(message.end);
@@ -331,6 +369,33 @@ export class VirtualMachine {
     this.#requests.delete(request);
     if (failure) waiting?.reject(Object.assign(new Error(failure.message), { name: failure.name }));
     else waiting?.resolve();
+  }
+
+  /** A CD drive, by its place in the definition. Throws DefinitionError where there is none. */
+  cdrom(number: number): CdromDrive {
+    if (!(number in Array.from({ length: this.#cdroms }))) {
+      throw new DefinitionError(
+        `cdrom ${number}: the machine has ${this.#cdroms} CD drives; give it more with "cdroms"`,
+      );
+    }
+    return {
+      insert: async (file) => void (await this.#askCdrom(number, { action: "insert", file })),
+      eject: ({ force = false } = {}) => this.#askCdrom(number, { action: "eject", force }),
+    };
+  }
+
+  #askCdrom(number: number, request: CdromRequest): Promise<boolean> {
+    const id = ++this.#lastRequest;
+    const reply = new Promise<boolean>((resolve, reject) => {
+      this.#cdromRequests.set(id, ({ done, error }) => {
+        if (error === undefined) resolve(done);
+        else reject(Object.assign(new Error(error.message), { name: error.name }));
+      });
+      const gone = () => reject(new DefinitionError("the machine has ended"));
+      this.#ended.then(gone, gone);
+    });
+    this.#post({ kind: "cdrom", id, number, request });
+    return reply;
   }
 
   /** Pulls the plug; disks are flushed and closed. */

@@ -47,13 +47,31 @@ export class Characters {
     const kind = kindOf(screen);
     if (kind === undefined) return;
     const places = Math.min(call.cx, screen.columns * screen.rows);
+    if (kind === "text" && withAttribute) this.#fill(call, screen, page, row, column, places);
+    else
+      for (let i = 0; i < places; i++) {
+        const at = row * screen.columns + column + i;
+        const [toRow, toColumn] = [Math.floor(at / screen.columns), at % screen.columns];
+        if (kind !== "text" && toRow >= screen.rows) break;
+        if (kind === "text")
+          this.#cell(call, screen, page, toRow, toColumn, call.al, withAttribute ? call.bl : undefined);
+        else this.#draw(call, screen, page, toRow, toColumn, call.al, call.bl);
+      }
+  }
+
+  /** Characters with their attributes, in one piece. */
+  #fill(call: BiosCall, screen: Screen, page: number, row: number, column: number, places: number): void {
+    const cells = new Uint8Array(2 * places);
+    for (let i = 0; i < places; i++) {
+      cells[2 * i] = call.al;
+      cells[2 * i + 1] = call.bl;
+    }
+    call.setBytes(cellAt(screen, page, row, column), cells);
+    if (!this.#serial || page !== screen.page) return;
     for (let i = 0; i < places; i++) {
       const at = row * screen.columns + column + i;
-      const [toRow, toColumn] = [Math.floor(at / screen.columns), at % screen.columns];
-      if (kind !== "text" && toRow >= screen.rows) break;
-      if (kind === "text")
-        this.#cell(call, screen, page, toRow, toColumn, call.al, withAttribute ? call.bl : undefined);
-      else this.#draw(call, screen, page, toRow, toColumn, call.al, call.bl);
+      if (at >= screen.columns * screen.rows) return;
+      this.#serial.put(Math.floor(at / screen.columns), at % screen.columns, call.al, call.bl);
     }
   }
 

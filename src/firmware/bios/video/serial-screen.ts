@@ -16,6 +16,12 @@ const DEFAULT_ATTRIBUTE = 0x07;
 const ESCAPE = 0x1b;
 /** Red, green and blue of a terminal's colours, which has them the other way round. */
 const ANSI = [0, 4, 2, 6, 1, 5, 3, 7];
+/** What `screenOf` lets a screen have at the most. */
+const MOST_COLUMNS = 132;
+const MOST_ROWS = 100;
+const BLANK = 0x0720;
+/** Blank places that are sent, as text has them between its words, rather than passed over. */
+const SHORT_GAP = 8;
 /** Bytes of input that are held. */
 const MOST_PENDING = 64;
 
@@ -60,6 +66,8 @@ export class SerialScreen {
   /** Whether there is something to clear away. */
   #used = false;
   #pending: number[] = [];
+  /** Attribute and character of each place, as the terminal has them. */
+  readonly #shown = new Uint16Array(MOST_COLUMNS * MOST_ROWS).fill(BLANK);
 
   constructor(ports: Ports) {
     this.#ports = ports;
@@ -70,10 +78,16 @@ export class SerialScreen {
     this.#column = 0;
     this.#attribute = DEFAULT_ATTRIBUTE;
     this.#pending = [];
+    this.#shown.fill(BLANK);
   }
 
   /** A character at a place on the screen. */
   put(row: number, column: number, character: number, attribute: number): void {
+    const at = row * MOST_COLUMNS + column;
+    const cell = (attribute << 8) | character;
+    // What is there already costs nothing, unless it is the next of a line of text.
+    if (this.#shown[at] === cell && (row !== this.#row || column !== this.#column)) return;
+    this.#shown[at] = cell;
     this.moveTo(row, column);
     this.#colour(attribute);
     this.#send(CODE_PAGE_437[character] ?? " ");
@@ -85,14 +99,25 @@ export class SerialScreen {
   moveTo(row: number, column: number): void {
     if (row === this.#row && column === this.#column) return;
     const down = row - this.#row;
-    if (down === 1 && column === 0) this.#send("\r\n");
-    else {
-      if (down !== 0) this.#send(`\x1b[${Math.abs(down)}${down > 0 ? "B" : "A"}`);
-      if (column === 0) this.#send("\r");
-      else if (column !== this.#column) this.#send(`\x1b[${column + 1}G`);
+    if (column === 0 || (down !== 0 && column !== this.#column)) {
+      this.#send("\r");
+      this.#column = 0;
     }
+    // At a terminal's last row only line feeds go down.
+    if (down > 0) this.#send("\n".repeat(down));
+    else if (down < 0) this.#send(`\x1b[${-down}A`);
     this.#row = row;
+    const gap = column - this.#column;
+    if (gap > 0 && gap <= SHORT_GAP && this.#isBlank(row, this.#column, column)) {
+      this.#colour(DEFAULT_ATTRIBUTE);
+      this.#send(" ".repeat(gap));
+    } else if (gap !== 0) this.#send(`\x1b[${column + 1}G`);
     this.#column = column;
+  }
+
+  #isBlank(row: number, first: number, end: number): boolean {
+    const at = row * MOST_COLUMNS;
+    return this.#shown.subarray(at + first, at + end).every((cell) => cell === BLANK);
   }
 
   /** The screen has moved up by a row under the cursor. */
@@ -100,6 +125,8 @@ export class SerialScreen {
     this.moveTo(lastRow, 0);
     this.#colour(DEFAULT_ATTRIBUTE);
     this.#send("\n");
+    this.#shown.copyWithin(0, MOST_COLUMNS, (lastRow + 1) * MOST_COLUMNS);
+    this.#shown.fill(BLANK, lastRow * MOST_COLUMNS, (lastRow + 1) * MOST_COLUMNS);
   }
 
   bell(): void {
@@ -108,6 +135,7 @@ export class SerialScreen {
 
   /** The screen was cleared; the cursor is at its upper left. */
   clear(): void {
+    this.#shown.fill(BLANK);
     if (!this.#used) return;
     this.#colour(DEFAULT_ATTRIBUTE);
     this.#send("\x1b[2J\x1b[H");

@@ -1,12 +1,12 @@
 /** Machines that the BIOS starts, for tests: boot sectors in assembly, and what the machine shows. */
 
-import type { BlockDevice } from "../../disk/block-device.ts";
-import { MemoryStore } from "../../disk/memory-store.ts";
-import { RawDisk } from "../../disk/raw/raw-disk.ts";
-import { assemble } from "../../isa/assemble.ts";
-import type { MachineDefinition, MachineEnd } from "../definition.ts";
-import { Machine } from "../machine.ts";
-import { nodeHost } from "../node/host.ts";
+import type { BlockDevice } from "../../src/disk/block-device.ts";
+import { MemoryStore } from "../../src/disk/memory-store.ts";
+import { RawDisk } from "../../src/disk/raw/raw-disk.ts";
+import { assemble } from "../../src/isa/assemble.ts";
+import type { MachineDefinition, MachineEnd } from "../../src/vm/definition.ts";
+import { Machine } from "../../src/vm/machine.ts";
+import { nodeHost } from "../../src/vm/node/host.ts";
 
 export const SECTOR = 512;
 
@@ -67,12 +67,19 @@ export function biosGuest(definition: Partial<MachineDefinition>): BiosGuest {
 }
 
 /** Runs a boot sector to the machine's end. */
-export async function runSector(
-  code: string,
-  definition: Partial<MachineDefinition> = {},
+export const runSector = (code: string, definition: Partial<MachineDefinition> = {}) =>
+  runMachine({ disks: [{ device: diskOf(bootSector(code)) }], ...definition });
+
+/** Runs a machine to its end. */
+export async function runMachine(
+  definition: Partial<MachineDefinition>,
 ): Promise<{ end: MachineEnd; guest: BiosGuest; ram: DataView }> {
-  const guest = biosGuest({ disks: [{ device: diskOf(bootSector(code)) }], ...definition });
+  const guest = biosGuest(definition);
   const end = await guest.machine.run();
   const { bytes } = guest.machine.ram;
   return { end, guest, ram: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) };
 }
+
+/** Rows of the text screen, as the display shows them, without what is blank at their ends. */
+export const screenText = ({ machine }: BiosGuest): string[] =>
+  (machine.board.display?.text() ?? []).map((row) => row.trimEnd());

@@ -1,12 +1,12 @@
 /** A controller with a DMA controller, memory and disks, driven by its ports. */
 import assert from "node:assert/strict";
-import { byteOffset } from "../../../bits/units.ts";
-import { MemoryStore } from "../../../disk/memory-store.ts";
-import { RawDisk } from "../../../disk/raw/raw-disk.ts";
-import { ImmediateWork, ManualTime, PlainMemory, ProbeLine } from "../../../machine/testing/rig.ts";
-import { I8237Pair } from "../../i8237/i8237.ts";
-import { I82077 } from "../i82077.ts";
-import { type FloppyType, mediumFor } from "../medium.ts";
+import { byteOffset } from "../../../../bits/units.ts";
+import { MemoryStore } from "../../../../disk/memory-store.ts";
+import { RawDisk } from "../../../../disk/raw/raw-disk.ts";
+import { ImmediateWork, ManualTime, PlainMemory, ProbeLine } from "../../../../machine/testing/rig.ts";
+import { I8237Pair } from "../../../i8237/i8237.ts";
+import { I82077 } from "../../i82077.ts";
+import { type FloppyType, mediumFor } from "../../medium.ts";
 
 export const KIB_1440 = 1440 * 1024;
 const DMA_TO_MEMORY = 0x46;
