@@ -6,7 +6,7 @@ import os from "node:os";
 import path from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { promisify } from "node:util";
+import { promisify, stripVTControlCharacters } from "node:util";
 import { VirtualMachine, type VirtualMachineOptions } from "../../src/vm/index.ts";
 import { catalogueGuest } from "./catalogue-guest.ts";
 import { GuestShell } from "./guest-shell.ts";
@@ -153,12 +153,10 @@ test("OVMF starts a kernel that the machine was given, with its initial RAM disk
   assert.deepEqual(await ended, { kind: "power-off" });
 });
 
-const CURSOR = new RegExp(`${ESCAPE}\\[[\\d;=?]*[A-Za-z]`, "g");
-
 /** Waits for text on the screen: the serial line moves the cursor anywhere within it. */
 async function seen(vm: VirtualMachine, what: RegExp): Promise<void> {
   for (let waited = 0; waited < PATIENCE.timeout; waited += 100) {
-    if (what.test(vm.serial.text.replaceAll(CURSOR, ""))) return;
+    if (what.test(stripVTControlCharacters(vm.serial.text))) return;
     await delay(100);
   }
   assert.fail(`${what} did not appear in:\n${vm.serial.text}`);

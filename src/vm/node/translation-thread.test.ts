@@ -9,7 +9,7 @@ const JOB: RegionJob = {
   physical: 0x1000,
   ip: 0x1000,
   context: 0,
-  paging: { cr0: 0n, cr3: 0n, cr4: 0n, efer: 0n, addressLines: 0xffff_ffff_ffff_ffffn },
+  paging: { cr0: 0n, cr3: 0n, cr4: 0n, efer: 0n, addressLines: 0xffff_ffffn },
   large: false,
   marks: [],
   seen: 0,
