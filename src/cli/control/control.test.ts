@@ -106,12 +106,17 @@ test("sockets of machines that are gone are removed", async () => {
   assert.deepEqual(await readdir(run()), ["unrelated.txt"]);
 });
 
-test("a directory that others can write to is refused", async () => {
+test("a directory that others can write to is refused, and one that cannot be", async () => {
   const open = path.join(directory, "open");
   await makeRuntimeDirectory(open);
   const { chmod } = await import("node:fs/promises");
   await chmod(open, 0o777);
   await assert.rejects(makeRuntimeDirectory(open), /is not yours alone/);
+  await writeFile(path.join(directory, "file"), "");
+  await assert.rejects(makeRuntimeDirectory(path.join(directory, "file", "run")), {
+    status: 69,
+    message: /where control sockets are.*; set XDG_RUNTIME_DIR/,
+  });
 });
 
 test("the runtime directory is where the environment says, else one of the user's own", () => {
