@@ -44,16 +44,18 @@ interface Figures {
   readonly rateOfCpu: number;
 }
 
-const DEVICES = { virtio: "vda", ide: "sda", ahci: "sda" } as const;
+const DEVICES = { virtio: "vda", ide: "sda", ahci: "sda", nvme: "nvme0n1", scsi: "sda" } as const;
 type Bus = keyof typeof DEVICES;
 const QEMU_DEVICES: Readonly<Record<Bus, readonly string[]>> = {
   virtio: ["-device", "virtio-blk-pci,drive=d"],
   ide: ["-device", "ide-hd,drive=d,bus=ide.0"],
   ahci: ["-device", "ich9-ahci,id=ahci", "-device", "ide-hd,drive=d,bus=ahci.0"],
+  nvme: ["-device", "nvme,drive=d,serial=bench"],
+  scsi: ["-device", "virtio-scsi-pci", "-device", "scsi-hd,drive=d"],
 };
 
 const machines: { name: string; bus: Bus; command(files: Files): Command }[] = (
-  ["virtio", "ahci", "ide"] as const
+  ["virtio", "nvme", "scsi", "ahci", "ide"] as const
 ).flatMap((bus) => [
   {
     name: `ours-${bus}`,
