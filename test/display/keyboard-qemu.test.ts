@@ -33,6 +33,11 @@ const SETS = {
   "set 3": { commandByte: 0x24, set: 3 },
 } as const;
 
+/** What IBM's keyboard and Linux's driver have otherwise: in set 3, QEMU gives these the codes of "/" and "-". */
+const KNOWN: Readonly<Record<string, readonly string[]>> = {
+  "set 3": ["kp_divide: 77 f0 77, QEMU 4a f0 4a", "kp_subtract: 84 f0 84, QEMU 4e f0 4e"],
+};
+
 /** Sends all that comes from the keyboard to COM1, after the answers to its own commands. */
 function kernel({ commandByte, set }: (typeof SETS)[keyof typeof SETS]): Uint8Array {
   const command = (byte: number) => `mov bl,${byte}\n call tell\n`;
@@ -69,8 +74,10 @@ function kernel({ commandByte, set }: (typeof SETS)[keyof typeof SETS]): Uint8Ar
     out 0x60,al
     answer: call take
     cmp al,0xfa
+    jz told
+    cmp al,0xfe
     jnz answer
-    ret
+    told: ret
     `,
     { bits: 32, origin: 0x10_0000n },
   ).bytes;
@@ -152,7 +159,7 @@ for (const [title, settings] of Object.entries(SETS)) {
         const mine = await bytesOf(vm, name, qemu.received.length);
         if (mine !== all) differences.push(`${name}: ${mine}, QEMU ${all}`);
       }
-      assert.deepEqual(differences, []);
+      assert.deepEqual(differences, KNOWN[title] ?? []);
     } finally {
       await Promise.all(keyboards.map((keyboard) => keyboard.stop()));
       await rm(directory, { recursive: true });
