@@ -89,7 +89,8 @@ export async function runCommand(options: RunOptions): Promise<number> {
       bios: {
         order: options.bootOrder ?? bootOrder(plan.named?.kind),
         menu: options.bootMenu,
-        serialScreen: options.serialScreen && options.console.kind !== "none",
+        serialScreen: options.serialScreen && options.console.kind !== "none" && !viewers.showsScreen,
+        keepTrying: viewers.showsScreen,
       },
       disks: disks.devices,
       cdroms,

@@ -116,16 +116,16 @@ export interface WorkerDefinition {
 export type ToWorker =
   | { kind: "start" }
   | { kind: "serial" | "console"; bytes: Uint8Array }
-  | { kind: "screen"; id: number; request: ScreenRequest }
   | { kind: "cdrom"; id: number; number: number; request: CdromRequest }
+  | { kind: "screen"; id: number; request: ScreenRequest }
   | { kind: "stop" }
   | { kind: "power-button" }
   | { kind: "change-floppy"; request: number; drive: number; disk?: FloppyDiskOptions };
 export type FromWorker =
   | { kind: "ready"; gdbAddress?: string }
   | { kind: "serial" | "console"; bytes: Uint8Array }
-  | { kind: "screen"; id: number; reply: ScreenReply }
   | { kind: "cdrom"; id: number; done: boolean; error?: { name: string; message: string } }
+  | { kind: "screen"; id: number; reply: ScreenReply }
   | { kind: "ended"; end: MachineEnd; instructions: number; hash: string }
   | { kind: "tone"; hertz: number }
   /** A request was met, or not. */
