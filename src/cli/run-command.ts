@@ -98,7 +98,8 @@ export async function runCommand(options: RunOptions): Promise<number> {
       debugExit: options.debugExit,
       noReboot: options.noReboot,
       check: options.check,
-      ...(viewers.showsScreen ? { display: true } : {}),
+      // Also one that nobody looks at: bunk screenshot does.
+      ...(options.displays !== undefined || viewers.showsScreen ? { display: true } : {}),
     };
     end = await runSession(
       (serial, pace) => {
