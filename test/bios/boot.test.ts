@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { BlockDevice } from "../../src/disk/block-device.ts";
 import { assemble } from "../../src/isa/assemble.ts";
-import { biosGuest, bootSector, diskOf, POWER_OFF, runMachine, screenText } from "../../src/vm/testing/bios-guest.ts";
+import { biosGuest, bootSector, diskOf, POWER_OFF, runMachine, screenText } from "./bios-guest.ts";
 import { bootableDisc } from "./el-torito-disc.ts";
 
 /** Says where it was booted from: DL at 600h, CS and SP behind it. */

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { byteOffset } from "../../src/bits/units.ts";
 import type { BlockDevice } from "../../src/disk/block-device.ts";
 import type { MachineDefinition } from "../../src/vm/definition.ts";
-import { bootSector, diskOf, POWER_OFF, runMachine } from "../../src/vm/testing/bios-guest.ts";
+import { bootSector, diskOf, POWER_OFF, runMachine } from "./bios-guest.ts";
 
 /** A second disk whose sectors are filled with their numbers. */
 function numbered(sectors: number, options = {}): BlockDevice {

@@ -8,7 +8,7 @@ import path from "node:path";
 import { type TestContext, test } from "node:test";
 import { FileStore } from "../../src/disk/node/file-store.ts";
 import { RawDisk } from "../../src/disk/raw/raw-disk.ts";
-import { type BiosGuest, biosGuest, screenText } from "../../src/vm/testing/bios-guest.ts";
+import { type BiosGuest, biosGuest, screenText } from "./bios-guest.ts";
 
 /** Instructions within which a boot loader has its prompt, several times what it takes. */
 const PATIENCE = 600_000_000;

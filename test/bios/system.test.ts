@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { memoryMap } from "../../src/firmware/memory-map.ts";
-import { biosGuest, bootSector, diskOf, POWER_OFF, runSector } from "../../src/vm/testing/bios-guest.ts";
+import { biosGuest, bootSector, diskOf, POWER_OFF, runSector } from "./bios-guest.ts";
 
 const MIB = 1024 * 1024;
 

@@ -2,15 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { VGA_MODES } from "../../src/firmware/vga/modes.ts";
-import {
-  type BiosGuest,
-  biosGuest,
-  bootSector,
-  diskOf,
-  POWER_OFF,
-  runSector,
-  screenText,
-} from "../../src/vm/testing/bios-guest.ts";
+import { type BiosGuest, biosGuest, bootSector, diskOf, POWER_OFF, runSector, screenText } from "./bios-guest.ts";
 
 /** The picture as rows of 0x00RRGGBB. */
 function picture({ machine }: BiosGuest) {

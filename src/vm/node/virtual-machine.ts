@@ -146,9 +146,9 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
   }
   if (!CPU_MODELS.includes(cpu)) throw new DefinitionError(`cpu: "${cpu}" is none of ${CPU_MODELS.join(", ")}`);
   const { kernel, firmware } = options;
-  const media = [...(options.disks ?? []), ...(options.floppies ?? [])];
+  const media = [...(options.disks ?? []), ...(options.floppies ?? []), ...(options.cdroms ?? [])];
   if (kernel === undefined && firmware === undefined && media.length === 0) {
-    throw new DefinitionError("kernel: a machine needs a kernel to start, or a disk or floppy to boot from");
+    throw new DefinitionError("kernel: a machine needs a kernel to start, or a disk, disc or floppy to boot from");
   }
   for (const { bus = "virtio" } of options.disks ?? []) {
     if (!DISK_BUSES.includes(bus)) throw new DefinitionError(`disks: bus "${bus}" is none of ${DISK_BUSES.join(", ")}`);

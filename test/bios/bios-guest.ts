@@ -1,12 +1,12 @@
 /** Machines that the BIOS starts, for tests: boot sectors in assembly, and what the machine shows. */
 
-import type { BlockDevice } from "../../disk/block-device.ts";
-import { MemoryStore } from "../../disk/memory-store.ts";
-import { RawDisk } from "../../disk/raw/raw-disk.ts";
-import { assemble } from "../../isa/assemble.ts";
-import type { MachineDefinition, MachineEnd } from "../definition.ts";
-import { Machine } from "../machine.ts";
-import { nodeHost } from "../node/host.ts";
+import type { BlockDevice } from "../../src/disk/block-device.ts";
+import { MemoryStore } from "../../src/disk/memory-store.ts";
+import { RawDisk } from "../../src/disk/raw/raw-disk.ts";
+import { assemble } from "../../src/isa/assemble.ts";
+import type { MachineDefinition, MachineEnd } from "../../src/vm/definition.ts";
+import { Machine } from "../../src/vm/machine.ts";
+import { nodeHost } from "../../src/vm/node/host.ts";
 
 export const SECTOR = 512;
 
