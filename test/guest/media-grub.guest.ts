@@ -66,7 +66,7 @@ for (const [kind, name, machineWith, drives] of MEDIA) {
       for (const drive of drives) assert.ok(found.includes(drive), `no ${drive}:\n${found}`);
       await machine.type("clear\n");
       await machine.type("ls ($root)/boot/grub\n");
-      assert.match(await machine.screen(/^grub> ls \(\$root\).*\n(.*\n)+?grub>$/m), /i386-pc\/.*grub\.cfg/s);
+      assert.match(await machine.screen(/^grub> ls \(\$root\).*\n(.*\n)+?grub>$/m), /grub\.cfg i386-pc\//);
       await machine.type("halt\n");
       assert.deepEqual(await machine.vm.ended, { kind: "power-off" });
       assert.deepEqual(await readFile(file), before);
