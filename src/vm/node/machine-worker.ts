@@ -42,6 +42,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
       clock: definition.clock,
       ...(image ? { kernel: { image, commandLine: definition.append, ...(initrd ? { initrd } : {}) } } : {}),
       ...(firmware ? { firmware: firmware.definition } : {}),
+      bios: definition.boot,
       disks: disks.devices,
       floppies: floppies.drives,
       cdroms,
@@ -53,6 +54,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
     },
     nodeHost(),
   );
+  const screen = machine.display && new ScreenReader(machine.display, knownFonts(), () => machine.ram.bytes);
   const discs = new CdromDiscs(machine.board.cdroms);
   const askCdrom = async ({ id, number, request }: ToWorker & { kind: "cdrom" }) => {
     try {
@@ -62,7 +64,6 @@ async function main(definition: WorkerDefinition): Promise<void> {
       post({ kind: "cdrom", id, done: false, error: { name, message } });
     }
   };
-  const screen = machine.display && new ScreenReader(machine.display, knownFonts());
   gdb?.attach(machine);
   if (definition.gdb?.wait) machine.pause();
   // The present tone, once for each turn of the event loop: a guest may change it as often as it likes.
