@@ -6,7 +6,7 @@ import { byteOffset } from "../../src/bits/units.ts";
 import { driveTypeFor } from "../../src/device/i82077/medium.ts";
 import type { BlockDevice } from "../../src/disk/block-device.ts";
 import type { MachineDefinition } from "../../src/vm/definition.ts";
-import { bootSector, diskOf, runSector, SECTOR } from "../../src/vm/testing/bios-guest.ts";
+import { bootSector, diskOf, runSector, SECTOR } from "./bios-guest.ts";
 
 const SEABIOS = "/usr/share/seabios/bios-256k.bin";
 const OPTIONS = existsSync(SEABIOS) ? {} : { skip: "needs the package seabios" };

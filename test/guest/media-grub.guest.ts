@@ -4,15 +4,16 @@ import { readFile, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { type TestContext, test } from "node:test";
 import type { VirtualMachineOptions } from "../../src/vm/index.ts";
+import { bootSector } from "../bios/bios-guest.ts";
 import { directoryOf, FIRMWARE, MediaMachine, mediumFrom } from "./media-machine.ts";
 
 const FLOPPY = 1440 * 1024;
 
-/** A disk with one partition, which holds no file system. */
+/** A disk with one partition, which holds no file system; what boots it is told to go on to the next drive. */
 async function partitionedDisk(t: TestContext): Promise<string> {
   const bytes = new Uint8Array(4 << 20);
+  bytes.set(bootSector("int 0x18"));
   bytes.set([0, 0, 2, 0, 0x83, 0, 0, 0, 63, 0, 0, 0, 0, 16, 0, 0], 446);
-  bytes.set([0x55, 0xaa], 510);
   const file = path.join(await directoryOf(t), "disk.img");
   await writeFile(file, bytes);
   return file;

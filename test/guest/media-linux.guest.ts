@@ -4,8 +4,8 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { catalogueGuest } from "./catalogue-guest.ts";
 import { GuestShell } from "./guest-shell.ts";
-import { FIRMWARE, MediaMachine } from "./media-machine.ts";
 import { grubDisc, isolinuxDisc } from "./media-image.ts";
+import { FIRMWARE, MediaMachine } from "./media-machine.ts";
 
 for (const firmware of FIRMWARE) {
   test(`ISOLINUX starts Debian's installer for amd64 on ${firmware.name}, on its screen`, async (t) => {
