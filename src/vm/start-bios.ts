@@ -39,6 +39,7 @@ export function biosStart(parts: StartParts, { order, menu, serialScreen, keepTr
       processor: new MachineBiosProcessor({ processor, ram, memory: board.memory, hold, registerSet }),
       nothingBoots: (reasons) => {
         if (!keepTrying) parts.end({ kind: "not-bootable", reasons });
+        return keepTrying === true;
       },
       called: () => processor.requestReturn(),
     },

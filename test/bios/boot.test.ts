@@ -67,7 +67,7 @@ test("where nothing can be booted the machine ends and says why, medium by mediu
   assert.deepEqual(screenText(guest).slice(0, 8), [
     "No bootable device.",
     ...reasons.map((reason) => `  ${reason}`),
-    "Press a key to try again.",
+    "",
   ]);
 });
 
@@ -78,6 +78,25 @@ test("with somebody at the display the BIOS waits for a key and tries again", as
   });
   guest.machine.sendSerial(new TextEncoder().encode("x"));
   assert.equal((await guest.machine.run()).kind, "reset");
+  assert.match(guest.serial(), /Press a key to try again\./);
+});
+
+test("what gives up in the middle of a line is followed by a line of its own, and by the next drive", async () => {
+  const gives = "mov ax,0x0e21\nint 0x10\nint 0x18";
+  const { end, guest } = await runMachine({
+    disks: [{ device: diskOf(bootSector(gives)) }, { device: diskOf(bootSector(gives)) }],
+  });
+  const reasons = ["disk 1: what was booted gave up", "disk 2: what was booted gave up"];
+  assert.deepEqual(end, { kind: "not-bootable", reasons });
+  assert.deepEqual(screenText(guest).slice(0, 8), [
+    "Booting from disk 1...",
+    "!",
+    "Booting from disk 2...",
+    "!",
+    "No bootable device.",
+    ...reasons.map((reason) => `  ${reason}`),
+    "",
+  ]);
 });
 
 test("the boot menu offers the drives, and boots the one that is chosen", async () => {
