@@ -21,8 +21,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   disk: ["bits"],
   net: ["bits"],
   device: ["bits", "machine", "disk", "net"],
-  // A file that is no kernel is told by what it seems to be.
-  firmware: ["bits", "machine", "disk/identify.ts"],
+  // The BIOS reads media, assembles its stubs, and tells what the display says of itself.
+  firmware: ["bits", "machine", "disk", "isa/assemble.ts", "device/vga/edid.ts"],
 };
 const VM = [...Object.keys(MAY_IMPORT), "vm"];
 const ABOVE_VM: Readonly<Record<string, readonly string[]>> = {
@@ -30,6 +30,8 @@ const ABOVE_VM: Readonly<Record<string, readonly string[]>> = {
   hypervisor: VM,
   cli: [...VM, "hypervisor"],
   console: [...VM, "hypervisor"],
+  // Runs in a browser.
+  page: [],
 };
 /** Folders that the machine knows by their types alone. */
 const TYPES_ONLY: Readonly<Record<string, readonly string[]>> = { machine: ["cpu"] };

@@ -17,6 +17,8 @@ const DEFAULTS: Omit<RunOptions, "source"> = {
   memory: undefined,
   cpu: "max",
   console: { kind: "stdio" },
+  displays: undefined,
+  name: undefined,
   debugExit: false,
   noReboot: false,
   clock: "real",
@@ -70,6 +72,8 @@ test("a kernel is run from files, with every option", () => {
         memory: 64 * 1024 * 1024,
         cpu: "i686",
         console: { kind: "file", file: "out.txt" },
+        displays: undefined,
+        name: undefined,
         debugExit: true,
         noReboot: true,
         clock: "icount",
@@ -145,6 +149,31 @@ test("the translator is checked with time as a count of instructions, and withou
   assert.throws(() => parse("run", "debian", "--check", "--gdb", "1234"), CliError);
 });
 
+test("displays may be several, and none is none", () => {
+  const displays = (...args: string[]) => {
+    const invocation = parse("run", "debian", ...args);
+    return invocation.verb === "run" && invocation.options.displays?.map(({ kind }) => kind);
+  };
+  assert.equal(displays(), undefined);
+  assert.deepEqual(displays("--display", "none"), []);
+  assert.deepEqual(displays("--display", "web", "--display", "vnc=5900"), ["web", "vnc"]);
+  assert.throws(() => displays("--display", "web", "--display", "none"), /--display none goes without other displays/);
+});
+
+test("a running machine is shown and typed on by its name", () => {
+  assert.deepEqual(parse("screenshot", "web1", "a.png"), { verb: "screenshot", machine: "web1", file: "a.png" });
+  assert.deepEqual(parse("sendkeys", "web1", "ctrl-c", "ret", "--text", "ü", "--layout", "de"), {
+    verb: "sendkeys",
+    machine: "web1",
+    keys: ["ctrl-c", "ret"],
+    text: "ü",
+    layout: "de",
+  });
+  const invocation = parse("run", "debian", "--name", "web1");
+  assert.ok(invocation.verb === "run");
+  assert.equal(invocation.options.name, "web1");
+});
+
 test("list and cache are told apart from cache clean", () => {
   assert.deepEqual(parse("list"), { verb: "list" });
   assert.deepEqual(parse("cache"), { verb: "cache" });
@@ -156,7 +185,15 @@ test("--version is printed", () => {
   assert.deepEqual(parse("--version"), { verb: "print", text: "bunk 1.2.3\n" });
 });
 
-for (const args of [["--help"], ["run", "--help"], ["list", "-h"], ["cache", "--help"], ["help", "run"]]) {
+for (const args of [
+  ["--help"],
+  ["run", "--help"],
+  ["list", "-h"],
+  ["cache", "--help"],
+  ["help", "run"],
+  ["screenshot", "-h"],
+  ["sendkeys", "-h"],
+]) {
   test(`bunk ${args.join(" ")} prints usage and examples`, () => {
     const help = parse(...args);
     assert.ok(help.verb === "print");
@@ -200,6 +237,9 @@ for (const [args, message] of [
         `--gdb ${port} must be a port, 0 (any that is free) to 65535, or HOST:PORT such as 0.0.0.0:1234`,
       ] as const,
   ),
+  ["run debian --name a/b", '--name a/b must be letters, digits, "-" and "_", 40 at the most, and begin with no sign'],
+  ["sendkeys debian", "which keys? Name them, or give --text TEXT"],
+  ["screenshot debian", "missing required argument 'FILE'; see bunk --help"],
   ["run debian --gdb-wait", "--gdb-wait goes with --gdb PORT"],
   ["run debian --initrd i", '--initrd goes with --kernel; the guest "debian" brings its own'],
 ] as const) {

@@ -7,9 +7,13 @@ import type { FloppyOptions } from "../vm/node/floppies.ts";
 import type { GdbAddress } from "../vm/node/gdb-server.ts";
 import { parseBootOrder } from "./boot-option.ts";
 import { type CdromOption, parseCdrom } from "./cdrom-option.ts";
+import type { ControlInvocation } from "./control/control-commands.ts";
+import { describeControl } from "./control/describe-control.ts";
+import { isMachineName } from "./control/runtime-directory.ts";
 import { describeDisk } from "./disk/describe-disk.ts";
 import type { DiskInvocation } from "./disk/disk-invocation.ts";
 import { type DiskOption, parseDisk } from "./disk-option.ts";
+import { type DisplayOption, parseDisplay } from "./display-option.ts";
 import { usageError } from "./failure.ts";
 import { MOST_FLOPPIES, parseFloppy } from "./floppy-option.ts";
 import { parseGdb } from "./gdb-option.ts";
@@ -31,6 +35,7 @@ export type Invocation =
   /** No guests means all. */
   | { readonly verb: "cache clean"; readonly guests: readonly string[] }
   | DiskInvocation
+  | ControlInvocation
   /** Help or version. */
   | { readonly verb: "print"; readonly text: string };
 
@@ -89,6 +94,7 @@ function describe(program: Command, { version }: CommandLineSettings, found: (in
     .addHelpText("after", MAIN_HELP);
   describeRun(program, found);
   describeDisk(program, found);
+  describeControl(program, found);
   program
     .command("list")
     .summary("list the guests that can be run by name")
@@ -125,6 +131,8 @@ interface RawRunOptions {
   readonly memory?: number;
   readonly cpu: CpuModel;
   readonly console: string;
+  readonly display?: readonly DisplayOption[];
+  readonly name?: string;
   readonly debugExit?: boolean;
   readonly reboot: boolean;
   readonly clock: RunOptions["clock"];
@@ -142,6 +150,7 @@ interface RawRunOptions {
 }
 
 function describeRun(program: Command, found: (invocation: Invocation) => void): void {
+  const addDisplay = (text: string, displays: readonly DisplayOption[] = []) => [...displays, parseDisplay(text)];
   const addDisk = (text: string, disks: readonly DiskOption[]) => [...disks, parseDisk(text)];
   const addCdrom = (text: string, cdroms: readonly CdromOption[]) => [...cdroms, parseCdrom(text)];
   const addFloppy = (text: string, floppies: readonly FloppyOptions[]) => {
@@ -197,6 +206,12 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
     )
     .addOption(new Option("--cpu <MODEL>", "processor").choices(CPU_MODELS).default("max"))
     .option("--console <TARGET>", "where the first serial port goes: stdio, none, or a FILE for its output", "stdio")
+    .option(
+      "--display <WHERE>",
+      "where the screen can be seen, any number of: web[=[HOST:]PORT] (in a browser), vnc=[HOST:]PORT or vnc=unix:PATH (by VNC viewers), each with ,password-file=FILE; or none. Unless given: web for a guest that starts on its screen, in a terminal of a desktop",
+      addDisplay,
+    )
+    .option("--name <NAME>", "what bunk screenshot and bunk sendkeys call the machine; its GUEST's name unless given")
     .option("--debug-exit", "give the guest a port, 0xF4, at which it ends the machine with an exit status")
     .option("--no-reboot", "end the machine where the guest asks for a reset")
     .addOption(
@@ -244,6 +259,8 @@ function checkRun(guest: string | undefined, raw: RawRunOptions): RunOptions {
     memory: raw.memory,
     cpu: raw.cpu,
     console: consoleTarget(raw.console),
+    displays: displayOption(raw.display),
+    name: machineName(raw.name),
     debugExit: raw.debugExit ?? false,
     noReboot: !raw.reboot,
     clock: raw.check ? "icount" : raw.clock,
@@ -298,6 +315,17 @@ function guestSource(guest: string | undefined, raw: RawRunOptions): GuestSource
   if (!CATALOGUE_NAME.test(guest)) return { kind: "file", file: guest, initrd, append };
   if (initrd !== undefined) throw usageError(`--initrd goes with --kernel; the guest "${guest}" brings its own`);
   return { kind: "catalogue", name: guest, append };
+}
+
+function displayOption(displays: readonly DisplayOption[] | undefined): RunOptions["displays"] {
+  if (!displays?.some(({ kind }) => kind === "none")) return displays;
+  if (displays.length > 1) throw usageError("--display none goes without other displays");
+  return [];
+}
+
+function machineName(name: string | undefined): string | undefined {
+  if (name === undefined || isMachineName(name)) return name;
+  throw usageError(`--name ${name} must be letters, digits, "-" and "_", 40 at the most, and begin with no sign`);
 }
 
 function consoleTarget(text: string): ConsoleTarget {

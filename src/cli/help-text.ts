@@ -7,6 +7,8 @@ Examples:
   bunk run --kernel bzImage     start a kernel of your own
   bunk disk create disk.qcow2 20G
                                 make a disk for a machine; bunk disk --help has more
+  bunk sendkeys debian ctrl-alt-delete
+                                type on a machine that runs; bunk screenshot shows it
   bunk list                     the guests that can be run by name
   bunk run --help               all about starting a machine
 
@@ -25,6 +27,8 @@ Examples:
   bunk run --kernel tests.elf --debug-exit --no-reboot --console none
   bunk run --kernel tests.elf --debug-exit <input.txt >output.txt
   bunk run debian --gdb 1234                  then: gdb -ex "target remote :1234"
+  bunk run debian --display web               see its screen in a browser
+  bunk run debian --display vnc=5900          or with a VNC viewer on this host
 
 Keys, where the console is standard input and output:
 ${KEY_HELP.replaceAll(/^/gm, "  ")}

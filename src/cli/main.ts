@@ -28,6 +28,10 @@ async function perform(invocation: Invocation): Promise<number> {
       await print(text);
       return status;
     }
+    case "screenshot":
+    case "sendkeys":
+      await (await import("./control/control-commands.ts")).controlCommand(invocation);
+      return 0;
     case "print":
       return print(invocation.text);
   }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
@@ -96,6 +96,24 @@ test("a reader that goes away ends the machine with status 74", async () => {
   const { status, errors } = await program.ended;
   assert.equal(status, 74);
   assert.match(errors, /^bunk: the machine was stopped, since its output has nowhere to go/);
+});
+
+test("a machine that runs is typed on by its name, and is gone with its end", async () => {
+  const environment = { XDG_RUNTIME_DIR: directory };
+  const program = startBunk(await guest("keys", "--name", "found"), undefined, environment);
+  await program.shows("on");
+  assert.deepEqual(await bunk(["sendkeys", "found", "ctrl-c", "--text", "a"], "", environment), {
+    status: 0,
+    output: "",
+    errors: "",
+  });
+  await program.shows("on1e9e1d2eae9d");
+  const other = await bunk(["sendkeys", "lost", "a"], "", environment);
+  assert.equal(other.status, 69);
+  assert.match(other.errors, /^bunk: no machine "lost" runs; there are found \(process \d+\)\n$/);
+  program.process.stdin.write("\x01x");
+  assert.equal((await program.ended).status, 0);
+  assert.deepEqual(await readdir(path.join(directory, "bunkhouse")), []);
 });
 
 const RUNTIME = fileURLToPath(new URL("../../bin/node26.mjs", import.meta.url));

@@ -24,14 +24,17 @@ import { nodeHost } from "../vm/node/host.ts";
 import { readBootFile } from "./boot-files.ts";
 import { requireBootable, roleOfFile } from "./boot-medium.ts";
 import type { ConsoleOutput } from "./console-output.ts";
+import { nameAfter } from "./control/runtime-directory.ts";
 import { inspectDisk, openDiskFiles } from "./disk-files.ts";
 import { parseDisk } from "./disk-option.ts";
+import { defaultDisplays, hasDesktop } from "./display-option.ts";
 import { ExitStatus, statusOfEnd, statusOfSignal } from "./exit-status.ts";
 import { CliError, fileError, usageError } from "./failure.ts";
 import { formatMemory } from "./memory-size.ts";
 import type { ConsoleTarget, RunOptions } from "./run-options.ts";
 import { runSession, type SessionEnd } from "./session.ts";
 import { withSignals } from "./signals.ts";
+import { Viewers } from "./viewers.ts";
 
 const MEMORY = 512 * MIB;
 /** What makes Linux talk to the first serial port. */
@@ -65,8 +68,11 @@ export async function runCommand(options: RunOptions): Promise<number> {
   });
   let end: SessionEnd | undefined;
   let gdb: GdbServer | undefined;
+  let viewers: Viewers | undefined;
   let firmware: OpenFirmware | undefined;
   try {
+    // Kernels that are started directly are told to use the serial console.
+    viewers = await openViewers(options, plan.kernel === undefined);
     firmware = options.firmware && (await openFirmware(options.firmware));
     gdb = options.gdb && (await waitForGdb(options.gdb));
     const medium =
@@ -83,7 +89,8 @@ export async function runCommand(options: RunOptions): Promise<number> {
       bios: {
         order: options.bootOrder ?? bootOrder(plan.named?.kind),
         menu: options.bootMenu,
-        serialScreen: options.serialScreen && options.console.kind !== "none",
+        serialScreen: options.serialScreen && options.console.kind !== "none" && !viewers.showsScreen,
+        keepTrying: viewers.showsScreen,
       },
       disks: disks.devices,
       cdroms,
@@ -91,11 +98,13 @@ export async function runCommand(options: RunOptions): Promise<number> {
       debugExit: options.debugExit,
       noReboot: options.noReboot,
       check: options.check,
+      ...(viewers.showsScreen ? { display: true } : {}),
     };
     end = await runSession(
       (serial, pace) => {
-        const complete = { ...definition, serial: serial ?? NOWHERE };
+        const complete = { ...definition, serial: viewers?.tap(serial ?? NOWHERE) ?? NOWHERE };
         const machine = createMachine(complete, pace(nodeHost()), options.firmware?.image ?? plan.kernel?.file ?? "");
+        viewers?.attach(machine);
         gdb?.attach(machine);
         if (options.gdb?.wait) machine.pause();
         return machine;
@@ -108,6 +117,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
       },
     );
   } finally {
+    viewers?.close();
     await gdb?.close(end && machineEnd(end));
     await closeFiles(floppies, disks, firmware);
     for (const { medium } of cdroms) await medium?.close();
@@ -206,6 +216,31 @@ async function makeReady(name: string, signal: AbortSignal): Promise<PreparedGue
   } finally {
     // Otherwise a failure's message would go on in the line of the step that failed.
     progress.finish();
+  }
+}
+
+/** Listens for who wants to see the machine, or to control it. */
+function openViewers({ displays, name, source }: RunOptions, startsOnScreen: boolean): Promise<Viewers> {
+  const isTerminal = process.stdin.isTTY === true;
+  return Viewers.open({
+    displays: displays ?? defaultDisplays({ startsOnScreen, environment: process.env, isTerminal }),
+    name: name ?? nameAfter(nameOf(source)),
+    isNamed: name !== undefined,
+    messages: process.stderr,
+    opensBrowser: isTerminal && hasDesktop(process.env),
+  });
+}
+
+function nameOf(source: RunOptions["source"]): string {
+  switch (source.kind) {
+    case "catalogue":
+      return source.name;
+    case "files":
+      return source.kernel;
+    case "file":
+      return source.file;
+    case "media":
+      return "machine";
   }
 }
 

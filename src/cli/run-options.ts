@@ -6,6 +6,7 @@ import type { FloppyOptions } from "../vm/node/floppies.ts";
 import type { GdbAddress } from "../vm/node/gdb-server.ts";
 import type { CdromOption } from "./cdrom-option.ts";
 import type { DiskOption } from "./disk-option.ts";
+import type { DisplayOption } from "./display-option.ts";
 
 export const CLOCKS = ["real", "icount"] as const;
 export const ENTRIES = ["auto", "64", "32", "16"] as const;
@@ -22,6 +23,10 @@ export interface RunOptions {
   readonly memory: number | undefined;
   readonly cpu: CpuModel;
   readonly console: ConsoleTarget;
+  /** Where its screen can be seen; undefined where the command line does not say. */
+  readonly displays: readonly DisplayOption[] | undefined;
+  /** What the machine is called; undefined for its guest's name. */
+  readonly name: string | undefined;
   readonly debugExit: boolean;
   readonly noReboot: boolean;
   readonly clock: (typeof CLOCKS)[number];

@@ -13,12 +13,14 @@ import { mediumFor } from "../device/i82077/medium.ts";
 import { VIDEO_MEMORY_SIZE } from "../device/vga/vga.ts";
 import type { BlockDevice } from "../disk/block-device.ts";
 import type { AccessSize, ByteSink, Completion, RandomSource } from "../machine/device.ts";
+import type { DisplaySource } from "../machine/display.ts";
 import { GuestTime } from "../machine/guest-time.ts";
 import { Board } from "./board.ts";
 import { ConsoleInput } from "./console-input.ts";
 import { crashReport } from "./crash-report.ts";
 import type { Host, MachineDefinition, MachineEnd } from "./definition.ts";
 import { GuestRam } from "./guest-ram.ts";
+import { GuestInput } from "./input/guest-input.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import { type Start, startOf } from "./start.ts";
 import { WatchedRam } from "./watched-ram.ts";
@@ -44,6 +46,8 @@ export class Machine {
   readonly board: Board;
   readonly processor: Processor;
   readonly ram: GuestRam;
+  /** Keyboard and mouse. */
+  readonly input: GuestInput;
   /** Runs the processor beside another one and compares the two. */
   readonly #check: LockStep | undefined;
   readonly #definition: MachineDefinition;
@@ -150,6 +154,12 @@ export class Machine {
       },
     );
     this.#serialInput = new ConsoleInput(this.board.serial[0]);
+    this.input = new GuestInput({
+      keyboard: this.board.keyboard,
+      mouse: this.board.mouse,
+      time: this.#time,
+      wake: () => this.#wake(),
+    });
     if (this.board.virtioConsole) this.#consoleInput = new ConsoleInput(this.board.virtioConsole);
     this.#start = startOf({
       definition,
@@ -287,6 +297,11 @@ export class Machine {
     return this.#serialInput?.length ?? 0;
   }
 
+  /** The guest's screen; undefined on a board without one. */
+  get display(): DisplaySource | undefined {
+    return this.board.display;
+  }
+
   /**
    * Puts a disk into a floppy drive, or takes it out; resolves when nothing is done any more to the one that was there.
    * Rejects with RangeError where there is no such drive, or it takes no disk of this size.
@@ -315,6 +330,7 @@ export class Machine {
     try {
       return await this.#run();
     } finally {
+      this.input.end();
       this.processor.close();
     }
   }
@@ -332,6 +348,7 @@ export class Machine {
       this.#time.fireDue();
       this.#serialInput?.pump();
       this.#consoleInput?.pump();
+      this.input.pump();
       if (this.#held > 0) {
         await this.#whileHeld(icount);
         yieldedAt = this.#host.monotonic();

@@ -37,9 +37,10 @@ test("the machine imports types of the processor only", () => {
   ]);
 });
 
-test("firmware imports the identification of files and no other part of disks", () => {
+test("firmware imports disks, and no device but what the display says of itself", () => {
   assert.deepEqual(problems("firmware/a.ts", 'import { identify } from "../disk/identify.ts";'), []);
-  assert.equal(problems("firmware/a.ts", 'import { RawDisk } from "../disk/raw/raw-disk.ts";').length, 1);
+  assert.deepEqual(problems("firmware/a.ts", 'import { edid } from "../device/vga/edid.ts";'), []);
+  assert.equal(problems("firmware/a.ts", 'import { Vga } from "../device/vga/vga.ts";').length, 1);
 });
 
 test("the portable part uses no clock, timer, chance or host", () => {

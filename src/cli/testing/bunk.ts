@@ -19,9 +19,13 @@ export interface Program {
   readonly ended: Promise<Outcome>;
 }
 
-/** Starts `bunk`; `program` is another script of Node's in its place. */
-export function startBunk(args: readonly string[], program: string = LAUNCHER): Program {
-  const child = spawn(process.execPath, [program, ...args]);
+/** Starts `bunk`; `program` is another script of Node's in its place, `environment` is added to the own one. */
+export function startBunk(
+  args: readonly string[],
+  program: string = LAUNCHER,
+  environment: NodeJS.ProcessEnv = {},
+): Program {
+  const child = spawn(process.execPath, [program, ...args], { env: { ...process.env, ...environment } });
   let output = "";
   let errors = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -42,8 +46,8 @@ export function startBunk(args: readonly string[], program: string = LAUNCHER): 
 }
 
 /** Runs `bunk` to its end, with `input` piped in. */
-export function bunk(args: readonly string[], input = ""): Promise<Outcome> {
-  const program = startBunk(args);
+export function bunk(args: readonly string[], input = "", environment: NodeJS.ProcessEnv = {}): Promise<Outcome> {
+  const program = startBunk(args, undefined, environment);
   program.process.stdin.end(input);
   return program.ended;
 }

@@ -43,6 +43,28 @@ const PROGRAMS = {
   greet: "mov esp,0x90000\n mov al,72\n call send\n mov al,105\n call send\n mov al,21\n out 0xf4,al\n stay: jmp stay",
   /** Sends each byte back that it gets; "." writes 0 to the debug-exit port. */
   echo: "mov esp,0x90000\n next: call receive\n call send\n cmp al,46\n jnz next\n xor eax,eax\n out 0xf4,al\n stay: jmp stay",
+  /** Says "on" and sends each byte that it reads from the keyboard, in hexadecimal. */
+  keys: `mov esp,0x90000
+    mov al,111
+    call send
+    mov al,110
+    call send
+    next: in al,0x64
+    test al,1
+    jz next
+    in al,0x60
+    mov cl,al
+    shr al,4
+    call digit
+    mov al,cl
+    and al,15
+    call digit
+    jmp next
+    digit: add al,48
+    cmp al,58
+    jc send
+    add al,39
+    jmp send`,
   /** Says "on" and waits for ever. */
   wait: "mov esp,0x90000\n mov al,111\n call send\n mov al,110\n call send\n stay: jmp stay",
   /** Says "on" and halts for ever: interrupts are off, and one of the timer's waits. */

@@ -332,7 +332,7 @@ export class AhciPort {
   }
 
   #fetch(slot: number): void {
-    const { memory, drive } = this.#wiring;
+    const { memory, drive, work } = this.#wiring;
     if (drive === undefined) return;
     const address = this.state.clb + this.state.clbu * 2 ** 32 + slot * CommandHeader.size;
     const view = memory.view(guestPhysical(address), CommandHeader.size, "read");
@@ -355,7 +355,7 @@ export class AhciPort {
       task = drive.packet(task, command!.slice(ATAPI_COMMAND, ATAPI_COMMAND + ATAPI_COMMAND_LENGTH));
     }
     const prds = new PrdTable(memory, base + PRDT, header.prdtLength);
-    const running = { slot, task, prds, steps: transfer(drive, task, prds), header: address };
+    const running = { slot, task, prds, steps: transfer(drive, task, prds, work.immediate === true), header: address };
     this.#running.set(slot, running);
     this.state.active.push(slot);
     // A queued command was accepted: its slot is free, and its tag is in use.

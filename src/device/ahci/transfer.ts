@@ -18,7 +18,13 @@ export type TransferEnd =
 export const PIECE = 1024 * 1024;
 const NOTHING = new Uint8Array(0);
 
-export function* transfer(drive: AtaDrive, task: AtaTask, prds: PrdTable): Generator<HostStep, TransferEnd, void> {
+/** `immediate`: what the host has at hand need not be waited for. */
+export function* transfer(
+  drive: AtaDrive,
+  task: AtaTask,
+  prds: PrdTable,
+  immediate: boolean,
+): Generator<HostStep, TransferEnd, void> {
   const { protocol, length, data } = task;
   const ended = (end: AtaEnd, overflow = false): TransferEnd => ({ kind: "ended", end, overflow });
   if (task.end !== undefined) return ended(task.end);
@@ -28,7 +34,8 @@ export function* transfer(drive: AtaDrive, task: AtaTask, prds: PrdTable): Gener
     for (let at = 0; at < length && !overflow; at += PIECE) {
       const size = Math.min(length - at, PIECE);
       const piece = data?.subarray(at, at + size) ?? new Uint8Array(size);
-      if (data === undefined) yield { operation: () => drive.read(task, at, piece), at };
+      const isThere = data !== undefined || (immediate && drive.readNow(task, at, piece));
+      if (!isThere) yield { operation: () => drive.read(task, at, piece), at };
       const result = prds.put(piece);
       if (result === "error") return { kind: "bus-error" };
       // What there is no room for is dropped.

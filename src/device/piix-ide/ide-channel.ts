@@ -386,18 +386,18 @@ export class IdeChannel {
 
   #readPiece(): void {
     const { task, moved, buffer } = this.state;
-    this.#wait(
-      "reading",
-      () => this.#device.read(task!, moved, buffer),
-      () => {
-        if (isDma(task!)) {
-          this.#put(buffer);
-        } else {
-          this.#openBlock("in", buffer, task!.block);
-          this.#interrupt();
-        }
-      },
-    );
+    const then = () => {
+      if (isDma(task!)) {
+        this.#put(buffer);
+      } else {
+        this.#openBlock("in", buffer, task!.block);
+        this.#interrupt();
+      }
+    };
+    // What was given up before must have ended.
+    const immediate = this.#wiring.work.immediate === true && this.#inFlight === undefined;
+    if (immediate && this.#device.readNow(task!, moved, buffer)) then();
+    else this.#wait("reading", () => this.#device.read(task!, moved, buffer), then);
   }
 
   #writePiece(): void {

@@ -163,7 +163,7 @@ export class Bios implements PortDevice, Device<object> {
       processor.setCarry(waits);
       return;
     }
-    call.finish(this.#service(call) ?? undefined);
+    call.finish(this.#service(call));
     this.#wiring.called();
   }
 
@@ -207,11 +207,12 @@ export class Bios implements PortDevice, Device<object> {
     }
   }
 
-  #service(call: BiosCall): Outcome | void {
+  #service(call: BiosCall): Outcome {
     const { ports } = this.#wiring;
     switch (call.number) {
       case 0x10:
-        return this.#video.service(call);
+        this.#video.service(call);
+        return undefined;
       case 0x11:
         call.ax = call.u16(Bda.equipment);
         return undefined;
@@ -232,13 +233,15 @@ export class Bios implements PortDevice, Device<object> {
         return outcome;
       }
       case 0x17:
-        return printerService(call);
+        printerService(call);
+        return undefined;
       case 0x18:
         return this.#boot.goOn(call);
       case 0x19:
         return this.#boot.start(call);
       case 0x1a:
-        return this.#time(call);
+        this.#time(call);
+        return undefined;
       case Internal.reset:
         return this.#restart();
       default:

@@ -254,8 +254,8 @@ export class BiosCall {
   }
 
   /** See `BiosProcessor.hold`; the service ends with what `complete` returns. */
-  hold<T>(operation: Promise<T>, complete: (...result: Parameters<Completion<T>>) => Outcome | void): void {
-    this.processor.hold(operation, (result) => this.finish(complete(result) ?? undefined));
+  hold<T>(operation: Promise<T>, complete: (...result: Parameters<Completion<T>>) => Outcome): void {
+    this.processor.hold(operation, (result) => this.finish(complete(result)));
   }
 
   /** Has the stub give back to the caller, or wait and make the call again. */
@@ -267,4 +267,3 @@ export class BiosCall {
 
 /** "again": the processor halts until an interrupt, then the same call is made again. */
 export type Outcome = "again" | undefined;
-export type Service = (call: BiosCall) => Outcome | void;

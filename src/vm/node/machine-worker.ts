@@ -3,12 +3,15 @@ import { readFile } from "node:fs/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import type { MachineEnd } from "../definition.ts";
 import { Machine } from "../machine.ts";
+import { knownFonts } from "../screen/known-fonts.ts";
+import { ScreenReader } from "../screen/screen-reader.ts";
 import { CdromDiscs } from "./cdrom-discs.ts";
 import { openCdroms, openDisks } from "./disks.ts";
 import { openFirmware } from "./firmware.ts";
 import { openFloppies } from "./floppies.ts";
 import { GdbServer } from "./gdb-server.ts";
 import { nodeHost } from "./host.ts";
+import { answerScreen } from "./screen/screen-port.ts";
 import { SerialBatch } from "./serial-batch.ts";
 import { stateHash } from "./state-hash.ts";
 import type { FromWorker, ToWorker, WorkerDefinition } from "./virtual-machine.ts";
@@ -44,11 +47,13 @@ async function main(definition: WorkerDefinition): Promise<void> {
       cdroms,
       serial,
       ...(virtioConsole ? { virtioConsole } : {}),
+      ...(definition.screen === undefined ? {} : { display: definition.screen }),
       debugExit: definition.debugExit,
       noReboot: definition.noReboot,
     },
     nodeHost(),
   );
+  const screen = machine.display && new ScreenReader(machine.display, knownFonts(), () => machine.ram.bytes);
   const discs = new CdromDiscs(machine.board.cdroms);
   const askCdrom = async ({ id, number, request }: ToWorker & { kind: "cdrom" }) => {
     try {
@@ -88,7 +93,10 @@ async function main(definition: WorkerDefinition): Promise<void> {
       else if (message.kind === "power-button") machine.powerButton();
       else if (message.kind === "change-floppy") changes = changes.then(() => change(message));
       else if (message.kind === "cdrom") void askCdrom(message);
-      else {
+      else if (message.kind === "screen") {
+        const { id, request } = message;
+        void answerScreen(request, screen, machine.input).then((reply) => post({ kind: "screen", id, reply }));
+      } else {
         machine.stop();
         resolve();
       }
@@ -101,6 +109,8 @@ async function main(definition: WorkerDefinition): Promise<void> {
     end = await machine.run();
     serial.flush();
     virtioConsole?.flush();
+    // What was typed before the end is told as typed.
+    await new Promise((resolve) => setImmediate(resolve));
     post({ kind: "ended", end, instructions: machine.instructions, hash: stateHash(machine) });
   } finally {
     await gdb?.close(end);

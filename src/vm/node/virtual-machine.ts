@@ -18,6 +18,8 @@ import type { CdromRequest } from "./cdrom-discs.ts";
 import type { CdromOptions, DiskOptions } from "./disks.ts";
 import type { FirmwareFiles } from "./firmware.ts";
 import type { FloppyDiskOptions, FloppyOptions } from "./floppies.ts";
+import { ScreenPort, type ScreenReply, type ScreenRequest } from "./screen/screen-port.ts";
+import { VmDisplay, VmKeyboard, VmMouse } from "./screen/vm-screen.ts";
 import { SMALL_YOUNG_HEAP } from "./young-heap.ts";
 
 /** The image of a floppy disk, of 160 KiB to 2880 KiB. */
@@ -33,7 +35,7 @@ export interface FloppyDisk {
 export interface VirtualMachineOptions {
   /** RAM: "512M", "3G", or bytes. 2 MiB to 3 GiB; "512M" unless given. */
   memory?: string | number;
-  /** A kernel file (bzImage, PVH or Multiboot ELF) by path, or its bytes. */
+  /** A kernel file (bzImage, PVH or Multiboot ELF) by path, or its bytes. Without one the machine boots from its media. */
   kernel?: string | Uint8Array;
   initrd?: string | Uint8Array;
   /** The kernel command line. */
@@ -71,6 +73,8 @@ export interface VirtualMachineOptions {
   clock?: "real" | "icount";
   /** A virtio console beside the serial port, Linux's hvc0: `console` is its stream. */
   virtioConsole?: boolean;
+  /** A graphics card, whose picture is `display`'s; where there is no kernel, there is one unless this is false. */
+  screen?: boolean;
   /** The isa-debug-exit port at 0xF4. */
   debugExit?: boolean;
   /** End where the guest asks for a reset, instead of starting again. */
@@ -103,6 +107,7 @@ export interface WorkerDefinition {
   readonly cpu: CpuModel;
   readonly clock: "real" | "icount";
   readonly virtioConsole: boolean;
+  readonly screen?: boolean;
   readonly debugExit: boolean;
   readonly noReboot: boolean;
   readonly gdb?: { readonly port: number; readonly host?: string; readonly wait: boolean };
@@ -112,6 +117,7 @@ export type ToWorker =
   | { kind: "start" }
   | { kind: "serial" | "console"; bytes: Uint8Array }
   | { kind: "cdrom"; id: number; number: number; request: CdromRequest }
+  | { kind: "screen"; id: number; request: ScreenRequest }
   | { kind: "stop" }
   | { kind: "power-button" }
   | { kind: "change-floppy"; request: number; drive: number; disk?: FloppyDiskOptions };
@@ -119,6 +125,7 @@ export type FromWorker =
   | { kind: "ready"; gdbAddress?: string }
   | { kind: "serial" | "console"; bytes: Uint8Array }
   | { kind: "cdrom"; id: number; done: boolean; error?: { name: string; message: string } }
+  | { kind: "screen"; id: number; reply: ScreenReply }
   | { kind: "ended"; end: MachineEnd; instructions: number; hash: string }
   | { kind: "tone"; hertz: number }
   /** A request was met, or not. */
@@ -139,8 +146,9 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
   }
   if (!CPU_MODELS.includes(cpu)) throw new DefinitionError(`cpu: "${cpu}" is none of ${CPU_MODELS.join(", ")}`);
   const { kernel, firmware } = options;
-  if (kernel === undefined && firmware === undefined) {
-    throw new DefinitionError("kernel: a machine needs a kernel to start, or firmware that finds one");
+  const media = [...(options.disks ?? []), ...(options.cdroms ?? []), ...(options.floppies ?? [])];
+  if (kernel === undefined && firmware === undefined && media.length === 0) {
+    throw new DefinitionError("kernel: a machine needs a kernel to start, or a disk, disc or floppy to boot from");
   }
   for (const { bus = "virtio" } of options.disks ?? []) {
     if (!DISK_BUSES.includes(bus)) throw new DefinitionError(`disks: bus "${bus}" is none of ${DISK_BUSES.join(", ")}`);
@@ -166,6 +174,7 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
     cpu,
     clock,
     virtioConsole: options.virtioConsole ?? false,
+    ...(options.screen === undefined ? {} : { screen: options.screen }),
     debugExit: options.debugExit ?? false,
     noReboot: options.noReboot ?? false,
     ...(options.gdb === undefined ? {} : { gdb: checkGdb(options.gdb) }),
@@ -223,6 +232,10 @@ export class VirtualMachine {
   readonly console: SerialStream | undefined;
   /** Where gdb connects, as its `target remote` takes it; undefined without the option `gdb`. */
   readonly gdbAddress: string | undefined;
+  /** The screen: text, screenshots. */
+  readonly display: VmDisplay;
+  readonly keyboard: VmKeyboard;
+  readonly mouse: VmMouse;
   readonly #worker: Worker;
   readonly #ended: Promise<MachineEnd>;
   #tone = 0;
@@ -264,10 +277,15 @@ export class VirtualMachine {
     this.#cdroms = definition.cdroms.length;
     this.serial = this.#stream("serial");
     this.console = definition.virtioConsole ? this.#stream("console") : undefined;
+    const screen = new ScreenPort((id, request) => this.#post({ kind: "screen", id, request }));
+    this.display = new VmDisplay(screen);
+    this.keyboard = new VmKeyboard(screen);
+    this.mouse = new VmMouse(screen);
     this.#ended = new Promise((resolve, reject) => {
       worker.on("message", (message: FromWorker) => {
         if (message.kind === "serial") this.serial.receive(message.bytes);
         else if (message.kind === "console") this.console?.receive(message.bytes);
+        else if (message.kind === "screen") screen.reply(message.id, message.reply);
         else if (message.kind === "done") this.#done(message);
         else if (message.kind === "tone") this.#setTone(message.hertz);
         else if (message.kind === "cdrom") {
@@ -282,13 +300,14 @@ export class VirtualMachine {
       worker.on("error", reject);
       worker.on("exit", () => resolve({ kind: "stopped" }));
     });
-    const end = () => {
+    const finish = (end?: MachineEnd) => {
       this.#over = true;
       for (const request of this.#requests.keys()) this.#done({ request, failure: ENDED });
       this.serial.end();
       this.console?.end();
+      screen.ended(end);
     };
-    this.#ended.then(end, end);
+    this.#ended.then(finish, () => finish());
   }
 
   #stream(kind: "serial" | "console"): SerialStream {

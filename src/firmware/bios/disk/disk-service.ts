@@ -49,7 +49,7 @@ export class DiskService {
     this.#lastMedium.clear();
   }
 
-  service(call: BiosCall): void {
+  service(call: BiosCall): undefined {
     if (call.ah >= 0x4a && call.ah <= 0x4d) {
       serveElTorito(call, this.#table, (status) => this.#end(call, status));
       return;
@@ -64,13 +64,13 @@ export class DiskService {
   }
 
   /** Ends the call with this status in AH. */
-  #end(call: BiosCall, status: number): void {
+  #end(call: BiosCall, status: number): undefined {
     call.ah = status;
     call.carry = status !== 0;
     call.setU8(call.dl < 0x80 ? Bda.floppyStatus : Bda.diskStatus, status);
   }
 
-  #withoutDrive(call: BiosCall): void {
+  #withoutDrive(call: BiosCall): undefined {
     const { ah, dl } = call;
     if (ah === 0x15) {
       // "No such drive" is an answer, not an error.
@@ -94,7 +94,7 @@ export class DiskService {
     this.#end(call, dl < 0x80 ? DiskStatus.noDrive : DiskStatus.badCommand);
   }
 
-  #classic(call: BiosCall, drive: NumberedDrive): void {
+  #classic(call: BiosCall, drive: NumberedDrive): undefined {
     const removable = call.dl < 0x80;
     switch (call.ah) {
       case 0x00:
@@ -151,7 +151,7 @@ export class DiskService {
     call.di = this.#floppyParameters;
   }
 
-  #chs(call: BiosCall, drive: NumberedDrive): void {
+  #chs(call: BiosCall, drive: NumberedDrive): undefined {
     const medium = mediumOf(drive);
     if (drive.sectorSize !== 512) return this.#end(call, DiskStatus.badCommand);
     if (medium === undefined) {
@@ -184,14 +184,14 @@ export class DiskService {
     });
   }
 
-  #transfer(call: BiosCall, drive: NumberedDrive, medium: Medium, what: Transfer): void {
+  #transfer(call: BiosCall, drive: NumberedDrive, medium: Medium, what: Transfer): undefined {
     const { kind, lba, count, buffer } = what;
     const { sectorSize } = drive;
     const length = count * sectorSize;
     const offset = lba * sectorSize;
-    const fail = (status: number) => {
+    const fail = (status: number): undefined => {
       what.failed();
-      this.#end(call, status);
+      return this.#end(call, status);
     };
     if (count > MOST_SECTORS) return fail(DiskStatus.badCommand);
     // A partial last sector of a disc or an image is there, too.
@@ -212,7 +212,7 @@ export class DiskService {
     );
   }
 
-  #format(call: BiosCall, drive: NumberedDrive): void {
+  #format(call: BiosCall, drive: NumberedDrive): undefined {
     const medium = mediumOf(drive);
     if (medium === undefined) return this.#end(call, DiskStatus.notReady);
     if (call.dl >= 0x80) return this.#end(call, DiskStatus.ok);
@@ -227,7 +227,7 @@ export class DiskService {
     );
   }
 
-  #parameters(call: BiosCall, drive: NumberedDrive): void {
+  #parameters(call: BiosCall, drive: NumberedDrive): undefined {
     if (drive.sectorSize !== 512) return this.#end(call, DiskStatus.badCommand);
     const floppy = drive.number < 0x80;
     const medium = mediumOf(drive);
@@ -248,7 +248,7 @@ export class DiskService {
     call.setU8(floppy ? Bda.floppyStatus : Bda.diskStatus, 0);
   }
 
-  #type(call: BiosCall, drive: NumberedDrive): void {
+  #type(call: BiosCall, drive: NumberedDrive): undefined {
     if (drive.number < 0x80) call.ah = 2;
     else if (drive.sectorSize !== 512) return this.#end(call, DiskStatus.badCommand);
     else {
@@ -262,7 +262,7 @@ export class DiskService {
     call.carry = false;
   }
 
-  #changed(call: BiosCall, drive: NumberedDrive): void {
+  #changed(call: BiosCall, drive: NumberedDrive): undefined {
     if (drive.number >= 0x80) return this.#end(call, DiskStatus.badCommand);
     const device = mediumOf(drive)?.device;
     if (device === undefined) return this.#end(call, DiskStatus.notReady);
@@ -271,7 +271,7 @@ export class DiskService {
     this.#end(call, known !== undefined && known !== device ? DiskStatus.mediaChanged : DiskStatus.ok);
   }
 
-  #extended(call: BiosCall, drive: NumberedDrive): void {
+  #extended(call: BiosCall, drive: NumberedDrive): undefined {
     if (drive.number < 0x80) return this.#end(call, DiskStatus.badCommand);
     switch (call.ah) {
       case 0x41:
@@ -302,7 +302,7 @@ export class DiskService {
     }
   }
 
-  #packet(call: BiosCall, drive: NumberedDrive): void {
+  #packet(call: BiosCall, drive: NumberedDrive): undefined {
     const at = call.inDs(call.si);
     if (call.u8(at) < EDD_PACKET) return this.#end(call, DiskStatus.badCommand);
     const medium = mediumOf(drive);
@@ -323,7 +323,7 @@ export class DiskService {
     });
   }
 
-  #driveParameters(call: BiosCall, drive: NumberedDrive): void {
+  #driveParameters(call: BiosCall, drive: NumberedDrive): undefined {
     const at = call.inDs(call.si);
     const room = call.u16(at);
     if (room < 0x1a) return this.#end(call, DiskStatus.badCommand);

@@ -7,7 +7,7 @@ const OK = 0x00;
 const BAD_COMMAND = 0x01;
 const PACKET = 0x13;
 
-export function serveElTorito(call: BiosCall, table: DriveTable, end: (status: number) => void): void {
+export function serveElTorito(call: BiosCall, table: DriveTable, end: (status: number) => undefined): undefined {
   const { booted } = table;
   const asked = call.dl;
   if (booted === undefined || (asked !== booted.number && asked !== 0x7f && asked !== table.numberOf(booted.drive))) {
@@ -32,5 +32,5 @@ export function serveElTorito(call: BiosCall, table: DriveTable, end: (status: n
   call.setU8(at + 16, last & 0xff);
   call.setU8(at + 17, ((last >> 2) & 0xc0) | (geometry?.sectors ?? 0));
   call.setU8(at + 18, geometry ? geometry.heads - 1 : 0);
-  end(OK);
+  return end(OK);
 }
