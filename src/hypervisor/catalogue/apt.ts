@@ -98,7 +98,7 @@ export class AptCache {
       name: record.get("package") ?? name,
       version: record.get("version") ?? "",
       architecture: record.get("architecture") ?? this.#options.architecture,
-      format: record.get("filename")?.endsWith(".udeb") ? "udeb" : "deb",
+      ...(record.get("filename")?.endsWith(".udeb") ? { format: "udeb" } : {}),
     };
   }
 

@@ -17,7 +17,8 @@ const LATER = ["initramfs-tools", "busybox", "grub-pc", "keyboard-configuration"
 export async function writeArchive(apt: AptCache, architecture: string, kernel: string, directory: string) {
   const records = new Map((await apt.available()).map((record) => [record.get("package") ?? "", record]));
   const required = [...records.values()].filter(isRequired).map((record) => record.get("package") ?? "");
-  const names = [...required, "apt", ...INCLUDED, ...LATER, kernel];
+  // debootstrap asks for usr-is-merged by name, where apt by itself would take usrmerge.
+  const names = [...required, "usr-is-merged", "apt", ...INCLUDED, ...LATER, kernel];
   const packages = await apt.resolveWithDependencies(names);
   const files = await apt.download(packages);
   const stanzas: string[] = [];
