@@ -98,13 +98,14 @@ export async function runCommand(options: RunOptions): Promise<number> {
       debugExit: options.debugExit,
       noReboot: options.noReboot,
       check: options.check,
-      ...(viewers.showsScreen ? { display: true } : {}),
+      // Also one that nobody looks at: bunk screenshot does.
+      ...(options.displays !== undefined || viewers.showsScreen ? { display: true } : {}),
     };
     end = await runSession(
       (serial, pace) => {
         const complete = { ...definition, serial: viewers?.tap(serial ?? NOWHERE) ?? NOWHERE };
         const machine = createMachine(complete, pace(nodeHost()), options.firmware?.image ?? plan.kernel?.file ?? "");
-        viewers?.attach(machine);
+        viewers?.attach(machine, { changeFloppy: (drive, disk) => floppies.change(machine, drive, disk) });
         gdb?.attach(machine);
         if (options.gdb?.wait) machine.pause();
         return machine;

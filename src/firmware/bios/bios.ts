@@ -56,8 +56,11 @@ export interface BiosWiring {
   readonly videoMemory: VgaMemory;
   readonly clock: Clock;
   readonly processor: BiosProcessor;
-  /** Told when nothing could be booted, with a line for each thing that was tried. */
-  nothingBoots(reasons: readonly string[]): void;
+  /**
+   * Told when nothing could be booted, with a line for each thing that was tried. Returns whether somebody may press a key,
+   * upon which all is tried again.
+   */
+  nothingBoots(reasons: readonly string[]): boolean;
   /** A service was called; the machine may want to look at other things before more guest code runs. */
   called(): void;
 }

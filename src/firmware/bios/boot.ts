@@ -26,8 +26,8 @@ export interface BootParts {
   print(call: BiosCall, text: string): void;
   /** The next key: scan code and character. */
   key(call: BiosCall): number | undefined;
-  /** Nothing could be booted: a line for each thing that was tried. */
-  nothingBoots(reasons: readonly string[]): void;
+  /** Nothing could be booted: a line for each thing that was tried. Returns whether somebody may press a key. */
+  nothingBoots(reasons: readonly string[]): boolean;
   restart(): void;
 }
 
@@ -88,7 +88,11 @@ export class Boot {
   /** INT 18h: what was booted gives up. */
   goOn(call: BiosCall): Outcome {
     if (this.#phase === "failed") return this.#afterFailure(call);
-    if (this.#entered !== undefined) this.#reasons.push(`${this.#entered.name}: what was booted gave up`);
+    if (this.#entered !== undefined) {
+      this.#reasons.push(`${this.#entered.name}: what was booted gave up`);
+      // It may have left the cursor anywhere.
+      this.#parts.print(call, "\r\n");
+    }
     this.#entered = undefined;
     return this.#next(call);
   }
@@ -146,8 +150,7 @@ export class Boot {
     const reasons = this.#reasons.length > 0 ? this.#reasons : ["there is no disk, CD or floppy in the boot order"];
     print(call, "No bootable device.\r\n");
     for (const reason of reasons) print(call, `  ${reason}\r\n`);
-    print(call, "Press a key to try again.\r\n");
-    nothingBoots(reasons);
+    if (nothingBoots(reasons)) print(call, "Press a key to try again.\r\n");
     return "again";
   }
 

@@ -95,3 +95,10 @@ test("the same source configured twice is used once", () => {
   const line = "deb https://mirror.example/debian bookworm main\n";
   assert.equal(turned(parseSourcesList(line + line)).length, 1);
 });
+
+test("components besides main are used where they are asked for", () => {
+  const host = parseSourcesList("deb https://mirror.example/debian bookworm main contrib\n");
+  const components = ["main", "main/debian-installer"];
+  const [stanza] = sourcesForSuite(host, { suite: "bookworm", backports: false, components });
+  assert.equal(stanza?.get("components"), "main main/debian-installer");
+});

@@ -66,13 +66,17 @@ export function parseDeb822(text: string): SourceStanza[] {
 /** The stanzas of `host` that lead to a Debian archive, each turned to `suite`; empty where none does. */
 export function sourcesForSuite(
   host: readonly SourceStanza[],
-  { suite, backports }: { readonly suite: string; readonly backports: boolean },
+  {
+    suite,
+    backports,
+    components = ["main"],
+  }: { readonly suite: string; readonly backports: boolean; readonly components?: readonly string[] | undefined },
 ): SourceStanza[] {
   const debian = host.filter(isEnabledDebianSource);
   // Third parties also name their suites after Debian's; they sign with keys of their own.
   const signedByDebian = debian.filter(isSignedByDebianKey);
   const turned = (signedByDebian.length > 0 ? signedByDebian : debian).map((stanza) =>
-    turnToSuite(stanza, suite, backports),
+    turnToSuite(stanza, suite, backports, components),
   );
   const seen = new Set<string>();
   return turned.filter((stanza) => {
@@ -102,7 +106,12 @@ function isSignedByDebianKey(stanza: SourceStanza): boolean {
   return signedBy === undefined || /debian-archive|BEGIN PGP/.test(signedBy);
 }
 
-function turnToSuite(stanza: SourceStanza, target: string, backports: boolean): SourceStanza {
+function turnToSuite(
+  stanza: SourceStanza,
+  target: string,
+  backports: boolean,
+  components: readonly string[],
+): SourceStanza {
   const suites = new Set<string>();
   for (const suite of words(stanza, "suites")) {
     const match = DEBIAN_SUITE.exec(suite);
@@ -115,7 +124,7 @@ function turnToSuite(stanza: SourceStanza, target: string, backports: boolean): 
   turned.set("types", "deb");
   turned.set("uris", words(stanza, "uris").join(" "));
   turned.set("suites", [...suites].join(" "));
-  turned.set("components", "main");
+  turned.set("components", components.join(" "));
   // Ours is decided by APT::Architectures; targets and languages of the host would only add downloads.
   for (const field of ["architectures", "targets", "languages", "enabled"]) turned.delete(field);
   return turned;

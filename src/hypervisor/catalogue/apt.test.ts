@@ -54,6 +54,12 @@ test("a package is downloaded once and unpacked as far as asked for", { skip }, 
   assert.equal(await readFile(path.join(target, "boot/vmlinuz-6.1.0-2"), "utf8"), "kernel");
 });
 
+test("the records of all that the sources offer are read", { skip }, async (t) => {
+  const { apt } = await rig(t);
+  const versions = (await apt.available()).map((record) => `${record.get("package")} ${record.get("version")}`);
+  assert.deepEqual(versions.sort(), PACKAGES.map(({ name, version }) => `${name} ${version}`).sort());
+});
+
 test("all that a package depends on is resolved as for an empty system", { skip }, async (t) => {
   const { apt } = await rig(t);
   const packages = await apt.resolveWithDependencies(["busybox-static"]);

@@ -27,6 +27,8 @@ export interface AptCacheOptions {
   readonly suite: string;
   /** Prefer packages of the release's backports. */
   readonly backports?: boolean;
+  /** The archive's components: `main/debian-installer` besides for the installer's own packages. */
+  readonly components?: readonly string[];
   readonly progress?: Progress;
   readonly signal?: AbortSignal | undefined;
 }
@@ -36,6 +38,8 @@ export interface AptPackage {
   readonly name: string;
   readonly version: string;
   readonly architecture: string;
+  /** How its file's name ends: `udeb` for the installer's own packages; `deb` unless given. */
+  readonly format?: "deb" | "udeb";
 }
 
 const HOUR_MILLISECONDS = 3_600_000;
@@ -94,7 +98,14 @@ export class AptCache {
       name: record.get("package") ?? name,
       version: record.get("version") ?? "",
       architecture: record.get("architecture") ?? this.#options.architecture,
+      ...(record.get("filename")?.endsWith(".udeb") ? { format: "udeb" } : {}),
     };
+  }
+
+  /** All packages that the sources offer, each in the version that apt prefers, as the fields of its record. */
+  async available(): Promise<SourceStanza[]> {
+    await this.#prepare();
+    return parseDeb822(await runToolForText("apt-cache", ["dumpavail"], this.#toolOptions()));
   }
 
   /** Downloads packages and returns the path of each one's file, in the same order. */
@@ -200,9 +211,9 @@ export class AptCache {
 
   async #prepare(): Promise<void> {
     if (this.#prepared) return;
-    const { suite, backports = false } = this.#options;
+    const { suite, backports = false, components } = this.#options;
     const host = await hostConfiguration(this.#options.signal);
-    const sources = sourcesForSuite(await hostSources(host), { suite, backports });
+    const sources = sourcesForSuite(await hostSources(host), { suite, backports, components });
     if (sources.length === 0) throw new CatalogueError({ kind: "no-debian-source", suite });
     for (const name of ["lists/partial", "archives/partial", "sources.list.d", "preferences.d"]) {
       await mkdir(path.join(this.#directory, name), { recursive: true });
@@ -265,8 +276,8 @@ export class AptCache {
 }
 
 /** The file name that apt gives a package: a version's epoch colon is escaped. */
-function archiveName({ name, version, architecture }: AptPackage): string {
-  return `${name}_${version.replaceAll(":", "%3a")}_${architecture}.deb`;
+function archiveName({ name, version, architecture, format = "deb" }: AptPackage): string {
+  return `${name}_${version.replaceAll(":", "%3a")}_${architecture}.${format}`;
 }
 
 interface HostConfiguration {

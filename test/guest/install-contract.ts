@@ -1,0 +1,110 @@
+/** What an installation of Debian from a CD must come to, whichever architecture and firmware. */
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { test } from "node:test";
+import { createImageFile } from "../../src/disk/node/create-image.ts";
+import { qemuImg, withoutQemuImg } from "../../src/disk/testing/node/qemu-img.ts";
+import type { DebianArchitecture } from "../../src/hypervisor/catalogue/apt.ts";
+import { VirtualMachine, type VirtualMachineOptions } from "../../src/vm/index.ts";
+import { orSkip } from "./catalogue-guest.ts";
+import { GuestShell } from "./guest-shell.ts";
+import { makeInstallerCd } from "./installer-cd/disc.ts";
+import { QemuDisk } from "./qemu-disk.ts";
+
+const GIB = 2 ** 30;
+/** An installation on a busy host with few processors. */
+const PATIENCE = 10_800_000;
+const PASSWORD = "bunkhouse";
+/** The installer's last word, and in which order the others come. */
+const STEPS = [
+  "the CD is mounted",
+  "partitioning /dev/",
+  "installing the base system",
+  "installing the boot loader",
+  "finishing",
+  "installed",
+];
+
+/** Declares the test. `machine` has what the firmware is, where it is another than the machine's own BIOS. */
+export function installContract(
+  name: string,
+  architecture: DebianArchitecture,
+  machine: Partial<VirtualMachineOptions> = {},
+): void {
+  test(name, async (t) => {
+    const directory = await mkdtemp(path.join(os.tmpdir(), "bunkhouse-install-"));
+    t.after(() => rm(directory, { recursive: true }));
+    const cd = path.join(directory, "installer.iso");
+    const made = await orSkip(t, async () => {
+      await makeInstallerCd(architecture, cd);
+      return true;
+    });
+    if (!made) return;
+    const disk = path.join(directory, "disk.qcow2");
+    await createImageFile(disk, "qcow2", { size: 4 * GIB });
+
+    await t.test("the installer on the CD installs without a key pressed, and switches off", async (t) => {
+      const vm = await VirtualMachine.create({
+        ...machine,
+        memory: "1G",
+        cdroms: [{ file: cd }],
+        disks: [{ file: disk }],
+      });
+      t.after(() => vm.stop());
+      const ended = vm.start();
+      const start = performance.now();
+      for (const step of STEPS) {
+        await vm.serial.expect(`STEP ${step}`, { timeout: PATIENCE });
+        t.diagnostic(`${((performance.now() - start) / 60_000).toFixed(1)} min: ${step}`);
+        await keepScreenshot(vm, `${architecture}-${STEPS.indexOf(step)}`);
+      }
+      assert.deepEqual(await ended, { kind: "power-off" });
+    });
+
+    await t.test("qemu-img finds nothing wrong with the image", { skip: withoutQemuImg }, async () => {
+      assert.match(await qemuImg(directory, "check", disk), /No errors were found/);
+    });
+
+    await t.test("the disk boots to a login on the screen and on the serial line", async (t) => {
+      const vm = await VirtualMachine.create({ ...machine, memory: "1G", disks: [{ file: disk }] });
+      t.after(() => vm.stop());
+      const ended = vm.start();
+      await vm.serial.expect("installed login: ", { timeout: PATIENCE });
+      await vm.display.waitForText("installed login: ", { timeout: PATIENCE });
+      await keepScreenshot(vm, `${architecture}-login`);
+      await vm.keyboard.type("root\n");
+      await vm.display.waitForText("Password: ", { timeout: PATIENCE });
+      await vm.keyboard.type(`${PASSWORD}\n`);
+      await vm.display.waitForText("root@installed:~# ", { timeout: PATIENCE });
+      await keepScreenshot(vm, `${architecture}-shell`);
+      vm.serial.write("root\n");
+      await vm.serial.expect("Password: ", { timeout: PATIENCE });
+      vm.serial.write(`${PASSWORD}\n`);
+      await vm.serial.expect("root@installed:~# ", { timeout: PATIENCE });
+      const shell = new GuestShell(vm.serial);
+      assert.match(await shell.run("cat /etc/debian_version"), /^12\./);
+      assert.equal(await shell.run("dpkg --print-architecture"), `${architecture}\n`);
+      assert.equal(await shell.run("dpkg --audit"), "");
+      assert.equal(await shell.run("systemctl is-system-running --wait"), "running\n");
+      assert.match(await shell.run("findmnt -no FSTYPE,SOURCE /"), /^ext4 +\/dev\/vda1$/m);
+      shell.type("poweroff\n");
+      assert.deepEqual(await ended, { kind: "power-off" });
+    });
+
+    await t.test("QEMU boots the same disk", { skip: QemuDisk.missing }, async (t) => {
+      const qemu = new QemuDisk(disk);
+      t.after(() => qemu.stop());
+      await qemu.expect("installed login: ", PATIENCE);
+    });
+  });
+}
+
+/** Screenshots stay in the folder that `BUNKHOUSE_ARTEFACTS` names, if it does. */
+async function keepScreenshot(vm: VirtualMachine, name: string): Promise<void> {
+  const folder = process.env.BUNKHOUSE_ARTEFACTS;
+  if (folder === undefined) return;
+  await mkdir(folder, { recursive: true });
+  await writeFile(path.join(folder, `install-${name}.png`), await vm.display.screenshot());
+}

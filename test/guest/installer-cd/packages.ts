@@ -1,0 +1,82 @@
+/** The packages on the installer's CD: which they are, their files, and an archive's index of them. */
+import { createHash } from "node:crypto";
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { gzipSync } from "node:zlib";
+import type { AptCache, AptPackage } from "../../../src/hypervisor/catalogue/apt.ts";
+import type { SourceStanza } from "../../../src/hypervisor/catalogue/apt-sources.ts";
+
+export const SUITE = "bookworm";
+
+/** What the new system has besides the packages of priority `required` and apt: it starts, and a login is there. */
+export const INCLUDED = ["init", "systemd-sysv", "udev", "kmod", "procps", "iproute2", "netbase", "less"];
+/** What the installer's steps install after the base system, besides the kernel. */
+const LATER = ["initramfs-tools", "busybox", "grub-pc", "keyboard-configuration", "console-setup", "debian-archive-keyring"];
+
+/** Writes `pool/` and `dists/` of an archive with all that an installation needs below `directory`. */
+export async function writeArchive(apt: AptCache, architecture: string, kernel: string, directory: string) {
+  const records = new Map((await apt.available()).map((record) => [record.get("package") ?? "", record]));
+  const required = [...records.values()].filter(isRequired).map((record) => record.get("package") ?? "");
+  // debootstrap asks for usr-is-merged by name, where apt by itself would take usrmerge.
+  const names = [...required, "usr-is-merged", "apt", ...INCLUDED, ...LATER, kernel];
+  const packages = await apt.resolveWithDependencies(names);
+  const files = await apt.download(packages);
+  const stanzas: string[] = [];
+  for (const [index, item] of packages.entries()) {
+    const record = recordOf(item, records);
+    const place = path.join(directory, record.get("filename") ?? "");
+    await mkdir(path.dirname(place), { recursive: true });
+    await copyFile(files[index] as string, place);
+    stanzas.push(format(record));
+  }
+  await writeIndex(stanzas.join("\n"), architecture, directory);
+}
+
+function isRequired(record: SourceStanza): boolean {
+  return record.get("priority") === "required" && record.get("section") !== "debian-installer";
+}
+
+function recordOf({ name, version }: AptPackage, records: ReadonlyMap<string, SourceStanza>): SourceStanza {
+  const record = records.get(name);
+  if (record?.get("version") !== version) throw new Error(`apt's lists have no record of ${name} ${version}`);
+  return record;
+}
+
+function format(record: SourceStanza): string {
+  return [...record].map(([name, value]) => `${FIELD_NAMES[name] ?? name}: ${value}\n`).join("");
+}
+
+/** Programs that look for a field by its exact letters find these; apt itself does not mind case. */
+const FIELD_NAMES: Readonly<Record<string, string>> = Object.fromEntries(
+  [
+    ...["Package", "Version", "Architecture", "Priority", "Section", "Essential", "Multi-Arch", "Filename", "Size"],
+    ...["MD5sum", "SHA256", "Depends", "Pre-Depends", "Provides", "Conflicts", "Breaks", "Replaces", "Recommends"],
+    ...["Suggests", "Enhances", "Description", "Maintainer", "Installed-Size", "Source", "Important"],
+  ].map((name) => [name.toLowerCase(), name]),
+);
+
+/** @spec Debian repository format: "Packages" indices, "Release" files */
+async function writeIndex(index: string, architecture: string, directory: string): Promise<void> {
+  const place = path.join("main", `binary-${architecture}`);
+  const dist = path.join(directory, "dists", SUITE);
+  const text = new TextEncoder().encode(index);
+  const files: readonly (readonly [string, Uint8Array])[] = [
+    [path.join(place, "Packages"), text],
+    [path.join(place, "Packages.gz"), gzipSync(text)],
+  ];
+  await mkdir(path.join(dist, place), { recursive: true });
+  for (const [name, content] of files) await writeFile(path.join(dist, name), content);
+  const sums = (algorithm: string) =>
+    files.map(([name, content]) => {
+      return ` ${createHash(algorithm).update(content).digest("hex")} ${content.length} ${name}\n`;
+    });
+  await writeFile(
+    path.join(dist, "Release"),
+    [
+      "Origin: Debian\nLabel: Debian\nSuite: oldstable\nVersion: 12\n",
+      `Codename: ${SUITE}\nDate: ${new Date().toUTCString()}\n`,
+      `Architectures: ${architecture}\nComponents: main\nDescription: Debian 12, a selection\n`,
+      `MD5Sum:\n${sums("md5").join("")}SHA256:\n${sums("sha256").join("")}`,
+    ].join(""),
+  );
+}
