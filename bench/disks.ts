@@ -38,16 +38,24 @@ interface Files {
   readonly image: string;
 }
 
-const DEVICES = { virtio: "vda", ide: "sda", ahci: "sda" } as const;
+interface Figures {
+  readonly rate: number;
+  /** A second of processor time: what a busy host leaves unchanged. */
+  readonly rateOfCpu: number;
+}
+
+const DEVICES = { virtio: "vda", ide: "sda", ahci: "sda", nvme: "nvme0n1", scsi: "sda" } as const;
 type Bus = keyof typeof DEVICES;
 const QEMU_DEVICES: Readonly<Record<Bus, readonly string[]>> = {
   virtio: ["-device", "virtio-blk-pci,drive=d"],
   ide: ["-device", "ide-hd,drive=d,bus=ide.0"],
   ahci: ["-device", "ich9-ahci,id=ahci", "-device", "ide-hd,drive=d,bus=ahci.0"],
+  nvme: ["-device", "nvme,drive=d,serial=bench"],
+  scsi: ["-device", "virtio-scsi-pci", "-device", "scsi-hd,drive=d"],
 };
 
 const machines: { name: string; bus: Bus; command(files: Files): Command }[] = (
-  ["virtio", "ahci", "ide"] as const
+  ["virtio", "nvme", "scsi", "ahci", "ide"] as const
 ).flatMap((bus) => [
   {
     name: `ours-${bus}`,
@@ -83,16 +91,25 @@ const { values } = parseArgs({
 });
 const chosen = machines.filter(({ name }) => values.only?.split(",").includes(name) ?? true);
 
-/** Operations or MiB a second of a run, by the guest's clock. */
-async function measure(guest: GuestProcess, bus: Bus, { bytes, order, unit }: Workload): Promise<number> {
+/** Ticks of 10 ms that a process was on a processor, with all its threads. */
+async function processorTicks(pid: number): Promise<number> {
+  const fields = (await readFile(`/proc/${pid}/stat`, "utf8")).replace(/^.*\) /, "").split(" ");
+  return Number(fields[11]) + Number(fields[12]);
+}
+
+/** Operations or MiB a second of a run: by the guest's clock, and of the machine's processor time. */
+async function measure(guest: GuestProcess, bus: Bus, { bytes, order, unit }: Workload): Promise<Figures> {
   const milliseconds = Number(values.seconds) * 1000;
   guest.type(`/bench/disk-read /dev/${DEVICES[bus]} ${bytes} ${IMAGE_MIB} ${milliseconds} ${order}\n`);
   await guest.expect(BENCH_LINES.begin, BOOT_TIMEOUT);
+  const ticks = await processorTicks(guest.pid);
   guest.type("\n");
   const { match } = await guest.expect(BENCH_LINES.end, BOOT_TIMEOUT);
   const { iterations, guestSeconds } = BENCH_LINES.parse(match);
+  const used = ((await processorTicks(guest.pid)) - ticks) / 100;
   await guest.expect(PROMPT, BOOT_TIMEOUT);
-  return (iterations * (unit === "MiB/s" ? bytes / MIB : 1)) / guestSeconds;
+  const amount = iterations * (unit === "MiB/s" ? bytes / MIB : 1);
+  return { rate: amount / guestSeconds, rateOfCpu: amount / used };
 }
 
 async function prepare(directory: string): Promise<Files> {
@@ -111,22 +128,24 @@ async function prepare(directory: string): Promise<Files> {
   return { kernel, initrd: ownInitrd, append, image };
 }
 
-const median = (figures: readonly number[]) => figures.toSorted((a, b) => a - b)[figures.length >> 1] ?? 0;
+const median = (all: readonly Figures[], which: keyof Figures) => middle(all.map((figures) => figures[which]));
+const middle = (figures: readonly number[]) => figures.toSorted((a, b) => a - b)[figures.length >> 1] ?? 0;
 
 const directory = await mkdtemp(path.join(os.tmpdir(), "bunkhouse-disks-"));
 try {
   const files = await prepare(directory);
-  const results = new Map<string, number[]>();
+  const results = new Map<string, Figures[]>();
   for (const { name, bus, command } of chosen) {
     const guest = new GuestProcess(command(files));
     await guest.expect(PROMPT, BOOT_TIMEOUT);
     for (const workload of WORKLOADS) {
-      const figures: number[] = [];
+      const figures: Figures[] = [];
       for (let round = 0; round < Number(values.rounds); round++) figures.push(await measure(guest, bus, workload));
       results.set(`${name} ${workload.name}`, figures);
-      const all = figures.map((figure) => figure.toFixed(0)).join(" ");
+      const all = figures.map(({ rate }) => rate.toFixed(0)).join(" ");
+      const [rate, ofCpu] = [median(figures, "rate"), median(figures, "rateOfCpu")].map((figure) => figure.toFixed(0));
       console.log(
-        `${name.padEnd(12)} ${workload.name.padEnd(17)} ${median(figures).toFixed(0).padStart(6)} ${workload.unit}   (${all})`,
+        `${name.padEnd(12)} ${workload.name}: ${rate} ${workload.unit} (${all}), ${ofCpu} a second of processor time`,
       );
     }
     await guest.kill();
@@ -134,7 +153,11 @@ try {
   for (const { name: workload } of WORKLOADS) {
     for (const bus of Object.keys(DEVICES)) {
       const [ours, qemu] = ["ours", "qemu"].map((whose) => results.get(`${whose}-${bus} ${workload}`));
-      if (ours && qemu) console.log(`${bus} ${workload}: ${(median(ours) / median(qemu)).toFixed(2)} of QEMU's`);
+      if (ours === undefined || qemu === undefined) continue;
+      const [rate, ofCpu] = (["rate", "rateOfCpu"] as const).map((which) =>
+        (median(ours, which) / median(qemu, which)).toFixed(2),
+      );
+      console.log(`${bus} ${workload}: ${rate} of QEMU's, ${ofCpu} by processor time`);
     }
   }
 } finally {

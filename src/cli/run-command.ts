@@ -104,7 +104,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
       (serial, pace) => {
         const complete = { ...definition, serial: viewers?.tap(serial ?? NOWHERE) ?? NOWHERE };
         const machine = createMachine(complete, pace(nodeHost()), options.firmware?.image ?? plan.kernel?.file ?? "");
-        viewers?.attach(machine);
+        viewers?.attach(machine, { changeFloppy: (drive, disk) => floppies.change(machine, drive, disk) });
         gdb?.attach(machine);
         if (options.gdb?.wait) machine.pause();
         return machine;

@@ -10,6 +10,11 @@ export interface BlockDevice {
   readonly readOnly: boolean;
   /** Fills `target` from `offset` on. */
   read(offset: ByteOffset, target: Uint8Array): Promise<void>;
+  /**
+   * Reads at once, where the host needs no time worth waiting for: returns whether `target` is filled. `read` does it
+   * otherwise, and tells what is wrong. Absent where nothing can be read at once.
+   */
+  readNow?(offset: ByteOffset, target: Uint8Array): boolean;
   /** Stores `source` at `offset`; it is on stable storage after the next `flush`. */
   write(offset: ByteOffset, source: Uint8Array): Promise<void>;
   /** Resolves when everything written before is on stable storage. */

@@ -19,6 +19,9 @@ export class BorrowedStore implements ByteStore {
   read(offset: ByteOffset, target: Uint8Array): Promise<void> {
     return this.#store.read(offset, target);
   }
+  readNow(offset: ByteOffset, target: Uint8Array): boolean {
+    return this.#store.readNow?.(offset, target) ?? false;
+  }
   write(offset: ByteOffset, source: Uint8Array): Promise<void> {
     return this.#store.write(offset, source);
   }

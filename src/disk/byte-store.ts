@@ -12,6 +12,8 @@ export interface ByteStore {
   readonly readOnly: boolean;
   /** Fills `target` from `offset` on; what lies beyond the end reads as zeros. */
   read(offset: ByteOffset, target: Uint8Array): Promise<void>;
+  /** As a block device's: reads at once, or returns false. */
+  readNow?(offset: ByteOffset, target: Uint8Array): boolean;
   /** Stores `source` at `offset`; the store grows where that ends beyond its end, with zeros in between. */
   write(offset: ByteOffset, source: Uint8Array): Promise<void>;
   /** Resolves when everything written before is on stable storage. */

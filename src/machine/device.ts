@@ -104,6 +104,11 @@ export interface VideoMemory {
  * that was begun before a reset of the machine is dropped.
  */
 export interface AsyncWork {
+  /**
+   * Whether a device may do a host operation at once, without `run`, where the host can. Not where runs are to be
+   * repeatable: what the host can do at once differs.
+   */
+  readonly immediate?: boolean;
   run<T>(operation: Promise<T>, complete: Completion<T>): void;
 }
 

@@ -15,7 +15,7 @@ import type { Board } from "./board.ts";
 import type { MachineDefinition, MachineEnd } from "./definition.ts";
 import type { GuestRam } from "./guest-ram.ts";
 import { biosStart } from "./start-bios.ts";
-import { startFirmware } from "./start-firmware.ts";
+import { firmwareStart } from "./start-firmware.ts";
 import { startKernel } from "./start-kernel.ts";
 
 /** What a start works with. */
@@ -47,7 +47,7 @@ export const startsByBios = ({ kernel, firmware }: MachineDefinition): boolean =
 /** How this definition's machine starts, again after each reset. */
 export function startOf(parts: StartParts): Start {
   const { kernel, firmware, bios = {} } = parts.definition;
-  if (firmware) return () => startFirmware(parts);
+  if (firmware) return firmwareStart(parts, firmware);
   return kernel ? () => startKernel(parts, kernel) : biosStart(parts, bios);
 }
 

@@ -9,6 +9,7 @@ interface Entry {
 }
 
 export class WorkQueue implements AsyncWork {
+  readonly immediate: boolean;
   readonly #inOrder: boolean;
   readonly #onSettled: () => void;
   #entries: Entry[] = [];
@@ -16,6 +17,7 @@ export class WorkQueue implements AsyncWork {
   /** `inOrder`: operations complete in the order they were begun, whatever the host's order. */
   constructor(options: { inOrder: boolean; onSettled: () => void }) {
     this.#inOrder = options.inOrder;
+    this.immediate = !options.inOrder;
     this.#onSettled = options.onSettled;
   }
 

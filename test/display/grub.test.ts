@@ -10,7 +10,7 @@ test("GRUB is read off its screen and typed on", {
   skip: existsSync(DISC) ? false : "needs the package grub-rescue-pc",
   timeout: 300_000,
 }, async () => {
-  const vm = await VirtualMachine.create({ memory: "64M", disks: [{ file: DISC, snapshot: true }] });
+  const vm = await VirtualMachine.create({ memory: "64M", cdroms: [{ file: DISC }] });
   const ended = vm.start();
   try {
     const { groups } = await vm.display.waitForText(/GNU GRUB +version (\S+)/, { timeout: 120_000 });

@@ -75,6 +75,37 @@ test("a machine is found by its name; keys, text and screenshots go through its 
   assert.deepEqual(await readdir(run()), []);
 });
 
+test("floppy disks are changed through the socket, and not by who has no say over files", async () => {
+  const { server } = await rig("dos");
+  const changes: unknown[] = [];
+  const media = {
+    changeFloppy: async (drive: number, disk: unknown) => {
+      if (drive === 1) throw new RangeError("the machine has no floppy drive 1");
+      changes.push([drive, disk]);
+    },
+  };
+  const floppy = { verb: "floppy", machine: "dos", drive: "a", readOnly: false, snapshot: false } as const;
+  try {
+    await assert.rejects(controlCommand({ ...floppy, file: "x" }, run()), /cannot be changed from here/);
+    const keyboard = new Ps2Keyboard();
+    const input = new GuestInput({ keyboard, mouse: new Ps2Mouse(), time: new ManualTime(), wake: () => {} });
+    server.attach(new MachineControls("dos", input, undefined, media));
+    await controlCommand({ ...floppy, file: "disk.img", readOnly: true }, run());
+    await controlCommand({ ...floppy, file: undefined }, run());
+    const disk = { file: path.resolve("disk.img"), readOnly: true, snapshot: false };
+    assert.deepEqual(changes, [
+      [0, disk],
+      [0, undefined],
+    ]);
+    await assert.rejects(controlCommand({ ...floppy, drive: "b", file: undefined }, run()), /no floppy drive 1/);
+  } finally {
+    server.close();
+  }
+  for (const line of ['{"verb":"floppy","drive":2}', '{"verb":"floppy","drive":0,"file":7}']) {
+    assert.throws(() => parseRequest(line), RequestError);
+  }
+});
+
 test("no machine, another one, and several of the name are told apart", async () => {
   await assert.rejects(findMachine(run(), "guest"), {
     status: 69,
@@ -106,12 +137,17 @@ test("sockets of machines that are gone are removed", async () => {
   assert.deepEqual(await readdir(run()), ["unrelated.txt"]);
 });
 
-test("a directory that others can write to is refused", async () => {
+test("a directory that others can write to is refused, and one that cannot be", async () => {
   const open = path.join(directory, "open");
   await makeRuntimeDirectory(open);
   const { chmod } = await import("node:fs/promises");
   await chmod(open, 0o777);
   await assert.rejects(makeRuntimeDirectory(open), /is not yours alone/);
+  await writeFile(path.join(directory, "file"), "");
+  await assert.rejects(makeRuntimeDirectory(path.join(directory, "file", "run")), {
+    status: 69,
+    message: /where control sockets are.*; set XDG_RUNTIME_DIR/,
+  });
 });
 
 test("the runtime directory is where the environment says, else one of the user's own", () => {
@@ -134,7 +170,7 @@ for (const [line, problem] of [
   ["", /line of JSON/],
   ["[]", /object with a verb/],
   ["null", /object with a verb/],
-  ['{"verb":"constructor"}', /verb must be one of status, screenshot, keys, type, mouse/],
+  ['{"verb":"constructor"}', /verb must be one of status, screenshot, keys, type, floppy, mouse/],
   ['{"verb":"keys","keys":"a"}', /keys must be a list/],
   ['{"verb":"keys","keys":[1]}', /keys must be a list/],
   ['{"verb":"keys","keys":["nokey"]}', /is no key/],

@@ -3,6 +3,7 @@ import { lstat, mkdir } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import process from "node:process";
+import { hostError } from "../../disk/node/host-error.ts";
 import { ExitStatus } from "../exit-status.ts";
 import { CliError } from "../failure.ts";
 
@@ -15,7 +16,12 @@ export function runtimeDirectory(environment: NodeJS.ProcessEnv = process.env): 
 
 /** Makes the directory, for its owner alone. Rejects with CliError where another user may write to it. */
 export async function makeRuntimeDirectory(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const { message } = hostError(`make ${directory}, where control sockets are`, error);
+    throw new CliError(ExitStatus.unavailable, `${message}; set XDG_RUNTIME_DIR to a directory of yours`);
+  }
   const stats = await lstat(directory);
   if (!stats.isDirectory() || stats.uid !== process.getuid?.() || (stats.mode & 0o077) !== 0) {
     throw new CliError(

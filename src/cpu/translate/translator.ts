@@ -106,7 +106,8 @@ export class Translator {
       blocks.countAgain(block);
       return false;
     }
-    if (!blocks.addRegion({ block, linear: job.linear, handler: job.handler, pages: code })) return false;
+    const pages = code.map(({ distance, first, last, pieces }) => ({ distance, first, last, pieces }));
+    if (!blocks.addRegion({ block, linear: job.linear, handler: job.handler, pages })) return false;
     this.#installed.set(job.handler, job);
     this.#regions++;
     this.#instructions += instructions;

@@ -9,6 +9,7 @@
  */
 import { guestPhysical } from "../../bits/units.ts";
 import type { AsyncWork, GuestMemory } from "../../machine/device.ts";
+import { Scratch } from "../../machine/scratch.ts";
 import type { AtaDrive, AtaEnd, AtaTask, TaskFile } from "../ata/ata-drive.ts";
 import { Control, DIAGNOSTIC_PASSED, READY, SIGNATURE, Status } from "../ata/registers.ts";
 import { parseHostFis, pioSetupFis, REGISTER_FIS_LENGTH, registerFis, setDeviceBitsFis } from "./fis.ts";
@@ -112,6 +113,7 @@ export class AhciPort {
   /** Operations of commands that were given up run: what comes next must not overtake them. */
   #draining = false;
   #waitsForHost = false;
+  readonly #scratch = new Scratch();
 
   constructor(wiring: AhciPortWiring) {
     this.#wiring = wiring;
@@ -332,7 +334,7 @@ export class AhciPort {
   }
 
   #fetch(slot: number): void {
-    const { memory, drive } = this.#wiring;
+    const { memory, drive, work } = this.#wiring;
     if (drive === undefined) return;
     const address = this.state.clb + this.state.clbu * 2 ** 32 + slot * CommandHeader.size;
     const view = memory.view(guestPhysical(address), CommandHeader.size, "read");
@@ -355,7 +357,13 @@ export class AhciPort {
       task = drive.packet(task, command!.slice(ATAPI_COMMAND, ATAPI_COMMAND + ATAPI_COMMAND_LENGTH));
     }
     const prds = new PrdTable(memory, base + PRDT, header.prdtLength);
-    const running = { slot, task, prds, steps: transfer(drive, task, prds), header: address };
+    const running = {
+      slot,
+      task,
+      prds,
+      steps: transfer(drive, task, prds, work.immediate ? this.#scratch : undefined),
+      header: address,
+    };
     this.#running.set(slot, running);
     this.state.active.push(slot);
     // A queued command was accepted: its slot is free, and its tag is in use.

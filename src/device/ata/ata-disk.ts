@@ -139,6 +139,10 @@ export class AtaDisk implements AtaDrive, Device<AtaDiskState> {
     return this.#disk.read(byteOffset((task.offset ?? 0) + at), target);
   }
 
+  readNow(task: AtaTask, at: number, target: Uint8Array): boolean {
+    return this.#disk.readNow?.(byteOffset((task.offset ?? 0) + at), target) ?? false;
+  }
+
   write(task: AtaTask, at: number, source: Uint8Array): Promise<void> {
     return this.#disk.write(byteOffset((task.offset ?? 0) + at), source);
   }

@@ -64,6 +64,8 @@ export interface AtaDrive {
   packet(task: AtaTask, cdb: Uint8Array): AtaTask;
   /** Fills `target` with the task's data from byte `at` on. Rejects where the host's storage fails. */
   read(task: AtaTask, at: number, target: Uint8Array): Promise<void>;
+  /** Reads as `read` does, but at once; returns false where that cannot be. */
+  readNow(task: AtaTask, at: number, target: Uint8Array): boolean;
   write(task: AtaTask, at: number, source: Uint8Array): Promise<void>;
   finish(task: AtaTask, data: Uint8Array): Promise<void>;
   /** Ends a task whose steps succeeded; `data` is what was gathered. */

@@ -107,6 +107,10 @@ export class AtapiDrive implements AtaDrive, Device<AtapiDriveState> {
     if (task.scsi !== undefined) await this.#unit.read(task.scsi, at, target);
   }
 
+  readNow(task: AtaTask, at: number, target: Uint8Array): boolean {
+    return task.scsi !== undefined && (this.#unit.readNow?.(task.scsi, at, target) ?? false);
+  }
+
   async write(task: AtaTask, at: number, source: Uint8Array): Promise<void> {
     if (task.scsi !== undefined) await this.#unit.write(task.scsi, at, source);
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { byteOffset } from "../../bits/units.ts";
-import { BlockError } from "../../disk/block-device.ts";
+import { type BlockDevice, BlockError } from "../../disk/block-device.ts";
 import { SeededRandom } from "../../machine/testing/rig.ts";
 import { DATA, NvmeRig, settle } from "./testing/node/nvme-rig.ts";
 
@@ -175,4 +175,37 @@ test("many commands run at once, and each ends", async () => {
     }
   }
   assert.equal(cids.size, 0);
+});
+
+test("what the host has at hand is read before the doorbell's write ends, but not past what a reset gave up", async () => {
+  const rig = await NvmeRig.ready({ immediate: true });
+  let atHand = 0;
+  const disk: BlockDevice = rig.disk;
+  disk.readNow = (_offset, target) => {
+    atHand++;
+    target.fill(0x66);
+    return true;
+  };
+  rig.submit(1, rig.io(READ, 0, 1, DATA));
+  assert.equal(rig.take(1)?.status, 0);
+  assert.deepEqual([atHand, rig.memory.bytes[DATA + 511]], [1, 0x66]);
+  // A write that is on its way when the controller is reset.
+  let end = () => {};
+  disk.write = () =>
+    new Promise((resolve) => {
+      end = resolve;
+    });
+  rig.submit(1, rig.io(WRITE, 0, 1, DATA));
+  await settle();
+  rig.write32(0x14, 0);
+  rig.enable();
+  await rig.createQueues(1);
+  rig.submit(1, rig.io(READ, 0, 1, DATA));
+  await settle();
+  assert.equal(rig.take(1), undefined);
+  assert.equal(atHand, 1);
+  end();
+  await settle();
+  await settle();
+  assert.equal(rig.take(1)?.status, 0);
 });

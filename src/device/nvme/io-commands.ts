@@ -3,7 +3,7 @@
  * time, so that neither the host's timing shows in what a disk gets nor a reset is followed by writes into memory.
  * @spec NVM Express 1.4c, §6 "NVM Command Set"
  */
-import { byteOffset, PAGE_SIZE, SECTOR_SIZE } from "../../bits/units.ts";
+import { type ByteOffset, byteOffset, PAGE_SIZE, SECTOR_SIZE } from "../../bits/units.ts";
 import type { BlockDevice } from "../../disk/block-device.ts";
 import type { GuestMemory } from "../../machine/device.ts";
 import { MDTS, NSID } from "./identify.ts";
@@ -33,6 +33,8 @@ export interface IoContext {
   readonly state: NvmeState;
   readonly disk: BlockDevice;
   readonly memory: GuestMemory;
+  /** Reads at once where that is possible; returns whether `target` is filled. */
+  readNow(offset: ByteOffset, target: Uint8Array): boolean;
 }
 
 export const MOST_BYTES = PAGE_SIZE << MDTS;
@@ -87,7 +89,10 @@ function* read(context: IoContext, command: Command): Steps {
   const segments = segmentsOf(memory, command.prp1, command.prp2, length);
   if (typeof segments === "number") return failed(segments);
   const buffer = new Uint8Array(length);
-  yield { operation: () => disk.read(byteOffset(start), buffer), failure: Status.unrecoveredReadError };
+  const offset = byteOffset(start);
+  if (!context.readNow(offset, buffer)) {
+    yield { operation: () => disk.read(offset, buffer), failure: Status.unrecoveredReadError };
+  }
   state.smart.reads++;
   state.smart.sectorsRead += length / SECTOR_SIZE;
   return store(memory, segments, buffer) ? OK : failed(Status.dataTransferError);

@@ -75,6 +75,7 @@ export class Nvme implements Device<NvmeDeviceState>, MemoryDevice {
   readonly #hostOperations = new Set<Promise<void>>();
   /** Resolves when what was in flight before the last reset has ended. */
   #settled: Promise<unknown> = Promise.resolve();
+  #drained = true;
   #busMaster = false;
   #servicing = false;
 
@@ -96,6 +97,9 @@ export class Nvme implements Device<NvmeDeviceState>, MemoryDevice {
       state: this.state,
       disk: wiring.disk,
       memory: wiring.ram,
+      // What the host has at hand need not be waited for, unless what was given up by a reset has not ended.
+      readNow: (offset, target) =>
+        wiring.work.immediate === true && this.#drained && (wiring.disk.readNow?.(offset, target) ?? false),
       serial: wiring.serial,
       maxEntries: MAX_ENTRIES,
       forget: (sqid) => this.#forgetQueue(sqid),
@@ -421,6 +425,11 @@ export class Nvme implements Device<NvmeDeviceState>, MemoryDevice {
   /** Forgets what is in flight. What the host began still ends, and what comes next must not overtake it. */
   #abandon(): void {
     this.#active.clear();
-    if (this.#hostOperations.size > 0) this.#settled = Promise.allSettled([...this.#hostOperations]);
+    if (this.#hostOperations.size === 0) return;
+    const settled = Promise.allSettled([...this.#hostOperations]).then(() => {
+      if (this.#settled === settled) this.#drained = true;
+    });
+    this.#drained = false;
+    this.#settled = settled;
   }
 }

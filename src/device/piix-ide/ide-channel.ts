@@ -10,6 +10,7 @@
  * ignored, except DEVICE RESET).
  */
 import type { AccessSize, AsyncWork, SignalLine } from "../../machine/device.ts";
+import { Scratch } from "../../machine/scratch.ts";
 import { type AtaDrive, type AtaEnd, type AtaTask, MAX_GATHERED } from "../ata/ata-drive.ts";
 import { Command, Control, Device, DIAGNOSTIC_PASSED, READY, Reason, SIGNATURE, Status } from "../ata/registers.ts";
 import {
@@ -103,6 +104,7 @@ export class IdeChannel {
   /** Settles with the host operation that runs. There is one at a time, so that none overtakes one that was given up. */
   #inFlight: Promise<void> | undefined;
   #waitsForHost = false;
+  readonly #scratch = new Scratch();
 
   constructor(wiring: IdeChannelWiring) {
     this.#wiring = wiring;
@@ -355,11 +357,17 @@ export class IdeChannel {
       this.#put(task.data.subarray(this.state.moved, this.state.moved + length));
       return;
     }
-    this.state.buffer = new Uint8Array(length);
     if (isIn(task)) {
+      const scratch = this.#immediate ? this.#scratch.take(length) : undefined;
+      if (scratch !== undefined && this.#device.readNow(task, this.state.moved, scratch)) {
+        this.#put(scratch);
+        return;
+      }
+      this.state.buffer = new Uint8Array(length);
       this.#readPiece();
       return;
     }
+    this.state.buffer = new Uint8Array(length);
     if (!this.#went(busMaster.take(this.state.buffer))) return;
     if (task.gathers) {
       this.state.gathered = this.state.buffer;
@@ -386,18 +394,21 @@ export class IdeChannel {
 
   #readPiece(): void {
     const { task, moved, buffer } = this.state;
-    this.#wait(
-      "reading",
-      () => this.#device.read(task!, moved, buffer),
-      () => {
-        if (isDma(task!)) {
-          this.#put(buffer);
-        } else {
-          this.#openBlock("in", buffer, task!.block);
-          this.#interrupt();
-        }
-      },
-    );
+    const arrived = () => {
+      if (isDma(task!)) {
+        this.#put(buffer);
+      } else {
+        this.#openBlock("in", buffer, task!.block);
+        this.#interrupt();
+      }
+    };
+    if (!isDma(task!) && this.#immediate && this.#device.readNow(task!, moved, buffer)) arrived();
+    else this.#wait("reading", () => this.#device.read(task!, moved, buffer), arrived);
+  }
+
+  /** Whether reads may be made at once: what was given up before must have ended. */
+  get #immediate(): boolean {
+    return this.#wiring.work.immediate === true && this.#inFlight === undefined;
   }
 
   #writePiece(): void {

@@ -68,6 +68,13 @@ export async function readExtent(disc: BlockDevice, extent: Extent, at: number, 
   }
 }
 
+/** Does so at once, where it can be: user data inside of the disc. */
+export function readExtentNow(disc: BlockDevice, { lba, parts }: Extent, at: number, target: Uint8Array): boolean {
+  const from = lba * BLOCK_SIZE + at;
+  if (parts !== undefined || from + target.length > disc.size) return false;
+  return disc.readNow?.(byteOffset(from), target) ?? false;
+}
+
 /** Reads from a disc whose last block may be incomplete: what is missing of it reads as zeros. */
 async function readBytes(disc: BlockDevice, from: number, target: Uint8Array): Promise<void> {
   const there = Math.max(0, Math.min(target.length, disc.size - from));

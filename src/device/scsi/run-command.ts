@@ -69,7 +69,7 @@ interface HostStep {
   readonly at: number;
 }
 
-function* serve({ unit, buffers }: RunCommandOptions, task: ScsiTask): Generator<HostStep, ScsiResult, void> {
+function* serve({ unit, buffers, work }: RunCommandOptions, task: ScsiTask): Generator<HostStep, ScsiResult, void> {
   let moved = 0;
   let parameters = NOTHING;
   const aborted = () => ({ ...unit.abort(task), transferred: moved });
@@ -82,7 +82,8 @@ function* serve({ unit, buffers }: RunCommandOptions, task: ScsiTask): Generator
     while (moved < length) {
       const piece = new Uint8Array(Math.min(length - moved, PIECE));
       const at = moved;
-      yield { operation: () => unit.read(task, at, piece), at };
+      const isThere = work.immediate === true && unit.readNow?.(task, at, piece);
+      if (!isThere) yield { operation: () => unit.read(task, at, piece), at };
       if (!buffers.put(at, piece)) return aborted();
       moved += piece.length;
     }

@@ -1,6 +1,6 @@
 import { type BlockDevice, BlockError } from "../../disk/block-device.ts";
 import type { Device } from "../../machine/device.ts";
-import { extentOf, readExtent } from "./cdrom-extent.ts";
+import { extentOf, readExtent, readExtentNow } from "./cdrom-extent.ts";
 import { inquiry } from "./cdrom-inquiry.ts";
 import { BLOCK_SIZE, concatBytes, Mmc } from "./cdrom-layout.ts";
 import { defaultErrorRecovery, modeHeader, modePages, PageControl, selectPages } from "./cdrom-mode.ts";
@@ -141,6 +141,12 @@ export class ScsiCdrom implements ScsiUnit, Device<ScsiCdromState> {
     const extent = extentOf(task.cdb);
     if (disc === undefined || extent === undefined) throw new BlockError("io", "there is no disc in the drive");
     await readExtent(disc, extent, at, target);
+  }
+
+  readNow(task: ScsiTask, at: number, target: Uint8Array): boolean {
+    const disc = this.#disc;
+    const extent = extentOf(task.cdb);
+    return disc !== undefined && extent !== undefined && readExtentNow(disc, extent, at, target);
   }
 
   async write(): Promise<void> {

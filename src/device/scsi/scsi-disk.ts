@@ -117,6 +117,10 @@ export class ScsiDisk implements ScsiUnit, Device<ScsiDiskState> {
     await this.#disk.read(byteOffset(extentOf(task.cdb).lba * BLOCK + at), target);
   }
 
+  readNow(task: ScsiTask, at: number, target: Uint8Array): boolean {
+    return this.#disk.readNow?.(byteOffset(extentOf(task.cdb).lba * BLOCK + at), target) ?? false;
+  }
+
   async write(task: ScsiTask, at: number, source: Uint8Array): Promise<void> {
     await this.#disk.write(byteOffset(extentOf(task.cdb).lba * BLOCK + at), source);
   }

@@ -42,6 +42,8 @@ export interface ScsiUnit {
   begin(cdb: Uint8Array): ScsiTask;
   /** Fills `target` with the Data-In of a "read" from byte `at` on. Rejects where the host's storage fails. */
   read(task: ScsiTask, at: number, target: Uint8Array): Promise<void>;
+  /** Reads as `read` does, but at once; returns false where that cannot be. */
+  readNow?(task: ScsiTask, at: number, target: Uint8Array): boolean;
   /** Stores the Data-Out of a "write" from byte `at` on. */
   write(task: ScsiTask, at: number, source: Uint8Array): Promise<void>;
   /** The host's part after all data of a task that `finishes`, such as a flush. */

@@ -81,6 +81,7 @@ export class VirtioScsi extends VirtioDevice<VirtioScsiState> {
   readonly #hostOperations = new Set<Promise<void>>();
   /** Resolves when what was in flight before the last reset has ended. */
   #settled: Promise<unknown> = Promise.resolve();
+  #drained = true;
 
   constructor({ memory, work, units, events = {} }: VirtioScsiWiring) {
     const type = {
@@ -149,7 +150,17 @@ export class VirtioScsi extends VirtioDevice<VirtioScsiState> {
   #abandon(): void {
     for (const { forget } of this.#active.values()) forget();
     this.#active.clear();
-    if (this.#hostOperations.size > 0) this.#settled = Promise.allSettled([...this.#hostOperations]);
+    this.#letSettle();
+  }
+
+  /** Has what comes next wait for what the host is at. */
+  #letSettle(): void {
+    if (this.#hostOperations.size === 0) return;
+    const settled = Promise.allSettled([...this.#hostOperations]).then(() => {
+      if (this.#settled === settled) this.#drained = true;
+    });
+    this.#drained = false;
+    this.#settled = settled;
   }
 
   /** The unit, whose host operations wait for those of before a reset. */
@@ -157,6 +168,7 @@ export class VirtioScsi extends VirtioDevice<VirtioScsiState> {
     return {
       begin: (cdb) => unit.begin(cdb),
       read: (task, at, target) => this.#onHost(() => unit.read(task, at, target)),
+      readNow: (task, at, target) => this.#drained && (unit.readNow?.(task, at, target) ?? false),
       write: (task, at, source) => this.#onHost(() => unit.write(task, at, source)),
       finish: (task, parameters) => this.#onHost(() => unit.finish(task, parameters)),
       complete: (task, parameters) => unit.complete(task, parameters),
@@ -209,6 +221,8 @@ export class VirtioScsi extends VirtioDevice<VirtioScsiState> {
     const outLength = chain.readableLength - requestLength;
     const inLength = chain.writableLength - responseLength;
     let forget = () => {};
+    // While this is called by the queue's service, which goes on with the next request by itself.
+    let serving = true;
     const request: Request = { chain, address, id, forget: () => forget() };
     this.#active.set(chain.head, request);
     this.state.device.inFlight.push(chain.head);
@@ -227,9 +241,10 @@ export class VirtioScsi extends VirtioDevice<VirtioScsiState> {
         if (this.#active.get(chain.head) !== request) return;
         this.#remove(request);
         this.#finish(chain, result, Math.max(inLength, outLength));
-        this.notified(REQUESTQ);
+        if (!serving) this.notified(REQUESTQ);
       },
     });
+    serving = false;
   }
 
   #remove({ chain }: Request): void {
@@ -309,8 +324,6 @@ export class VirtioScsi extends VirtioDevice<VirtioScsiState> {
       this.#remove(request);
       this.#respond(request.chain, { response: Response.aborted });
     }
-    if (requests.length > 0 && this.#hostOperations.size > 0) {
-      this.#settled = Promise.allSettled([...this.#hostOperations]);
-    }
+    if (requests.length > 0) this.#letSettle();
   }
 }

@@ -4,8 +4,10 @@
  *
  * A file opened for writing is locked (image-lock.ts), so that two machines cannot write one image.
  */
+import { readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import path from "node:path";
+import { performance } from "node:perf_hooks";
 import { type ByteOffset, MIB } from "../../bits/units.ts";
 import { BlockError } from "../block-device.ts";
 import type { ByteStore } from "../byte-store.ts";
@@ -23,6 +25,10 @@ export interface FileStoreOptions {
 
 /** Bytes looked at or written at once where a range is made zeros. */
 const ZERO_PIECE = MIB;
+/** Bytes of the largest read that may be made at once, and the milliseconds that one may take before others wait. */
+const LARGEST_READ_NOW = MIB;
+const SLOW_READ = 2;
+const READS_PASSED_OVER = 32;
 /** What the host counts a file's storage in. @spec stat(2), st_blocks */
 const BLOCK = 512;
 /** What file systems give storage in, as most do. */
@@ -35,6 +41,8 @@ export class FileStore implements ByteStore {
   readonly #lock: ImageLock | undefined;
   readonly #calls: StorageCalls;
   #size: number;
+  /** Reads that are not tried at once. */
+  #passOver = 0;
 
   private constructor(
     name: string,
@@ -67,7 +75,7 @@ export class FileStore implements ByteStore {
         throw new BlockError("io", `cannot ${what} ${file}: devices of the host are opened for reading only`);
       }
       if (!stat.isFile() && !isDevice) {
-        throw new BlockError("io", `cannot ${what} ${file}: it is neither a regular file nor a block device`);
+        throw new BlockError("io", `cannot ${what} ${file}: it is not a regular file, nor a block device`);
       }
       if (!readOnly) lock = await ImageLock.acquire(file);
       if (create !== undefined) await handle.truncate(create);
@@ -97,6 +105,31 @@ export class FileStore implements ByteStore {
       throw hostError(`read ${this.name}`, error);
     }
     target.fill(0, done);
+  }
+
+  /** From the host's page cache, as a rule: where that took long, the next reads do not try. */
+  readNow(offset: ByteOffset, target: Uint8Array): boolean {
+    if (target.length > LARGEST_READ_NOW) return false;
+    if (this.#passOver > 0) {
+      this.#passOver--;
+      return false;
+    }
+    const begun = performance.now();
+    try {
+      let done = 0;
+      while (done < target.length) {
+        const bytesRead = readSync(this.#file.fd, target, done, target.length - done, offset + done);
+        if (bytesRead === 0) break;
+        done += bytesRead;
+      }
+      target.fill(0, done);
+      return true;
+    } catch {
+      // The asynchronous read fails too, and tells why.
+      return false;
+    } finally {
+      if (performance.now() - begun > SLOW_READ) this.#passOver = READS_PASSED_OVER;
+    }
   }
 
   async write(offset: ByteOffset, source: Uint8Array): Promise<void> {

@@ -8,7 +8,7 @@
 import { type ByteOffset, byteOffset } from "../../bits/units.ts";
 import { type BlockDevice, BlockError } from "../block-device.ts";
 import { type Piece, piecesOf } from "../pieces.ts";
-import { mustBeInside } from "../range.ts";
+import { isInside, mustBeInside } from "../range.ts";
 import { ClusterSet } from "./cluster-set.ts";
 
 /** Bytes. */
@@ -67,6 +67,14 @@ export class OverlayDisk implements BlockDevice {
     }
     readRun();
     await Promise.all(fromBase);
+  }
+
+  readNow(offset: ByteOffset, target: Uint8Array): boolean {
+    if (this.#base.readNow === undefined || !isInside(this, offset, target.length)) return false;
+    for (const { index } of piecesOf(CLUSTER, offset, target.length)) {
+      if (this.#own.has(index) || this.#zero.has(index)) return false;
+    }
+    return this.#base.readNow(offset, target);
   }
 
   async write(offset: ByteOffset, source: Uint8Array): Promise<void> {

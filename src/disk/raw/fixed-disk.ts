@@ -2,7 +2,7 @@
 import { type ByteOffset, byteOffset } from "../../bits/units.ts";
 import type { ByteStore } from "../byte-store.ts";
 import type { ImageDisk, ImageInfo } from "../image-format.ts";
-import { mustBeInside, mustBeWritable } from "../range.ts";
+import { isInside, mustBeInside, mustBeWritable } from "../range.ts";
 
 export class FixedDisk implements ImageDisk {
   readonly size: number;
@@ -23,6 +23,11 @@ export class FixedDisk implements ImageDisk {
   async read(offset: ByteOffset, target: Uint8Array): Promise<void> {
     mustBeInside(this, offset, target.length);
     await this.#store.read(byteOffset(this.#start + offset), target);
+  }
+
+  readNow(offset: ByteOffset, target: Uint8Array): boolean {
+    if (!isInside(this, offset, target.length)) return false;
+    return this.#store.readNow?.(byteOffset(this.#start + offset), target) ?? false;
   }
 
   async write(offset: ByteOffset, source: Uint8Array): Promise<void> {

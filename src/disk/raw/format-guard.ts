@@ -38,6 +38,10 @@ export class FormatGuard implements ImageDisk {
     return this.#disk.read(offset, target);
   }
 
+  readNow(offset: ByteOffset, target: Uint8Array): boolean {
+    return this.#disk.readNow?.(offset, target) ?? false;
+  }
+
   async write(offset: ByteOffset, source: Uint8Array): Promise<void> {
     const end = offset + source.length;
     const isInside = offset >= 0 && end <= this.size && source.length > 0;

@@ -5,7 +5,7 @@
 import { type ByteOffset, SECTOR_SIZE } from "../../bits/units.ts";
 import type { BlockDevice } from "../block-device.ts";
 import type { ByteStore } from "../byte-store.ts";
-import { mustBeInside, mustBeWritable } from "../range.ts";
+import { isInside, mustBeInside, mustBeWritable } from "../range.ts";
 
 export class RawDisk implements BlockDevice {
   readonly size: number;
@@ -22,6 +22,10 @@ export class RawDisk implements BlockDevice {
   async read(offset: ByteOffset, target: Uint8Array): Promise<void> {
     mustBeInside(this, offset, target.length);
     await this.#store.read(offset, target);
+  }
+
+  readNow(offset: ByteOffset, target: Uint8Array): boolean {
+    return isInside(this, offset, target.length) && (this.#store.readNow?.(offset, target) ?? false);
   }
 
   async write(offset: ByteOffset, source: Uint8Array): Promise<void> {

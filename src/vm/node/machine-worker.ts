@@ -54,6 +54,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
     },
     nodeHost(),
   );
+  const screen = machine.display && new ScreenReader(machine.display, knownFonts(), () => machine.ram.bytes);
   const discs = new CdromDiscs(machine.board.cdroms);
   const askCdrom = async ({ id, number, request }: ToWorker & { kind: "cdrom" }) => {
     try {
@@ -63,7 +64,6 @@ async function main(definition: WorkerDefinition): Promise<void> {
       post({ kind: "cdrom", id, done: false, error: { name, message } });
     }
   };
-  const screen = machine.display && new ScreenReader(machine.display, knownFonts());
   gdb?.attach(machine);
   if (definition.gdb?.wait) machine.pause();
   // The present tone, once for each turn of the event loop: a guest may change it as often as it likes.

@@ -8,21 +8,60 @@ import { SMALL_YOUNG_HEAP } from "./young-heap.ts";
 /** The worker's source, or its compiled form in the published package. */
 const WORKER = new URL(`./translation-worker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
 
+/** What the thread's heap may hold: a few times what the largest region takes while it is made. */
+const LIMITS = { ...SMALL_YOUNG_HEAP, maxOldGenerationSizeMb: 40 };
+const EMPTY_MODULE = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+
 export class TranslationThread implements RegionMaker {
-  readonly #worker: Worker;
+  readonly #settings: RegionSettings;
+  /** What was asked for and is not made yet, by the table entry. */
+  readonly #pending = new Map<number, RegionJob>();
+  #worker: Worker | undefined;
+  /** Modules that the present thread has made. */
+  #made = 0;
   done: (compiled: CompiledRegions) => void = () => {};
 
   constructor(settings: RegionSettings) {
-    this.#worker = new Worker(WORKER, { workerData: settings, resourceLimits: SMALL_YOUNG_HEAP });
-    this.#worker.on("message", (compiled: CompiledRegions) => this.done(compiled));
-    this.#worker.unref();
+    this.#settings = settings;
+    this.#worker = this.#start();
+  }
+
+  #start(): Worker {
+    const worker = new Worker(WORKER, { workerData: this.#settings, resourceLimits: LIMITS });
+    this.#made = 0;
+    worker.on("message", (compiled: CompiledRegions) => {
+      this.#made++;
+      for (const { job } of compiled.regions) this.#pending.delete(job.handler);
+      this.done(compiled);
+    });
+    worker.on("error", () => this.#startAgain());
+    worker.unref();
+    return worker;
+  }
+
+  /** Code that the thread fails at stays with the interpreter; all code does where it fails from the start. */
+  #startAgain(): void {
+    const failed = [...this.#pending.values()];
+    this.#pending.clear();
+    this.#worker = this.#made > 0 ? this.#start() : undefined;
+    this.#refuse(failed);
+  }
+
+  #refuse(jobs: readonly RegionJob[]): void {
+    const regions = jobs.map((job) => ({ job, instructions: 0, isCovered: false, code: [] }));
+    this.done({ regions, module: new WebAssembly.Module(EMPTY_MODULE), size: 0 });
   }
 
   request(job: RegionJob): void {
+    if (this.#worker === undefined) {
+      this.#refuse([job]);
+      return;
+    }
+    this.#pending.set(job.handler, job);
     this.#worker.postMessage(job);
   }
 
   close(): void {
-    void this.#worker.terminate();
+    void this.#worker?.terminate();
   }
 }

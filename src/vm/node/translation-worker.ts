@@ -1,21 +1,26 @@
 /** The worker thread that makes regions: see translation-thread.ts. */
-import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 import type { RegionSettings } from "../../cpu/processor.ts";
 import { RegionCompiler, type RegionJob } from "../../cpu/translate/region-compiler.ts";
 
 /** Regions of one module at the most: more would keep the first waiting. */
 const BATCH = 16;
+/** Milliseconds that jobs are gathered for one module: what becomes hot comes in groups. */
+const GATHER = 4;
 
 const port = parentPort;
 if (!port) throw new Error("translation-worker.ts runs in a worker thread");
 const compiler = new RegionCompiler(workerData as RegionSettings);
 
-port.on("message", (first: RegionJob) => {
-  const jobs = [first];
-  while (jobs.length < BATCH) {
-    const next = receiveMessageOnPort(port);
-    if (next === undefined) break;
-    jobs.push(next.message as RegionJob);
-  }
-  port.postMessage(compiler.compile(jobs));
+const waiting: RegionJob[] = [];
+
+function compileWaiting(): void {
+  const jobs = waiting.splice(0, BATCH);
+  if (waiting.length > 0) setImmediate(compileWaiting);
+  port?.postMessage(compiler.compile(jobs));
+}
+
+port.on("message", (job: RegionJob) => {
+  waiting.push(job);
+  if (waiting.length === 1) setTimeout(compileWaiting, GATHER);
 });

@@ -1,16 +1,26 @@
 /** What is on a machine's screen now, for a program that asks: its size, its picture, its text. */
 import type { DisplaySource, Surface } from "../../machine/display.ts";
+import { findFonts } from "./find-fonts.ts";
 import { type GlyphFont, readGlyphs } from "./glyph-reader.ts";
+
+/** Fonts of the guest's own at the most. */
+const MOST_FOUND = 4;
+/** How often a picture is not read before the guest's memory is searched for fonts again. */
+const SEARCH_EVERY = 20;
 
 export class ScreenReader {
   readonly #display: DisplaySource;
   readonly #fonts: readonly GlyphFont[];
+  readonly #memory: (() => Uint8Array) | undefined;
+  #found: readonly GlyphFont[] = [];
+  #unread = 0;
   #surface: Surface | undefined;
 
-  /** `fonts`: those that text in graphics modes is read with. */
-  constructor(display: DisplaySource, fonts: readonly GlyphFont[]) {
+  /** `fonts`: those that text in graphics modes is read with; more are looked for in `memory`, the guest's. */
+  constructor(display: DisplaySource, fonts: readonly GlyphFont[], memory?: () => Uint8Array) {
     this.#display = display;
     this.#fonts = fonts;
+    this.#memory = memory;
   }
 
   get size(): { width: number; height: number } {
@@ -31,6 +41,13 @@ export class ScreenReader {
 
   /** Rows of text; undefined where the screen shows a picture in which none can be read. */
   text(): readonly string[] | undefined {
-    return this.#display.text() ?? readGlyphs(this.picture(), this.#fonts);
+    return this.#display.text() ?? this.#read(this.picture());
+  }
+
+  #read(picture: Surface): readonly string[] | undefined {
+    const rows = readGlyphs(picture, [...this.#fonts, ...this.#found]);
+    if (rows !== undefined || this.#memory === undefined || this.#unread++ % SEARCH_EVERY !== 0) return rows;
+    this.#found = findFonts(this.#memory(), MOST_FOUND);
+    return readGlyphs(picture, this.#found);
   }
 }

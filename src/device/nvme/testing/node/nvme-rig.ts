@@ -48,7 +48,7 @@ export class NvmeRig {
   readonly #cqs: (Ring & { phase: number })[] = [];
   #cid = 0;
 
-  constructor({ readOnly = false } = {}) {
+  constructor({ readOnly = false, immediate = false } = {}) {
     this.disk = new RawDisk(new MemoryStore(SECTORS * 512), { readOnly });
     this.nvme = new Nvme({
       name: "nvme0",
@@ -56,7 +56,7 @@ export class NvmeRig {
       memory: this.bus,
       ram: this.memory,
       disk: this.disk,
-      work: new ImmediateWork(),
+      work: Object.assign(new ImmediateWork(), { immediate }),
       serial: "S1",
       intx: this.intx,
       msi: { send: (address, data) => void this.messages.push([address, data]) },
