@@ -45,8 +45,8 @@ export function biosStart(parts: StartParts, { order, menu, serialScreen, keepTr
     },
   );
   board.ports.register(BIOS_PORT, PORTS, bios, { name: "BIOS", width: 1 });
+  board.devices.set("bios", bios);
   return () => {
-    bios.reset();
     for (const { index, value } of cmosBytes(definition.memory)) writeCmos(board.ports, index, value);
     setUpBoard(parts);
     // The places of option ROMs are RAM, as nothing is in them.

@@ -243,3 +243,48 @@ test("the translator and the interpreter agree across the BIOS's services", asyn
   assert.deepEqual(end, { kind: "power-off" });
   assert.equal(ram.getUint8(0x600), 0x80);
 });
+
+test("a machine that is reset boots again, with its memory as it was", async () => {
+  const { drive, ram } = await bootedFrom({
+    noReboot: false,
+    disks: [
+      {
+        device: diskOf(
+          bootSector(`
+            inc word [0x7000]
+            cmp word [0x7000],3
+            je done
+            mov dx,0xcf9
+            mov al,6
+            out dx,al
+          hang: jmp hang
+          done: ${SAYS}
+          `),
+        ),
+      },
+    ],
+  });
+  assert.equal(drive, 0x80);
+  assert.equal(ram.getUint16(0x7000, true), 3);
+});
+
+test("a machine can be stopped while the BIOS waits for a disk that never answers", async () => {
+  const stuck = {
+    ...diskOf(new Uint8Array(512)),
+    size: 1 << 20,
+    readOnly: true,
+    read: () => new Promise<void>(() => {}),
+  };
+  const guest = biosGuest({ clock: "real", disks: [{ device: stuck as BlockDevice }] });
+  setTimeout(() => guest.machine.stop(), 50);
+  assert.deepEqual(await guest.machine.run(), { kind: "stopped" });
+});
+
+test("what outlives a service is plain state, and another machine goes on with it", async () => {
+  const { guest } = await runMachine({
+    cdroms: [{ medium: diskOf(bootableDisc([{ image: floppyImage(SAYS), media: 2 }])) }],
+  });
+  const state = guest.machine.board.devices.get("bios")?.state;
+  const copy = structuredClone(state) as { disc: { drive: number; entry: { media: number } } };
+  assert.deepEqual([copy.disc.drive, copy.disc.entry.media], [0, 2]);
+});

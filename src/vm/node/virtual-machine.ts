@@ -156,7 +156,7 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
   const { kernel, firmware } = options;
   const media = [...(options.disks ?? []), ...(options.floppies ?? []), ...(options.cdroms ?? [])];
   if (kernel === undefined && firmware === undefined && media.length === 0) {
-    throw new DefinitionError("kernel: a machine needs a kernel to start, or a disk, CD or floppy to boot from");
+    throw new DefinitionError("kernel: a machine needs a kernel to start, or a disk, disc or floppy to boot from");
   }
   for (const kind of options.boot?.order ?? []) {
     if (!BOOT_KINDS.includes(kind)) throw new DefinitionError(`boot: "${kind}" is none of ${BOOT_KINDS.join(", ")}`);
