@@ -149,7 +149,9 @@ async function makePlan(options: RunOptions, signal: AbortSignal): Promise<Plan>
   if (source.kind === "file") return planFile(source, { kernel: undefined, memory, ...media }, onBus);
   const guest = await makeReady(source.name, signal).catch(async (error: unknown) => {
     const unknown = error instanceof CatalogueError && error.failure.kind === "guest-unknown";
-    if (!unknown || !(await isFile(source.name))) throw error;
+    const found = unknown ? await stat(source.name).catch(() => undefined) : undefined;
+    if (found?.isDirectory()) throw fileError(`${source.name} is a directory; name a file, or a guest (bunk list)`);
+    if (!found?.isFile()) throw error;
     return undefined;
   });
   if (guest === undefined) {
@@ -193,12 +195,6 @@ async function planFile(
     }
   }
 }
-
-const isFile = (file: string): Promise<boolean> =>
-  stat(file).then(
-    (found) => found.isFile(),
-    () => false,
-  );
 
 async function readKernel(
   { file, initrd, commandLine }: NonNullable<Plan["kernel"]>,
@@ -318,6 +314,8 @@ function report(end: SessionEnd): number {
       tell(end.report);
       return statusOfEnd(end);
     case "not-bootable":
+      // The screen's last line may end anywhere on the terminal.
+      if (process.stdout.isTTY) process.stderr.write("\n");
       tell(`nothing to boot: ${end.reasons.join("; ")}`);
       return statusOfEnd(end);
     case "reset":

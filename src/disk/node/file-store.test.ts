@@ -91,7 +91,7 @@ test("an image cannot be opened for writing twice, whatever the path, until it i
   const first = await FileStore.open(file);
   await assert.rejects(FileStore.open(file), {
     name: "BlockError",
-    message: /is in use by another machine of this process/,
+    message: /is in use by this process already; it can be in one place only/,
   });
   await assert.rejects(FileStore.open(alias), /is in use/);
   const reader = await FileStore.open(file, { readOnly: true });
