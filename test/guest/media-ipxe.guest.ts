@@ -16,6 +16,7 @@ for (const firmware of FIRMWARE) {
     await machine.screen(/^iPXE> ifstat\niPXE>$/m);
     await machine.type("autoboot\n");
     await machine.screen("No more network devices");
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: iPXE puts its settings in there.
     await machine.type("set place test/${buildarch} && echo In ${place} of ${memsize} MB\n");
     await machine.screen(/^In test\/i386 of \d+ MB$/m);
     await machine.keepScreenshot();

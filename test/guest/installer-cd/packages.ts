@@ -11,7 +11,14 @@ export const SUITE = "bookworm";
 /** What the new system has besides the packages of priority `required` and apt: it starts, and a login is there. */
 export const INCLUDED = ["init", "systemd-sysv", "udev", "kmod", "procps", "iproute2", "netbase", "less"];
 /** What the installer's steps install after the base system, besides the kernel. */
-const LATER = ["initramfs-tools", "busybox", "grub-pc", "keyboard-configuration", "console-setup", "debian-archive-keyring"];
+const LATER = [
+  "initramfs-tools",
+  "busybox",
+  "grub-pc",
+  "keyboard-configuration",
+  "console-setup",
+  "debian-archive-keyring",
+];
 
 /** Writes `pool/` and `dists/` of an archive with all that an installation needs below `directory`. */
 export async function writeArchive(apt: AptCache, architecture: string, kernel: string, directory: string) {
