@@ -37,8 +37,10 @@ export interface Firmware {
 
 const FROM_SEABIOS = "usr/share/seabios";
 
+export const OWN_BIOS: Firmware = { name: "the machine's own BIOS", options: async () => ({}) };
+
 export const FIRMWARE: readonly Firmware[] = [
-  { name: "the machine's own BIOS", options: async () => ({}) },
+  OWN_BIOS,
   {
     name: "SeaBIOS",
     options: async (t) => {
