@@ -37,21 +37,22 @@ export interface Firmware {
 
 const FROM_SEABIOS = "usr/share/seabios";
 
-export const FIRMWARE: readonly Firmware[] = [
-  { name: "the machine's own BIOS", options: async () => ({}) },
-  {
-    name: "SeaBIOS",
-    options: async (t) => {
-      const directory = await directoryOf(t);
-      for (const file of ["bios-256k.bin", "vgabios-stdvga.bin"]) {
-        const content = await packagedFile(t, "seabios", `${FROM_SEABIOS}/${file}`);
-        if (content === undefined) return undefined;
-        await writeFile(path.join(directory, file), content);
-      }
-      return { firmware: { image: path.join(directory, "bios-256k.bin") } };
-    },
+export const OWN_BIOS: Firmware = { name: "the machine's own BIOS", options: async () => ({}) };
+
+export const SEABIOS: Firmware = {
+  name: "SeaBIOS",
+  options: async (t) => {
+    const directory = await directoryOf(t);
+    for (const file of ["bios-256k.bin", "vgabios-stdvga.bin"]) {
+      const content = await packagedFile(t, "seabios", `${FROM_SEABIOS}/${file}`);
+      if (content === undefined) return undefined;
+      await writeFile(path.join(directory, file), content);
+    }
+    return { firmware: { image: path.join(directory, "bios-256k.bin") } };
   },
-];
+};
+
+export const FIRMWARE: readonly Firmware[] = [OWN_BIOS, SEABIOS];
 
 export class MediaMachine {
   readonly vm: VirtualMachine;
