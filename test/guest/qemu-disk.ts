@@ -15,7 +15,22 @@ export class QemuDisk {
     const drive = `file=${image},format=qcow2,if=virtio,snapshot=on`;
     this.#process = spawn(
       QEMU,
-      ["-accel", "tcg", "-cpu", "max", "-m", "1024", "-display", "none", "-serial", "stdio", "-nic", "none", "-drive", drive],
+      [
+        "-accel",
+        "tcg",
+        "-cpu",
+        "max",
+        "-m",
+        "1024",
+        "-display",
+        "none",
+        "-serial",
+        "stdio",
+        "-nic",
+        "none",
+        "-drive",
+        drive,
+      ],
       { stdio: ["ignore", "pipe", "inherit"] },
     );
     this.#process.stdout?.setEncoding("latin1").on("data", (chunk: string) => {

@@ -64,7 +64,10 @@ async function writeInstaller({ apt, amd64, architecture, kernel, directory }: I
   await writeFile(onto("initrd.gz"), await makeInitrd({ apt, amd64, architecture, netboot, kernel }));
   await rm(unpacked, { recursive: true });
   await mkdir(path.join(directory, ".disk"));
-  await writeFile(path.join(directory, ".disk/info"), `Debian GNU/Linux 12 "${SUITE}" - ${architecture} installer CD\n`);
+  await writeFile(
+    path.join(directory, ".disk/info"),
+    `Debian GNU/Linux 12 "${SUITE}" - ${architecture} installer CD\n`,
+  );
   await writeFile(path.join(directory, ".disk/base_installable"), "");
   await writeFile(path.join(directory, ".disk/base_components"), "main\n");
 }

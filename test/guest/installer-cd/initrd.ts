@@ -33,7 +33,8 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
 /** debootstrap reads package lists with it where the program that does it in the 64-bit installer is not to be had. */
 const PERL = { "perl-base": ["./usr/bin/perl", "*/perl-base/*"] };
 /** Components that only a network gives something to do. */
-const OF_NETWORKS = /^Package: (netcfg|ethdetect|download-installer|net-retriever|choose-mirror(-bin)?|network-preseed)$/m;
+const OF_NETWORKS =
+  /^Package: (netcfg|ethdetect|download-installer|net-retriever|choose-mirror(-bin)?|network-preseed)$/m;
 
 const FILES = new URL("files/", import.meta.url);
 
