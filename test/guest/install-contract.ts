@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { createImageFile } from "../../src/disk/node/create-image.ts";
 import { qemuImg, withoutQemuImg } from "../../src/disk/testing/node/qemu-img.ts";
 import type { DebianArchitecture } from "../../src/hypervisor/catalogue/apt.ts";
@@ -11,6 +11,7 @@ import { VirtualMachine, type VirtualMachineOptions } from "../../src/vm/index.t
 import { orSkip } from "./catalogue-guest.ts";
 import { GuestShell } from "./guest-shell.ts";
 import { makeInstallerCd } from "./installer-cd/disc.ts";
+import { packagedFile } from "./packaged-file.ts";
 import { QemuDisk } from "./qemu-disk.ts";
 
 const GIB = 2 ** 30;
@@ -27,15 +28,16 @@ const STEPS = [
   "installed",
 ];
 
-/** Declares the test. `machine` has what the firmware is, where it is another than the machine's own BIOS. */
-export function installContract(
-  name: string,
-  architecture: DebianArchitecture,
-  machine: Partial<VirtualMachineOptions> = {},
-): void {
-  test(name, async (t) => {
+/** What starts the machine: its own BIOS, or SeaBIOS. */
+export type Firmware = "own" | "seabios";
+
+/** Declares the test: installed under one firmware, the disk boots under both, and in QEMU. */
+export function installContract(architecture: DebianArchitecture, firmware: Firmware): void {
+  test(`Debian 12 for ${architecture} is installed from a CD, and runs from its disk`, async (t) => {
     const directory = await mkdtemp(path.join(os.tmpdir(), "bunkhouse-install-"));
     t.after(() => rm(directory, { recursive: true }));
+    const firmwares = await firmwareFiles(t, directory);
+    if (!firmwares) return;
     const cd = path.join(directory, "installer.iso");
     const made = await orSkip(t, async () => {
       await makeInstallerCd(architecture, cd);
@@ -47,7 +49,7 @@ export function installContract(
 
     await t.test("the installer on the CD installs without a key pressed, and switches off", async (t) => {
       const vm = await VirtualMachine.create({
-        ...machine,
+        ...firmwares[firmware],
         memory: "1G",
         cdroms: [{ file: cd }],
         disks: [{ file: disk }],
@@ -68,7 +70,7 @@ export function installContract(
     });
 
     await t.test("the disk boots to a login on the screen and on the serial line", async (t) => {
-      const vm = await VirtualMachine.create({ ...machine, memory: "1G", disks: [{ file: disk }] });
+      const vm = await VirtualMachine.create({ ...firmwares[firmware], memory: "1G", disks: [{ file: disk }] });
       t.after(() => vm.stop());
       const ended = vm.start();
       await vm.serial.expect("installed login: ", { timeout: PATIENCE });
@@ -93,12 +95,35 @@ export function installContract(
       assert.deepEqual(await ended, { kind: "power-off" });
     });
 
+    const other = firmware === "own" ? "seabios" : "own";
+    await t.test(`the disk boots with other firmware, too: ${other}`, async (t) => {
+      const vm = await VirtualMachine.create({ ...firmwares[other], memory: "1G", disks: [{ file: disk }] });
+      t.after(() => vm.stop());
+      const ended = vm.start();
+      await vm.serial.expect("installed login: ", { timeout: PATIENCE });
+      vm.powerButton();
+      assert.deepEqual(await ended, { kind: "power-off" });
+    });
+
     await t.test("QEMU boots the same disk", { skip: QemuDisk.missing }, async (t) => {
       const qemu = new QemuDisk(disk);
       t.after(() => qemu.stop());
       await qemu.expect("installed login: ", PATIENCE);
     });
   });
+}
+
+/** What makes a machine start with each firmware; undefined, with the test skipped, without Debian's packages. */
+async function firmwareFiles(
+  t: TestContext,
+  directory: string,
+): Promise<Readonly<Record<Firmware, Partial<VirtualMachineOptions>>> | undefined> {
+  for (const name of ["bios-256k.bin", "vgabios-stdvga.bin"]) {
+    const content = await packagedFile(t, "seabios", `usr/share/seabios/${name}`);
+    if (!content) return undefined;
+    await writeFile(path.join(directory, name), content);
+  }
+  return { own: {}, seabios: { firmware: { image: path.join(directory, "bios-256k.bin") } } };
 }
 
 /** Screenshots stay in the folder that `BUNKHOUSE_ARTEFACTS` names, if it does. */

@@ -9,16 +9,13 @@ import type { SourceStanza } from "../../../src/hypervisor/catalogue/apt-sources
 export const SUITE = "bookworm";
 
 /** What the new system has besides the packages of priority `required` and apt: it starts, and a login is there. */
-export const INCLUDED = ["init", "systemd-sysv", "udev", "kmod", "procps", "iproute2", "netbase", "less"];
-/** What the installer's steps install after the base system, besides the kernel. */
-const LATER = [
-  "initramfs-tools",
-  "busybox",
-  "grub-pc",
-  "keyboard-configuration",
-  "console-setup",
-  "debian-archive-keyring",
+export const INCLUDED = [
+  ...["init", "systemd-sysv", "dbus", "udev", "kmod"],
+  // By its modules packages put their questions to the installer.
+  "debconf-i18n",
 ];
+/** What the installer's steps install after the base system, besides the kernel. */
+const LATER = ["initramfs-tools", "busybox", "zstd", "grub-pc", "debian-archive-keyring"];
 
 /** Writes `pool/` and `dists/` of an archive with all that an installation needs below `directory`. */
 export async function writeArchive(apt: AptCache, architecture: string, kernel: string, directory: string) {
