@@ -208,7 +208,7 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
     .option("--console <TARGET>", "where the first serial port goes: stdio, none, or a FILE for its output", "stdio")
     .option(
       "--display <WHERE>",
-      "where the screen can be seen, any number of: web[=[HOST:]PORT] (in a browser), vnc=[HOST:]PORT or vnc=unix:PATH (by VNC viewers), each with ,password-file=FILE; or none. Unless given: web for a guest that starts on its screen, in a terminal of a desktop",
+      "where the screen can be seen, any number of: web[=[HOST:]PORT] (in a browser), vnc=[HOST:]PORT or vnc=unix:PATH (by VNC viewers; both also with ,password-file=FILE); or none (a graphics card that nobody looks at). Unless given: web for a guest that starts on its screen, in a terminal of a desktop",
       addDisplay,
     )
     .option("--name <NAME>", "what bunk screenshot and bunk sendkeys call the machine; its GUEST's name unless given")

@@ -45,6 +45,14 @@ test("an image of a format that is not supported is refused with how to convert 
   assert.equal((await inspectDisk(parseDisk(`${name},format=raw`))).format, "raw");
 });
 
+test("a disk that is not there is refused with how to make one", async (t) => {
+  const name = `${await file(t)}.new`;
+  await assert.rejects(
+    inspectDisk(parseDisk(name)),
+    refused(/there is no such file; .*\.new,size=8G makes a new disk$/),
+  );
+});
+
 test("a disk that is not there is made with the size that is given, thin, and used again the next time", async (t) => {
   const name = `${await file(t)}.new`;
   const option = parseDisk(`${name},size=20M`);

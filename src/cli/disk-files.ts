@@ -24,7 +24,10 @@ const DISCS: readonly ContentKind[] = ["iso9660", "udf"];
  */
 export async function inspectDisk(option: DiskOption): Promise<DiskOptions> {
   if (option.size !== undefined) await createIfMissing(option, option.size);
-  const content = await identifyFile(option.file);
+  const content = await identifyFile(option.file).catch((error: unknown) => {
+    const isMissing = error instanceof BlockError && hostErrorCode(error.cause) === "ENOENT";
+    throw isMissing ? fileError(`${error.message}; ${option.file},size=8G makes a new disk`) : error;
+  });
   if (content.kind === "empty") {
     throw fileError(
       `${option.file} is empty; remove it and let a disk be made by adding ,size=8G, or give it a size: truncate -s 1G ${option.file}`,

@@ -30,6 +30,7 @@ async function perform(invocation: Invocation): Promise<number> {
     }
     case "screenshot":
     case "sendkeys":
+    case "floppy":
       await (await import("./control/control-commands.ts")).controlCommand(invocation);
       return 0;
     case "print":

@@ -98,13 +98,14 @@ export async function runCommand(options: RunOptions): Promise<number> {
       debugExit: options.debugExit,
       noReboot: options.noReboot,
       check: options.check,
-      ...(viewers.showsScreen ? { display: true } : {}),
+      // Also one that nobody looks at: bunk screenshot does.
+      ...(options.displays !== undefined || viewers.showsScreen ? { display: true } : {}),
     };
     end = await runSession(
       (serial, pace) => {
         const complete = { ...definition, serial: viewers?.tap(serial ?? NOWHERE) ?? NOWHERE };
         const machine = createMachine(complete, pace(nodeHost()), options.firmware?.image ?? plan.kernel?.file ?? "");
-        viewers?.attach(machine);
+        viewers?.attach(machine, { changeFloppy: (drive, disk) => floppies.change(machine, drive, disk) });
         gdb?.attach(machine);
         if (options.gdb?.wait) machine.pause();
         return machine;
@@ -148,7 +149,9 @@ async function makePlan(options: RunOptions, signal: AbortSignal): Promise<Plan>
   if (source.kind === "file") return planFile(source, { kernel: undefined, memory, ...media }, onBus);
   const guest = await makeReady(source.name, signal).catch(async (error: unknown) => {
     const unknown = error instanceof CatalogueError && error.failure.kind === "guest-unknown";
-    if (!unknown || !(await isFile(source.name))) throw error;
+    const found = unknown ? await stat(source.name).catch(() => undefined) : undefined;
+    if (found?.isDirectory()) throw fileError(`${source.name} is a directory; name a file, or a guest (bunk list)`);
+    if (!found?.isFile()) throw error;
     return undefined;
   });
   if (guest === undefined) {
@@ -192,12 +195,6 @@ async function planFile(
     }
   }
 }
-
-const isFile = (file: string): Promise<boolean> =>
-  stat(file).then(
-    (found) => found.isFile(),
-    () => false,
-  );
 
 async function readKernel(
   { file, initrd, commandLine }: NonNullable<Plan["kernel"]>,
@@ -317,6 +314,8 @@ function report(end: SessionEnd): number {
       tell(end.report);
       return statusOfEnd(end);
     case "not-bootable":
+      // The screen's last line may end anywhere on the terminal.
+      if (process.stdout.isTTY) process.stderr.write("\n");
       tell(`nothing to boot: ${end.reasons.join("; ")}`);
       return statusOfEnd(end);
     case "reset":

@@ -15,7 +15,7 @@ import { VncServer } from "../vm/node/screen/vnc-server.ts";
 import { knownFonts } from "../vm/screen/known-fonts.ts";
 import { ScreenReader } from "../vm/screen/screen-reader.ts";
 import { ControlServer } from "./control/control-server.ts";
-import { MachineControls } from "./control/machine-controls.ts";
+import { MachineControls, type MediaControls } from "./control/machine-controls.ts";
 import { makeRuntimeDirectory, runtimeDirectory } from "./control/runtime-directory.ts";
 import type { DisplayOption } from "./display-option.ts";
 import { ExitStatus } from "./exit-status.ts";
@@ -90,11 +90,13 @@ export class Viewers {
   }
 
   /** Lets viewers in. Throws CliError where the machine has nothing to see. */
-  attach(machine: Pick<Machine, "display" | "input" | "sendSerial">): void {
+  attach(machine: Pick<Machine, "display" | "input" | "sendSerial">, media?: MediaControls): void {
     const { name, messages, opensBrowser } = this.#settings;
     const { display, input } = machine;
-    const controls = new MachineControls(name, input, display && new ScreenReader(display, knownFonts()));
-    this.#control?.attach(controls);
+    const screen = display && new ScreenReader(display, knownFonts());
+    const controls = new MachineControls(name, input, screen);
+    // The socket is its user's alone, who may open any file.
+    this.#control?.attach(new MachineControls(name, input, screen, media));
     if (this.#vnc.length === 0 && this.#web.length === 0) return;
     if (display === undefined) throw usageError(`--display: ${NO_SCREEN}`);
     const hub = new ScreenHub({ display, input, name });

@@ -19,6 +19,8 @@ export interface BiosProcessorParts {
   readonly ram: GuestMemory;
   readonly memory: MemoryBus;
   hold<T>(operation: Promise<T>, complete: Completion<T>): void;
+  /** Told that a register was set. */
+  registerSet(): void;
 }
 
 export class MachineBiosProcessor implements BiosProcessor {
@@ -43,6 +45,7 @@ export class MachineBiosProcessor implements BiosProcessor {
   set(register: number, value: number): void {
     const registers = this.#registers;
     registers.setGpr(register, (registers.gpr(register) & ~0xffff_ffffn) | BigInt(value >>> 0));
+    this.#parts.registerSet();
   }
   selector(segment: number): number {
     return this.#registers.selector(segment) & 0xffff;
@@ -55,6 +58,7 @@ export class MachineBiosProcessor implements BiosProcessor {
     const [limit, attributes] = [registers.limit(segment), registers.attributes(segment)];
     registers.setSegment(segment, { selector, base: BigInt(selector << 4), limit, attributes });
     this.#parts.processor.modeChanged();
+    this.#parts.registerSet();
   }
   get stack32(): boolean {
     return (this.#registers.attributes(SEG.ss) & BIG) !== 0;
@@ -63,6 +67,7 @@ export class MachineBiosProcessor implements BiosProcessor {
     const registers = this.#registers;
     const { eflags } = registers;
     registers.eflags = carry ? eflags | CARRY : eflags & ~CARRY;
+    this.#parts.registerSet();
   }
 
   readonly #readEntry: ReadEntry = (physical, bytes) => {

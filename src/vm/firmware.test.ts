@@ -3,11 +3,14 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { BootError } from "../firmware/boot-error.ts";
+import { assemble } from "../isa/assemble.ts";
 import type { MachineDefinition } from "./definition.ts";
 import { Machine } from "./machine.ts";
 import { nodeHost } from "./node/host.ts";
 
 const SEABIOS = "/usr/share/seabios/bios-256k.bin";
+const VGA_BIOS = "/usr/share/seabios/vgabios-stdvga.bin";
+const VGA = existsSync(VGA_BIOS) ? {} : { skip: "needs the package seabios" };
 const OPTIONS = existsSync(SEABIOS) ? {} : { skip: "needs the package seabios" };
 
 class Text {
@@ -65,6 +68,40 @@ test("SeaBIOS finds its way around the machine, in the interpreter", OPTIONS, ()
 test("SeaBIOS finds its way around the machine, in translated code", OPTIONS, () => withoutMedia({ heat: 20 }));
 
 test("SeaBIOS comes out of both the same, instruction by instruction", OPTIONS, () => withoutMedia({ check: true }));
+
+/** An option ROM that writes to the log: signature, length in units of 512 bytes, code, and a byte for the sum. */
+function optionRom(text: string): Uint8Array {
+  const rom = new Uint8Array(512);
+  const writes = [...text].map((character) => `mov al,${character.charCodeAt(0)}\nout dx,al`).join("\n");
+  rom.set([0x55, 0xaa, 1]);
+  rom.set(
+    assemble(`push dx\npush ax\nmov dx,0x402\n${writes}\npop ax\npop dx\nretf`, { bits: 16, origin: 3n }).bytes,
+    3,
+  );
+  rom[511] = -rom.reduce((sum, byte) => sum + byte, 0);
+  return rom;
+}
+
+test("SeaBIOS runs option ROMs that it finds in fw_cfg", OPTIONS, async () => {
+  const log = new Text();
+  const optionRoms = ["one", "two"].map((name) => ({ name: `${name}.rom`, image: optionRom(`<${name}>`) }));
+  const { machine } = machineWith({ firmware: { image: new Uint8Array(readFileSync(SEABIOS)), log, optionRoms } });
+  assert.equal((await machine.run()).kind, "reset");
+  for (const name of ["one", "two"]) assert.equal(log.text.split(`<${name}>`).length, 2, log.text);
+});
+
+test("SeaBIOS runs the graphics card's BIOS from its expansion ROM, and shows its messages with it", VGA, async () => {
+  const firmware = { image: new Uint8Array(readFileSync(SEABIOS)), vgaBios: new Uint8Array(readFileSync(VGA_BIOS)) };
+  const { machine, serial } = machineWith({ firmware, display: true });
+  assert.equal((await machine.run()).kind, "reset");
+  assert.match(machine.board.display?.text()?.join("\n") ?? "", /^Booting from Hard Disk\.\.\..*No bootable device/ms);
+  assert.equal(serial.text, "");
+});
+
+test("a BIOS is given no kernel, which it could not start", OPTIONS, () => {
+  const kernel = { image: new Uint8Array(1024), commandLine: "" };
+  assert.throws(() => machineWith({ kernel }), /a BIOS starts no kernel that is not on a disk/);
+});
 
 test("SeaBIOS starts from ROM again after a reset", OPTIONS, async () => {
   const { machine, log } = machineWith({ noReboot: false });

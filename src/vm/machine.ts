@@ -169,6 +169,7 @@ export class Machine {
       random: this.#random,
       clock: this.#time,
       hold: (operation, complete) => this.#hold(operation, complete),
+      registerSet: () => this.#check?.registersSet(),
       end: (end) => this.#finish(end),
     });
     this.#boot();

@@ -23,7 +23,7 @@ const ADAPTER_ROMS = [0x5a, 0x5b, 0x5c, 0x5d];
 const READ_AND_WRITE = 0x33;
 
 export function biosStart(parts: StartParts, { order, menu, serialScreen, keepTrying }: BiosDefinition): Start {
-  const { definition, board, processor, ram, hold } = parts;
+  const { definition, board, processor, ram, hold, registerSet } = parts;
   const bios = new Bios(
     {
       map: memoryMap(definition.memory),
@@ -36,16 +36,17 @@ export function biosStart(parts: StartParts, { order, menu, serialScreen, keepTr
       ports: board.ports,
       videoMemory: board.memory,
       clock: parts.clock,
-      processor: new MachineBiosProcessor({ processor, ram, memory: board.memory, hold }),
+      processor: new MachineBiosProcessor({ processor, ram, memory: board.memory, hold, registerSet }),
       nothingBoots: (reasons) => {
         if (!keepTrying) parts.end({ kind: "not-bootable", reasons });
+        return keepTrying === true;
       },
       called: () => processor.requestReturn(),
     },
   );
   board.ports.register(BIOS_PORT, PORTS, bios, { name: "BIOS", width: 1 });
+  board.devices.set("bios", bios);
   return () => {
-    bios.reset();
     for (const { index, value } of cmosBytes(definition.memory)) writeCmos(board.ports, index, value);
     setUpBoard(parts);
     // The places of option ROMs are RAM, as nothing is in them.

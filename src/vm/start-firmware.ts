@@ -29,6 +29,8 @@ export function firmwareStart(parts: StartParts, { image }: FirmwareDefinition):
 function startFirmware({ definition, processor, board }: StartParts): void {
   const { memory, bios = {} } = definition;
   for (const { index, value } of cmosBytes(memory, bios.order)) writeCmos(board.ports, index, value);
+  // A BIOS shows nothing on a graphics card without that card's own BIOS.
+  const hasScreen = board.display !== undefined && definition.firmware?.vgaBios !== undefined;
   const usual = describedBoard(board);
   const start: GuestPhysical = memory <= PCI_MEMORY ? PCI_MEMORY : PCI_HOLE;
   addFirmwareItems(board.fwCfg, {
@@ -37,7 +39,7 @@ function startFirmware({ definition, processor, board }: StartParts): void {
     optionRoms: definition.firmware?.optionRoms ?? [],
     bootMenu: bios.menu ?? false,
     hasScreen: board.display !== undefined,
-    serialScreen: (bios.serialScreen ?? board.display === undefined) ? COM1 : undefined,
+    serialScreen: (bios.serialScreen ?? !hasScreen) ? COM1 : undefined,
     board: () => {
       const base = board.powerBase ?? usual.power.base;
       const gpe0 = { ...usual.power.gpe0, port: usual.power.gpe0.port - usual.power.base + base };

@@ -31,6 +31,8 @@ export interface StartParts {
    * Guest time goes on, devices with it; a reset drops the operation.
    */
   hold<T>(operation: Promise<T>, complete: Completion<T>): void;
+  /** Must be called when a register of the processor was set while guest code runs or is held. */
+  registerSet(): void;
   /** Ends the machine. */
   end(end: MachineEnd): void;
 }

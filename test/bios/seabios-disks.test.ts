@@ -102,6 +102,13 @@ for (const [kib, perTrack] of [
 }
 
 for (const bus of ["nvme", "scsi"] as const) {
+  test(`our BIOS boots a disk on ${bus}, reads and writes`, async () => {
+    const device = numbered(COPY_BY_PACKETS, 4 << 20);
+    const { end } = await runSector(COPY_BY_PACKETS, { debugExit: true, disks: [{ device, bus }] });
+    assert.deepEqual(end, { kind: "debug-exit", status: PASSED });
+    assert.deepEqual(await sectors(device, 2000, 100), await sectors(device, 1000, 100));
+  });
+
   test(`SeaBIOS boots a disk on ${bus}, reads and writes`, OPTIONS, async () => {
     const device = numbered(COPY_BY_PACKETS, 4 << 20);
     await bootsBySeabios(COPY_BY_PACKETS, { disks: [{ device, bus }] });

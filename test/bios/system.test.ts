@@ -322,3 +322,52 @@ test("services keep the caller's flags but for carry and zero, on any stack", as
   assert.equal(ram.getUint16(0x600, true) & 0x601, 0x400, "DF stays, IF is clear, CF was cleared");
   assert.equal(ram.getUint16(0x602, true), 2);
 });
+
+test("PCI functions have addresses that do not overlap, and interrupt lines", async () => {
+  const { guest } = await runSector(POWER_OFF, {
+    disks: [
+      { device: diskOf(bootSector(POWER_OFF)), bus: "virtio" },
+      { device: diskOf(new Uint8Array(512)), bus: "ahci" },
+    ],
+  });
+  const { ports } = guest.machine.board;
+  const read = (at: number, register: number) => {
+    ports.write(0xcf8, 4, (0x8000_0000 | (at << 8) | register) >>> 0);
+    return ports.read(0xcfc, 4);
+  };
+  const write = (at: number, register: number, value: number) => {
+    ports.write(0xcf8, 4, (0x8000_0000 | (at << 8) | register) >>> 0);
+    ports.write(0xcfc, 4, value);
+  };
+  const ranges: { io: boolean; start: number; end: number }[] = [];
+  let lines = 0;
+  for (let at = 0; at < 256; at++) {
+    if (read(at, 0) === 0xffff_ffff) continue;
+    const pin = (read(at, 0x3c) >> 8) & 0xff;
+    if (pin !== 0) {
+      assert.ok(
+        [5, 10, 11].includes(read(at, 0x3c) & 0xff),
+        `${at.toString(16)} has the line ${read(at, 0x3c) & 0xff}`,
+      );
+      lines++;
+    }
+    for (let register = 0x10; register < 0x28; register += 4) {
+      const base = read(at, register);
+      if (base === 0 || (read(at, 0x0c) >> 16) & 0x7f) continue;
+      write(at, register, 0xffff_ffff);
+      const mask = read(at, register);
+      write(at, register, base);
+      const io = (mask & 1) !== 0;
+      const bits = io ? mask & 0xfffc : mask & 0xffff_fff0;
+      const start = (base & (io ? 0xfffc : 0xffff_fff0)) >>> 0;
+      ranges.push({ io, start, end: start + ((bits & -bits) >>> 0) });
+      assert.equal(read(at, 4) & (io ? 1 : 2), io ? 1 : 2, "the function answers");
+      if ((mask & 7) === 4) register += 4;
+    }
+  }
+  assert.ok(lines >= 3 && ranges.length >= 5, `${lines} lines, ${ranges.length} ranges`);
+  for (const a of ranges) {
+    assert.ok(a.io ? a.start >= 0xc000 : a.start >= 0xe000_0000, a.start.toString(16));
+    for (const b of ranges) assert.ok(a === b || a.io !== b.io || a.end <= b.start || b.end <= a.start);
+  }
+});

@@ -1,15 +1,12 @@
 /** The bytes of every key as a guest reads them, in every set of scan codes, here and in QEMU. */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { test } from "node:test";
 import { assemble } from "../../src/isa/assemble.ts";
-import { VirtualMachine } from "../../src/vm/index.ts";
 import { keyByName } from "../../src/vm/input/key-names.ts";
+import { bytesOf, type InputGuest, ours, qemus } from "./qemu-input.ts";
 import { hasQemu } from "./qemu-screen.ts";
 
 const skip =
@@ -32,6 +29,11 @@ const SETS = {
   "set 2": { commandByte: 0x24, set: 2 },
   "set 3": { commandByte: 0x24, set: 3 },
 } as const;
+
+/** What IBM's keyboard and Linux's driver have otherwise: in set 3, QEMU gives these the codes of "/" and "-". */
+const KNOWN: Readonly<Record<string, readonly string[]>> = {
+  "set 3": ["kp_divide: 77 f0 77, QEMU 4a f0 4a", "kp_subtract: 84 f0 84, QEMU 4e f0 4e"],
+};
 
 /** Sends all that comes from the keyboard to COM1, after the answers to its own commands. */
 function kernel({ commandByte, set }: (typeof SETS)[keyof typeof SETS]): Uint8Array {
@@ -69,68 +71,16 @@ function kernel({ commandByte, set }: (typeof SETS)[keyof typeof SETS]): Uint8Ar
     out 0x60,al
     answer: call take
     cmp al,0xfa
+    jz told
+    cmp al,0xfe
     jnz answer
-    ret
+    told: ret
     `,
     { bits: 32, origin: 0x10_0000n },
   ).bytes;
 }
 
-interface Keyboard {
-  readonly received: number[];
-  press(name: string): Promise<void>;
-  stop(): Promise<unknown>;
-}
-
-async function ours(file: string): Promise<Keyboard> {
-  const vm = await VirtualMachine.create({ kernel: file, memory: "16M" });
-  const received: number[] = [];
-  vm.serial.onData((bytes) => received.push(...bytes));
-  void vm.start();
-  return { received, press: (name) => vm.keyboard.press(name, { pace: 1 }), stop: () => vm.stop() };
-}
-
-async function qemus(file: string, directory: string): Promise<Keyboard> {
-  const socket = path.join(directory, "monitor");
-  const qemu: ChildProcess = spawn("qemu-system-x86_64", [
-    ...["-accel", "tcg", "-m", "16", "-display", "none", "-net", "none", "-kernel", file, "-serial", "stdio"],
-    ...["-monitor", `unix:${socket},server=on,wait=off`],
-  ]);
-  const received: number[] = [];
-  qemu.stdout?.on("data", (bytes: Buffer) => received.push(...bytes));
-  const monitor = await connected(socket);
-  monitor.resume();
-  return {
-    received,
-    press: async (name) => void monitor.write(`sendkey ${name} 1\n`),
-    stop: () => {
-      monitor.destroy();
-      qemu.kill("SIGKILL");
-      return once(qemu, "exit");
-    },
-  };
-}
-
-async function connected(socket: string): Promise<net.Socket> {
-  for (;;) {
-    const attempt = net.connect(socket);
-    try {
-      await once(attempt, "connect");
-      return attempt;
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  }
-}
-
-/** What came for one key, when as much has come as is due or nothing more does. */
-async function bytesOf(keyboard: Keyboard, name: string, due: number): Promise<string> {
-  keyboard.received.length = 0;
-  await keyboard.press(name);
-  for (let i = 0; i < 100 && keyboard.received.length < due; i++)
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  return keyboard.received.map((byte) => byte.toString(16)).join(" ");
-}
+const press = (name: string) => (guest: InputGuest) => guest.press(name);
 
 for (const [title, settings] of Object.entries(SETS)) {
   test(`every key sends in ${title} what it sends in QEMU`, { skip }, async () => {
@@ -141,18 +91,18 @@ for (const [title, settings] of Object.entries(SETS)) {
     const [qemu, vm] = keyboards;
     try {
       // Until both kernels listen.
-      for (const keyboard of keyboards) while ((await bytesOf(keyboard, "a", 1)) === "");
+      for (const keyboard of keyboards) while ((await bytesOf(keyboard, press("a"), 1)) === "");
       await new Promise((resolve) => setTimeout(resolve, 500));
       const differences: string[] = [];
       for (const name of NAMES) {
         for (const part of name.split("-")) assert.ok(keyByName(part), part);
-        const theirs = await bytesOf(qemu, name, 1);
+        const theirs = await bytesOf(qemu, press(name), 1);
         await new Promise((resolve) => setTimeout(resolve, 60));
         const all = qemu.received.map((byte) => byte.toString(16)).join(" ") || theirs;
-        const mine = await bytesOf(vm, name, qemu.received.length);
+        const mine = await bytesOf(vm, press(name), qemu.received.length);
         if (mine !== all) differences.push(`${name}: ${mine}, QEMU ${all}`);
       }
-      assert.deepEqual(differences, []);
+      assert.deepEqual(differences, KNOWN[title] ?? []);
     } finally {
       await Promise.all(keyboards.map((keyboard) => keyboard.stop()));
       await rm(directory, { recursive: true });

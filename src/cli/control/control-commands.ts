@@ -1,5 +1,6 @@
-/** `bunk screenshot` and `bunk sendkeys`: what can be done to a machine that runs. */
+/** `bunk screenshot`, `bunk sendkeys` and `bunk floppy`: what can be done to a machine that runs. */
 import { writeFile } from "node:fs/promises";
+import path from "node:path";
 import { hostError } from "../../disk/node/host-error.ts";
 import { chord } from "../../vm/input/chord.ts";
 import { type Layout, TypingError, typedText } from "../../vm/input/layouts.ts";
@@ -15,6 +16,15 @@ export type ControlInvocation =
       readonly keys: readonly string[];
       readonly text: string | undefined;
       readonly layout: Layout;
+    }
+  | {
+      readonly verb: "floppy";
+      readonly machine: string;
+      readonly drive: "a" | "b";
+      /** Undefined takes the disk out. */
+      readonly file: string | undefined;
+      readonly readOnly: boolean;
+      readonly snapshot: boolean;
     };
 
 /** Does what was asked; rejects with CliError. */
@@ -27,6 +37,13 @@ export async function controlCommand(invocation: ControlInvocation, directory = 
     } catch (error) {
       throw fileError(hostError(`write the screenshot to ${invocation.file}`, error).message);
     }
+    return;
+  }
+  if (invocation.verb === "floppy") {
+    const { machine, drive, file, readOnly, snapshot } = invocation;
+    // The machine runs in a folder of its own.
+    const disk = file === undefined ? {} : { file: path.resolve(file), readOnly, snapshot };
+    await askMachine(await findMachine(directory, machine), { verb: "floppy", drive: drive === "a" ? 0 : 1, ...disk });
     return;
   }
   const { keys, text, layout } = invocation;

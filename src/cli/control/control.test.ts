@@ -75,6 +75,37 @@ test("a machine is found by its name; keys, text and screenshots go through its 
   assert.deepEqual(await readdir(run()), []);
 });
 
+test("floppy disks are changed through the socket, and not by who has no say over files", async () => {
+  const { server } = await rig("dos");
+  const changes: unknown[] = [];
+  const media = {
+    changeFloppy: async (drive: number, disk: unknown) => {
+      if (drive === 1) throw new RangeError("the machine has no floppy drive 1");
+      changes.push([drive, disk]);
+    },
+  };
+  const floppy = { verb: "floppy", machine: "dos", drive: "a", readOnly: false, snapshot: false } as const;
+  try {
+    await assert.rejects(controlCommand({ ...floppy, file: "x" }, run()), /cannot be changed from here/);
+    const keyboard = new Ps2Keyboard();
+    const input = new GuestInput({ keyboard, mouse: new Ps2Mouse(), time: new ManualTime(), wake: () => {} });
+    server.attach(new MachineControls("dos", input, undefined, media));
+    await controlCommand({ ...floppy, file: "disk.img", readOnly: true }, run());
+    await controlCommand({ ...floppy, file: undefined }, run());
+    const disk = { file: path.resolve("disk.img"), readOnly: true, snapshot: false };
+    assert.deepEqual(changes, [
+      [0, disk],
+      [0, undefined],
+    ]);
+    await assert.rejects(controlCommand({ ...floppy, drive: "b", file: undefined }, run()), /no floppy drive 1/);
+  } finally {
+    server.close();
+  }
+  for (const line of ['{"verb":"floppy","drive":2}', '{"verb":"floppy","drive":0,"file":7}']) {
+    assert.throws(() => parseRequest(line), RequestError);
+  }
+});
+
 test("no machine, another one, and several of the name are told apart", async () => {
   await assert.rejects(findMachine(run(), "guest"), {
     status: 69,
@@ -94,7 +125,7 @@ test("no machine, another one, and several of the name are told apart", async ()
 test("a machine without a screen refuses a screenshot, with its reason", async () => {
   const { server } = await rig("blind", { hasScreen: false });
   await assert.rejects(askMachine(await findMachine(run(), "blind"), { verb: "screenshot" }), {
-    message: "blind: the machine has no screen: it has no graphics card",
+    message: /^blind: the machine has no screen; bunk run --display none/,
   });
   server.close();
 });
@@ -139,7 +170,7 @@ for (const [line, problem] of [
   ["", /line of JSON/],
   ["[]", /object with a verb/],
   ["null", /object with a verb/],
-  ['{"verb":"constructor"}', /verb must be one of status, screenshot, keys, type, mouse/],
+  ['{"verb":"constructor"}', /verb must be one of status, screenshot, keys, type, floppy, mouse/],
   ['{"verb":"keys","keys":"a"}', /keys must be a list/],
   ['{"verb":"keys","keys":[1]}', /keys must be a list/],
   ['{"verb":"keys","keys":["nokey"]}', /is no key/],

@@ -1,6 +1,7 @@
 /** Does what a machine is asked to, whoever asks: the control socket, or the page. */
 import process from "node:process";
 import type { GuestInput } from "../../vm/input/guest-input.ts";
+import type { FloppyDiskOptions } from "../../vm/node/floppies.ts";
 import { encodePng } from "../../vm/node/screen/png.ts";
 import { NO_SCREEN } from "../../vm/node/screen/screen-port.ts";
 import { typeKeys } from "../../vm/node/screen/typing.ts";
@@ -10,15 +11,22 @@ import { type ControlReply, type ControlRequest, parseRequest } from "./protocol
 /** Milliseconds in which a guest must have taken a key. */
 const PATIENCE = 10_000;
 
+/** What changes media. Names of the host's files come from whoever asks: not for pages. */
+export interface MediaControls {
+  changeFloppy(drive: number, disk: FloppyDiskOptions | undefined): Promise<void>;
+}
+
 export class MachineControls {
   readonly name: string;
   readonly #screen: ScreenReader | undefined;
   readonly #input: GuestInput;
+  readonly #media: MediaControls | undefined;
 
-  constructor(name: string, input: GuestInput, screen: ScreenReader | undefined) {
+  constructor(name: string, input: GuestInput, screen: ScreenReader | undefined, media?: MediaControls) {
     this.name = name;
     this.#screen = screen;
     this.#input = input;
+    this.#media = media;
   }
 
   /** Answers one line of the protocol. */
@@ -45,6 +53,10 @@ export class MachineControls {
       case "keys":
       case "type":
         await typeKeys(this.#input, request.changes, { patience: PATIENCE });
+        return { ok: true };
+      case "floppy":
+        if (this.#media === undefined) throw new Error("disks cannot be changed from here");
+        await this.#media.changeFloppy(request.drive, request.disk);
         return { ok: true };
       case "mouse": {
         const { dx, dy, wheel, buttons } = request;

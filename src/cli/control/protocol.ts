@@ -5,6 +5,7 @@
 import { chord } from "../../vm/input/chord.ts";
 import type { KeyChange } from "../../vm/input/guest-input.ts";
 import { LAYOUTS, type Layout, typedText } from "../../vm/input/layouts.ts";
+import type { FloppyDiskOptions } from "../../vm/node/floppies.ts";
 
 export type ControlRequest =
   /** Is anyone there? Answers `name` and `pid`. */
@@ -14,6 +15,8 @@ export type ControlRequest =
   /** Chords, one after the other. Answered when the guest's keyboard has sent them. */
   | { readonly verb: "keys"; readonly changes: readonly KeyChange[] }
   | { readonly verb: "type"; readonly changes: readonly KeyChange[] }
+  /** Another disk for a floppy drive, A is 0, or none. The file's name is seen from the machine's process. */
+  | { readonly verb: "floppy"; readonly drive: number; readonly disk: FloppyDiskOptions | undefined }
   /** Motion of the mouse, and the buttons that are down (MouseButtons). */
   | {
       readonly verb: "mouse";
@@ -52,6 +55,14 @@ const VERBS: Readonly<Record<string, (fields: Fields) => ControlRequest>> = {
     if (typeof text !== "string") throw new RequestError("text must be a string");
     if (!LAYOUTS.includes(layout as Layout)) throw new RequestError(`layout must be one of ${LAYOUTS.join(", ")}`);
     return { verb: "type", changes: typedText(text, layout as Layout) };
+  },
+  floppy: ({ drive, file, readOnly = false, snapshot = false }) => {
+    if (drive !== 0 && drive !== 1) throw new RequestError("drive must be 0 or 1");
+    if (file !== undefined && typeof file !== "string") throw new RequestError("file must be a string");
+    if (typeof readOnly !== "boolean" || typeof snapshot !== "boolean") {
+      throw new RequestError("readOnly and snapshot must be true or false");
+    }
+    return { verb: "floppy", drive, disk: file === undefined ? undefined : { file, readOnly, snapshot } };
   },
   mouse: ({ dx = 0, dy = 0, wheel = 0, buttons = 0 }) => ({
     verb: "mouse",

@@ -145,7 +145,7 @@ test("the page asks for what the control socket has, and answers come in order",
   while (replies.length < 3) await once(socket, "message");
   assert.deepEqual(replies, [
     { ok: true },
-    { ok: false, error: "verb must be one of status, screenshot, keys, type, mouse" },
+    { ok: false, error: "verb must be one of status, screenshot, keys, type, floppy, mouse" },
     { ok: true },
   ]);
   assert.deepEqual(rig.keys, [0x1c, 0xf0, 0x1c, 0x32, 0xf0, 0x32, 0x5a, 0xf0, 0x5a]);

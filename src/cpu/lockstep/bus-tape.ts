@@ -3,6 +3,7 @@
  * devices see each access once.
  */
 import type { ProcessorBus } from "../bus.ts";
+import type { SetRegisters } from "./set-registers.ts";
 
 /** What a device did to memory: bytes that it wrote, pages with other memory (state.ts, PAGE_FLAGS), line A20. */
 export type Written =
@@ -17,6 +18,8 @@ interface Access {
   readonly filled: Uint8Array | undefined;
   /** What the device did to memory meanwhile. */
   readonly written: readonly Written[];
+  /** Registers that it set meanwhile. */
+  readonly registers: SetRegisters | undefined;
 }
 
 const hex = (value: number): string => value.toString(16);
@@ -26,6 +29,10 @@ export class BusTape {
   #next = 0;
   /** Set by `recorder`'s owner: what devices have done to memory since the last call. */
   takeWritten: () => readonly Written[] = () => [];
+  /** Set by `recorder`'s owner: registers, where one was set since the last call. */
+  takeRegisters: () => SetRegisters | undefined = () => undefined;
+  /** Set by `player`'s owner. */
+  putRegisters: (registers: SetRegisters) => void = () => {};
   /** Set by `player`'s owner. */
   write: (written: Written) => void = () => {};
   /** Told where the second processor asks for something else. */
@@ -59,7 +66,7 @@ export class BusTape {
   #record<T>(question: string, ask: () => T, target?: ArrayBufferView): T {
     const answer = ask();
     const filled = target && bytesOf(target).slice();
-    this.#accesses.push({ question, answer, filled, written: this.takeWritten() });
+    this.#accesses.push({ question, answer, filled, written: this.takeWritten(), registers: this.takeRegisters() });
     return answer;
   }
 
@@ -73,6 +80,7 @@ export class BusTape {
     if (this.#next === this.#accesses.length) this.clear();
     if (target && access.filled) bytesOf(target).set(access.filled);
     access.written.forEach(this.write);
+    if (access.registers) this.putRegisters(access.registers);
     return access.answer as T;
   }
 

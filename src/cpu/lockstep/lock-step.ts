@@ -17,6 +17,7 @@ import { copyMsrState } from "../system/msrs.ts";
 import { BusTape, type Written } from "./bus-tape.ts";
 import { codeAt, listing } from "./listing.ts";
 import { memoryDifference, sameBytes } from "./memory-difference.ts";
+import { putRegisters, type SetRegisters, takeRegisters } from "./set-registers.ts";
 import { type Difference, sameState, stateDifferences } from "./state-difference.ts";
 
 const WASM_PAGE = 65536;
@@ -59,6 +60,7 @@ export class LockStep {
   #written: Change[] = [];
   #late: Change[] = [];
   #isCopied = false;
+  #areSet = false;
   #busDifference: Difference | undefined;
   #nextAll = ALL_EVERY;
   #wasSame = true;
@@ -79,6 +81,8 @@ export class LockStep {
     this.#path = new RingReader(memory.buffer, trace + TRACE.path);
     this.#writes = new RingReader(memory.buffer, trace + TRACE.writes);
     this.#tape.takeWritten = () => this.#takeWritten();
+    this.#tape.takeRegisters = () => this.#takeRegisters();
+    this.#tape.putRegisters = (registers) => this.#putRegisters(registers);
     this.#tape.write = (written) => this.#write(written);
     this.#tape.waits = (waits) => this.#reference.setInterrupt(waits);
     this.#tape.acknowledged = (vector) => this.#note(vector);
@@ -104,6 +108,11 @@ export class LockStep {
     this.#written.push({ kind: "a20", through });
   }
 
+  /** Something other than guest code has set registers of the first processor. */
+  registersSet(): void {
+    this.#areSet = true;
+  }
+
   /** The processor was reset or set up from without: its state and RAM are taken over before it runs again. */
   restart(): void {
     this.#isCopied = false;
@@ -114,6 +123,8 @@ export class LockStep {
     const { processor } = this;
     if (!this.#isCopied) this.#copy();
     this.#writeLate();
+    const set = this.#takeRegisters();
+    if (set) this.#putRegisters(set);
     let result: RunResult;
     let left = budget;
     do {
@@ -151,9 +162,21 @@ export class LockStep {
     this.#taken = [];
     this.#written = [];
     this.#late = [];
+    this.#areSet = false;
     this.#writes.take();
     this.#path.take();
     this.#isCopied = true;
+  }
+
+  #takeRegisters(): SetRegisters | undefined {
+    if (!this.#areSet) return undefined;
+    this.#areSet = false;
+    return takeRegisters(this.processor.registers);
+  }
+
+  #putRegisters(registers: SetRegisters): void {
+    putRegisters(this.#reference.registers, registers);
+    this.#reference.modeChanged();
   }
 
   /** What devices wrote while the first processor accessed one; it may be that more comes of it until the next run. */

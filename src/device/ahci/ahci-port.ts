@@ -8,10 +8,11 @@
  * Not modelled: DMA Setup FISes (memory is written without), port multipliers, power states of the link, hot plug.
  */
 import { guestPhysical } from "../../bits/units.ts";
-import type { AsyncWork, GuestMemory } from "../../machine/device.ts";
-import type { AtaDrive, AtaEnd, AtaTask, TaskFile } from "../ata/ata-drive.ts";
+import { Scratch } from "../../machine/scratch.ts";
+import type { AtaEnd, AtaTask, TaskFile } from "../ata/ata-drive.ts";
 import { Control, DIAGNOSTIC_PASSED, READY, SIGNATURE, Status } from "../ata/registers.ts";
 import { parseHostFis, pioSetupFis, REGISTER_FIS_LENGTH, registerFis, setDeviceBitsFis } from "./fis.ts";
+import type { AhciPortState, AhciPortWiring } from "./port-state.ts";
 import { PrdTable } from "./prd-table.ts";
 import {
   ATAPI_COMMAND,
@@ -35,39 +36,6 @@ import {
   ReceivedFis,
 } from "./registers.ts";
 import { transfer } from "./transfer.ts";
-
-export interface AhciPortState {
-  clb: number;
-  clbu: number;
-  fb: number;
-  fbu: number;
-  is: number;
-  ie: number;
-  cmd: number;
-  tfd: number;
-  sig: number;
-  ssts: number;
-  sctl: number;
-  serr: number;
-  sact: number;
-  ci: number;
-  /** Slots of commands that were begun and have not ended, in this order. */
-  active: number[];
-  /** An error stopped the command list. */
-  halted: boolean;
-  /** The device's first register FIS waits for a place to be received in. */
-  signatureWaits: boolean;
-}
-
-export interface AhciPortWiring {
-  /** Memory as the function may reach it now. */
-  readonly memory: GuestMemory;
-  readonly work: AsyncWork;
-  readonly drive: AtaDrive | undefined;
-  /** PxIS or PxIE changed. */
-  changed(): void;
-  ioError?(error: Error): void;
-}
 
 const CMD_WRITABLE = PxCmd.mask.start | PxCmd.mask.fisReceive | PxCmd.mask.atapi | PxCmd.mask.driveLed;
 /** There is no staggered spin-up and no cold presence detection. */
@@ -112,6 +80,7 @@ export class AhciPort {
   /** Operations of commands that were given up run: what comes next must not overtake them. */
   #draining = false;
   #waitsForHost = false;
+  readonly #scratch = new Scratch();
 
   constructor(wiring: AhciPortWiring) {
     this.#wiring = wiring;
@@ -355,7 +324,13 @@ export class AhciPort {
       task = drive.packet(task, command!.slice(ATAPI_COMMAND, ATAPI_COMMAND + ATAPI_COMMAND_LENGTH));
     }
     const prds = new PrdTable(memory, base + PRDT, header.prdtLength);
-    const running = { slot, task, prds, steps: transfer(drive, task, prds, work.immediate === true), header: address };
+    const running = {
+      slot,
+      task,
+      prds,
+      steps: transfer(drive, task, prds, work.immediate ? this.#scratch : undefined),
+      header: address,
+    };
     this.#running.set(slot, running);
     this.state.active.push(slot);
     // A queued command was accepted: its slot is free, and its tag is in use.

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BlockError } from "../../disk/block-device.ts";
+import { ImmediateWork } from "../../machine/testing/rig.ts";
 import { Command } from "../ata/registers.ts";
 import { Mmc } from "../scsi/cdrom-layout.ts";
 import { settle } from "../scsi/testing/test-disc.ts";
@@ -237,6 +238,20 @@ test("stopping the list forgets its commands, and what comes next waits for what
   await settle();
   assert.equal(driver.read(Px.ci), 0);
   assert.deepEqual(ram.bytes.slice(DATA, DATA + SECTOR), disk.content.slice(2 * SECTOR, 3 * SECTOR));
+});
+
+test("what the host has at hand is there at once, and the rest is waited for", async () => {
+  const { driver, disk, ram } = diskRig({ work: Object.assign(new ImmediateWork(), { immediate: true }) });
+  let turn = 0;
+  disk.readsNow = () => turn++ % 2 === 0;
+  for (const lba of [5, 6]) {
+    driver.prepare(0, Command.readDma, { count: 1, lba, regions: [[DATA, SECTOR]] });
+    driver.issue(0);
+    assert.equal(driver.read(Px.ci), lba === 5 ? 0 : 1);
+    await settle();
+    assert.deepEqual(ram.bytes.slice(DATA, DATA + SECTOR), disk.content.slice(lba * SECTOR, (lba + 1) * SECTOR));
+  }
+  assert.deepEqual(disk.calls, ["read 3072+512"]);
 });
 
 test("packets reach a CD drive, whose data come by either protocol", async () => {

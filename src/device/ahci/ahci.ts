@@ -10,7 +10,8 @@ import type { AccessSize, AsyncWork, Device, GuestMemory, MemoryDevice, SignalLi
 import type { AtaDrive } from "../ata/ata-drive.ts";
 import type { BarBuses } from "../pci/bar.ts";
 import { PciFunction } from "../pci/function.ts";
-import { AhciPort, type AhciPortState } from "./ahci-port.ts";
+import { AhciPort } from "./ahci-port.ts";
+import type { AhciPortState } from "./port-state.ts";
 import { AHCI_LENGTH, AHCI_VERSION, Cap, COMMAND_SLOTS, Ghc, Hba, PORT_BASE, PORT_STRIDE } from "./registers.ts";
 
 export const AHCI_PORTS = 6;

@@ -1,4 +1,6 @@
 /** Serves one ATA command whose data lie in memory, whatever the protocol: the steps between its first and last. */
+
+import type { Scratch } from "../../machine/scratch.ts";
 import type { AtaDrive, AtaEnd, AtaTask } from "../ata/ata-drive.ts";
 import type { PrdTable } from "./prd-table.ts";
 
@@ -18,12 +20,12 @@ export type TransferEnd =
 export const PIECE = 1024 * 1024;
 const NOTHING = new Uint8Array(0);
 
-/** `immediate`: what the host has at hand need not be waited for. */
+/** `scratch`: where it is given, what the host has at hand need not be waited for. */
 export function* transfer(
   drive: AtaDrive,
   task: AtaTask,
   prds: PrdTable,
-  immediate: boolean,
+  scratch: Scratch | undefined,
 ): Generator<HostStep, TransferEnd, void> {
   const { protocol, length, data } = task;
   const ended = (end: AtaEnd, overflow = false): TransferEnd => ({ kind: "ended", end, overflow });
@@ -33,9 +35,12 @@ export function* transfer(
   if (protocol === "pioIn" || protocol === "dmaIn" || protocol === "queuedIn") {
     for (let at = 0; at < length && !overflow; at += PIECE) {
       const size = Math.min(length - at, PIECE);
-      const piece = data?.subarray(at, at + size) ?? new Uint8Array(size);
-      const isThere = data !== undefined || (immediate && drive.readNow(task, at, piece));
-      if (!isThere) yield { operation: () => drive.read(task, at, piece), at };
+      let piece = data?.subarray(at, at + size) ?? readNow(drive, task, at, scratch?.take(size));
+      if (piece === undefined) {
+        const read = new Uint8Array(size);
+        yield { operation: () => drive.read(task, at, read), at };
+        piece = read;
+      }
       const result = prds.put(piece);
       if (result === "error") return { kind: "bus-error" };
       // What there is no room for is dropped.
@@ -53,4 +58,9 @@ export function* transfer(
   }
   if (task.finishes) yield { operation: () => drive.finish(task, gathered), at: length };
   return ended(drive.complete(task, gathered), overflow);
+}
+
+/** `target` with data that are at hand; undefined where they are not. */
+function readNow(drive: AtaDrive, task: AtaTask, at: number, target: Uint8Array | undefined): Uint8Array | undefined {
+  return target !== undefined && drive.readNow(task, at, target) ? target : undefined;
 }

@@ -6,7 +6,7 @@ import { bits } from "../../bits/fields.ts";
 import { struct, u16, u32 } from "../../bits/struct.ts";
 import { guestPhysical } from "../../bits/units.ts";
 import type { GuestMemory } from "../../machine/device.ts";
-import type { ChannelBusMaster, MoveResult } from "./ide-channel.ts";
+import type { ChannelBusMaster, MoveResult } from "./channel-state.ts";
 
 export const BusMasterCommand = bits({ start: 0, toMemory: 3 });
 export const BusMasterStatus = bits({ active: 0, error: 1, interrupt: 2, drive0: 5, drive1: 6, simplex: 7 });

@@ -2,7 +2,7 @@
  * The registers of one drive on a channel. Those of two bytes have their previous content in bits 8 to 15.
  * @spec ATA/ATAPI-7 volume 2 §5.2
  */
-import type { TaskFile } from "../ata/ata-drive.ts";
+import type { AtaEnd, TaskFile } from "../ata/ata-drive.ts";
 import { Device } from "../ata/registers.ts";
 
 /** Offsets from the command block's first port. */
@@ -89,4 +89,15 @@ export function taskFileOf({ features, count, low, mid, high, device }: DriveReg
   const current = (low & 0xff) | ((mid & 0xff) << 8) | ((high & 0xff) << 16);
   const previous = (low >>> 8) | (mid & 0xff00) | ((high & 0xff00) << 8);
   return { command, features, count, lba: current + previous * 2 ** 24, device };
+}
+
+/** Sets the registers that a command's end, or a signature, gives. */
+export function setLocation(registers: DriveRegisters, { count, lba, device }: Partial<AtaEnd>): void {
+  if (count !== undefined) registers.count = (registers.count & 0xff00) | (count & 0xff);
+  if (device !== undefined) registers.device = device;
+  if (lba === undefined) return;
+  const high = Math.floor(lba / 2 ** 24);
+  registers.low = (lba & 0xff) | ((high & 0xff) << 8);
+  registers.mid = ((lba >>> 8) & 0xff) | (((high >>> 8) & 0xff) << 8);
+  registers.high = ((lba >>> 16) & 0xff) | (((high >>> 16) & 0xff) << 8);
 }

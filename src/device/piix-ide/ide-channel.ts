@@ -9,70 +9,20 @@
  * Not modelled: the time that commands take, overlapped and queued commands, commands while a drive is busy (they are
  * ignored, except DEVICE RESET).
  */
-import type { AccessSize, AsyncWork, SignalLine } from "../../machine/device.ts";
+import type { AccessSize } from "../../machine/device.ts";
+import { Scratch } from "../../machine/scratch.ts";
 import { type AtaDrive, type AtaEnd, type AtaTask, MAX_GATHERED } from "../ata/ata-drive.ts";
 import { Command, Control, Device, DIAGNOSTIC_PASSED, READY, Reason, SIGNATURE, Status } from "../ata/registers.ts";
+import type { IdeChannelState, IdeChannelWiring, MoveResult } from "./channel-state.ts";
 import {
   type DriveRegisters,
   driveRegisters,
   Register,
   readRegister,
+  setLocation,
   taskFileOf,
   writeRegister,
 } from "./drive-registers.ts";
-
-/** What the channel waits for. */
-type Phase =
-  | "idle"
-  /** The guest: for a command packet, to read data, to write data. */
-  | "packet"
-  | "in"
-  | "out"
-  /** The bus master to be started. */
-  | "dma"
-  /** The host: for data of `buffer`'s length, to store `buffer`, to do what comes behind the data. */
-  | "reading"
-  | "writing"
-  | "finishing";
-
-export interface IdeChannelState {
-  drives: [DriveRegisters, DriveRegisters];
-  control: number;
-  selected: 0 | 1;
-  phase: Phase;
-  task: AtaTask | undefined;
-  /** Which drive the task is on. */
-  busy: 0 | 1;
-  /** Bytes of the task's data before `buffer`. */
-  moved: number;
-  buffer: Uint8Array;
-  /** The next byte of `buffer` that the guest reads or writes, and the end of the DRQ block. */
-  position: number;
-  blockEnd: number;
-  gathered: Uint8Array;
-}
-
-/** The channel's bus master. Bytes it could not move mean the end of the transfer. */
-export interface ChannelBusMaster {
-  /** Whether software started it, in this direction. */
-  ready(toMemory: boolean): boolean;
-  put(bytes: Uint8Array): MoveResult;
-  take(target: Uint8Array): MoveResult;
-  /** The drive has ended its transfer. */
-  ended(): void;
-}
-/** "short": the descriptors have no more room. "error": they are not in memory, or what they name is not. */
-export type MoveResult = "done" | "short" | "error";
-
-export interface IdeChannelWiring {
-  readonly work: AsyncWork;
-  /** INTRQ. */
-  readonly interrupt: SignalLine;
-  readonly busMaster: ChannelBusMaster;
-  /** Device 0 and device 1. */
-  readonly drives: readonly [AtaDrive | undefined, AtaDrive | undefined];
-  ioError?(error: Error): void;
-}
 
 const NOTHING = new Uint8Array(0);
 const PACKET_LENGTH = 12;
@@ -103,6 +53,7 @@ export class IdeChannel {
   /** Settles with the host operation that runs. There is one at a time, so that none overtakes one that was given up. */
   #inFlight: Promise<void> | undefined;
   #waitsForHost = false;
+  readonly #scratch = new Scratch();
 
   constructor(wiring: IdeChannelWiring) {
     this.#wiring = wiring;
@@ -355,11 +306,17 @@ export class IdeChannel {
       this.#put(task.data.subarray(this.state.moved, this.state.moved + length));
       return;
     }
-    this.state.buffer = new Uint8Array(length);
     if (isIn(task)) {
+      const scratch = this.#immediate ? this.#scratch.take(length) : undefined;
+      if (scratch !== undefined && this.#device.readNow(task, this.state.moved, scratch)) {
+        this.#put(scratch);
+        return;
+      }
+      this.state.buffer = new Uint8Array(length);
       this.#readPiece();
       return;
     }
+    this.state.buffer = new Uint8Array(length);
     if (!this.#went(busMaster.take(this.state.buffer))) return;
     if (task.gathers) {
       this.state.gathered = this.state.buffer;
@@ -386,7 +343,7 @@ export class IdeChannel {
 
   #readPiece(): void {
     const { task, moved, buffer } = this.state;
-    const then = () => {
+    const arrived = () => {
       if (isDma(task!)) {
         this.#put(buffer);
       } else {
@@ -394,10 +351,13 @@ export class IdeChannel {
         this.#interrupt();
       }
     };
-    // What was given up before must have ended.
-    const immediate = this.#wiring.work.immediate === true && this.#inFlight === undefined;
-    if (immediate && this.#device.readNow(task!, moved, buffer)) then();
-    else this.#wait("reading", () => this.#device.read(task!, moved, buffer), then);
+    if (!isDma(task!) && this.#immediate && this.#device.readNow(task!, moved, buffer)) arrived();
+    else this.#wait("reading", () => this.#device.read(task!, moved, buffer), arrived);
+  }
+
+  /** Whether reads may be made at once: what was given up before must have ended. */
+  get #immediate(): boolean {
+    return this.#wiring.work.immediate === true && this.#inFlight === undefined;
   }
 
   #writePiece(): void {
@@ -511,14 +471,4 @@ export class IdeChannel {
 /** Bytes of the most whole blocks that fit in a piece. */
 function wholeBlocks({ block }: AtaTask): number {
   return Math.max(Math.floor(PIO_PIECE / block), 1) * block;
-}
-
-function setLocation(registers: DriveRegisters, { count, lba, device }: Partial<AtaEnd>): void {
-  if (count !== undefined) registers.count = (registers.count & 0xff00) | (count & 0xff);
-  if (device !== undefined) registers.device = device;
-  if (lba === undefined) return;
-  const high = Math.floor(lba / 2 ** 24);
-  registers.low = (lba & 0xff) | ((high & 0xff) << 8);
-  registers.mid = ((lba >>> 8) & 0xff) | (((high >>> 8) & 0xff) << 8);
-  registers.high = ((lba >>> 16) & 0xff) | (((high >>> 16) & 0xff) << 8);
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BlockError } from "../../disk/block-device.ts";
+import { ImmediateWork } from "../../machine/testing/rig.ts";
 import { Command } from "../ata/registers.ts";
 import { Mmc } from "../scsi/cdrom-layout.ts";
 import { settle } from "../scsi/testing/test-disc.ts";
@@ -256,6 +257,24 @@ test("an error of the host's storage is an error at the sector where it happened
   const lba = driver.read(3) | (driver.read(4) << 8) | (driver.read(5) << 16);
   assert.equal(lba, 0x12_3456 % 20_000);
   assert.deepEqual(errors, [disk.failure]);
+});
+
+test("what the host has at hand is there at once, by PIO and by DMA, and the rest is waited for", async () => {
+  const { driver, disk, ram } = diskRig({ work: Object.assign(new ImmediateWork(), { immediate: true }) });
+  let turn = 0;
+  disk.readsNow = () => turn++ % 2 === 0;
+  driver.command(Command.readSectors, { count: 1, lba: 3 });
+  assert.equal(driver.status, READY | 0x08);
+  assert.deepEqual((await driver.receive(sector)).data, disk.content.slice(3 * SECTOR, 4 * SECTOR));
+  for (const lba of [5, 6]) {
+    driver.command(Command.readDma, { count: 1, lba });
+    driver.startDma(true, 0x1000, [0x5000, SECTOR]);
+    assert.equal(driver.status, lba === 6 ? READY : 0x80);
+    assert.equal(await driver.ready(), READY);
+    assert.equal(driver.stopDma() & 0x07, 0x04);
+    assert.deepEqual(ram.bytes.slice(0x5000, 0x5200), disk.content.slice(lba * SECTOR, (lba + 1) * SECTOR));
+  }
+  assert.deepEqual(disk.calls, ["read 2560+512"]);
 });
 
 test("nIEN keeps the interrupt from the line until it is allowed again", async () => {

@@ -16,7 +16,8 @@ import { PciFunction } from "../pci/function.ts";
 import type { PciBus } from "../pci/pci-bus.ts";
 import { Header, Command as PciCommand } from "../pci/registers.ts";
 import { BusMaster, type BusMasterState } from "./bus-master.ts";
-import { IdeChannel, type IdeChannelState } from "./ide-channel.ts";
+import type { IdeChannelState } from "./channel-state.ts";
+import { IdeChannel } from "./ide-channel.ts";
 
 /** IDETIM of the primary and the secondary channel. */
 export const IDETIM = 0x40;

@@ -9,9 +9,10 @@
  * Not modelled: multiple queues, topology, lifetime, secure erase, zones. All errors of the host's storage are
  * VIRTIO_BLK_S_IOERR to the guest; the `ioError` event has the details.
  */
-import { byteOffset, SECTOR_SIZE } from "../../bits/units.ts";
+import { type ByteOffset, byteOffset, SECTOR_SIZE } from "../../bits/units.ts";
 import type { BlockDevice } from "../../disk/block-device.ts";
 import type { AsyncWork, GuestMemory } from "../../machine/device.ts";
+import { Scratch } from "../../machine/scratch.ts";
 import type { DescriptorChain } from "../virtio/descriptor-chain.ts";
 import { VirtioDevice, type VirtioEvents } from "../virtio/virtio-device.ts";
 import {
@@ -82,6 +83,7 @@ export class VirtioBlk extends VirtioDevice<VirtioBlkState> {
   /** Resolves when what was in flight before the last reset has ended. */
   #settled: Promise<unknown> = Promise.resolve();
   #drained = true;
+  readonly #scratch = new Scratch();
 
   constructor({ memory, disk, work, serial = "", events = {} }: VirtioBlkWiring) {
     const { segMax, geometry, readOnly, blkSize, flush, configWce, discard, writeZeroes } = BlkFeature;
@@ -267,14 +269,23 @@ export class VirtioBlk extends VirtioDevice<VirtioBlkState> {
     const start = Number(sector) * SECTOR_SIZE;
     if (!this.#inside(start, length)) return RequestStatus.ioError;
     for (let at = 0; at < length; at += PIECE) {
-      const piece = new Uint8Array(Math.min(length - at, PIECE));
       const place = byteOffset(start + at);
-      // What the host has at hand need not be waited for, unless what was given up by a reset has not ended.
-      const immediate = this.#work.immediate === true && this.#drained;
-      if (!(immediate && this.#disk.readNow?.(place, piece))) yield () => this.#disk.read(place, piece);
+      let piece = this.#readNow(place, Math.min(length - at, PIECE));
+      if (piece === undefined) {
+        const read = new Uint8Array(Math.min(length - at, PIECE));
+        yield () => this.#disk.read(place, read);
+        piece = read;
+      }
       if (chain.write(at, piece) < piece.length) return RequestStatus.ioError;
     }
     return RequestStatus.ok;
+  }
+
+  /** What the host has at hand need not be waited for, unless what was given up by a reset has not ended. */
+  #readNow(place: ByteOffset, length: number): Uint8Array | undefined {
+    if (this.#work.immediate !== true || !this.#drained || this.#disk.readNow === undefined) return undefined;
+    const piece = this.#scratch.take(length);
+    return this.#disk.readNow(place, piece) ? piece : undefined;
   }
 
   *#write(chain: DescriptorChain, sector: bigint): Steps {

@@ -6,6 +6,7 @@ import path from "node:path";
 import process from "node:process";
 import { after, test } from "node:test";
 import { byteOffset, MIB } from "../../bits/units.ts";
+import { SeededRandom } from "../../machine/testing/rig.ts";
 import { FileStore } from "./file-store.ts";
 
 const folder = await mkdtemp(path.join(os.tmpdir(), "bunkhouse-file-"));
@@ -90,7 +91,7 @@ test("an image cannot be opened for writing twice, whatever the path, until it i
   const first = await FileStore.open(file);
   await assert.rejects(FileStore.open(file), {
     name: "BlockError",
-    message: /is in use by another machine of this process/,
+    message: /is in use by this process already; it can be in one place only/,
   });
   await assert.rejects(FileStore.open(alias), /is in use/);
   const reader = await FileStore.open(file, { readOnly: true });
@@ -159,5 +160,30 @@ test("a lock file that nobody can read counts as held", async () => {
   for (const content of ["", "{}", '{"token":"../../x"}', "null"]) {
     await writeFile(`${file}.lock`, content);
     await assert.rejects(FileStore.open(file), /is in use by another machine; if that is certainly gone/);
+  }
+});
+
+test("a block device of the host is read like a file, and never written", async (t) => {
+  const content = new Uint8Array(64 * 1024);
+  new SeededRandom(3).fill(content);
+  const file = await image(content);
+  const attached = spawnSync("losetup", ["--read-only", "--find", "--show", file], { encoding: "utf8" });
+  if (attached.status !== 0) {
+    t.skip("needs root, loop devices, and losetup (Debian package mount)");
+    return;
+  }
+  const device = attached.stdout.trim();
+  try {
+    const store = await FileStore.open(device, { readOnly: true });
+    assert.equal(store.size, content.length);
+    const target = new Uint8Array(5000);
+    await store.read(byteOffset(1000), target);
+    assert.deepEqual(target, content.slice(1000, 6000));
+    assert.equal(store.readNow(byteOffset(2000), target), true);
+    assert.deepEqual(target, content.slice(2000, 7000));
+    await store.close();
+    await assert.rejects(FileStore.open(device), /devices of the host are opened for reading only/);
+  } finally {
+    spawnSync("losetup", ["--detach", device]);
   }
 });

@@ -175,7 +175,7 @@ async function startOf(pid: number): Promise<string> {
 
 function inUse(image: string, path: string, holder: Holder | undefined, own: Holder): BlockError {
   let who = "another machine";
-  if (holder?.pid === own.pid && isLocal(holder, own)) who = "another machine of this process";
+  if (holder?.pid === own.pid && isLocal(holder, own)) who = "this process already; it can be in one place only";
   else if (holder !== undefined && isLocal(holder, own)) who = `process ${holder.pid}`;
   else if (holder !== undefined) who = `process ${holder.pid} on ${holder.host}`;
   const remedy = holder !== undefined && isLocal(holder, own) ? "" : `; if that is certainly gone, delete ${path}`;

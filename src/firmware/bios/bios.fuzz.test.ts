@@ -51,6 +51,7 @@ function rig(seed: number) {
       processor,
       nothingBoots: () => {
         reasons++;
+        return true;
       },
       called: () => {},
     },

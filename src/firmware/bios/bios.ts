@@ -13,14 +13,14 @@ import type { AccessSize, Clock, Device, PortDevice } from "../../machine/device
 import type { AcpiBoard } from "../acpi/board.ts";
 import type { MemoryMap } from "../memory-map.ts";
 import type { VgaMemory } from "../vga/set-mode.ts";
-import { Boot, type BootSettings } from "./boot.ts";
+import { Boot, type BootSettings, type BootState } from "./boot.ts";
 import { BiosCall, type Outcome } from "./call.ts";
 import type { Ports } from "./chips.ts";
 import { ClockService } from "./clock.ts";
 import { Bda } from "./data-area.ts";
 import { DiskService } from "./disk/disk-service.ts";
 import type { BiosDrive } from "./disk/drive.ts";
-import { DriveTable } from "./disk/drive-table.ts";
+import { type DiscState, DriveTable } from "./disk/drive-table.ts";
 import { Keyboard } from "./keyboard.ts";
 import { MouseService } from "./mouse.ts";
 import { pciService } from "./pci-service.ts";
@@ -56,8 +56,11 @@ export interface BiosWiring {
   readonly videoMemory: VgaMemory;
   readonly clock: Clock;
   readonly processor: BiosProcessor;
-  /** Told when nothing could be booted, with a line for each thing that was tried. */
-  nothingBoots(reasons: readonly string[]): void;
+  /**
+   * Told when nothing could be booted, with a line for each thing that was tried. Returns whether somebody may press a key,
+   * upon which all is tried again.
+   */
+  nothingBoots(reasons: readonly string[]): boolean;
   /** A service was called; the machine may want to look at other things before more guest code runs. */
   called(): void;
 }
@@ -69,9 +72,20 @@ const SUSPEND_ENABLE = 0x2000;
 const RESET_CONTROL = 0xcf9;
 const HARD_RESET = 0x06;
 
-export class Bios implements PortDevice, Device<object> {
-  /** All that outlives a service is in the guest's memory, but for what was booted, which counts from the reset on. */
-  readonly state = {};
+/**
+ * What outlives a service and is not in the guest's memory. What a terminal on the serial line shows is not kept: after a
+ * snapshot is loaded, it is sent anew.
+ */
+export interface BiosState {
+  readonly boot: BootState;
+  readonly disc: DiscState;
+  readonly clock: ClockService["state"];
+  readonly system: SystemService["state"];
+  readonly vbe: VideoService["vbe"]["state"];
+}
+
+export class Bios implements PortDevice, Device<BiosState> {
+  readonly state: BiosState;
   readonly #config: BiosConfig;
   readonly #wiring: BiosWiring;
   readonly #code: BiosCode;
@@ -111,7 +125,7 @@ export class Bios implements PortDevice, Device<object> {
       functionalityTable: TableAt.functionality,
       vbeStrings: TableAt.vbeStrings,
     });
-    this.#boot = new Boot({
+    const boot = new Boot({
       table: this.#table,
       settings: config.boot,
       print: (call, text) => this.#print(call, text),
@@ -119,6 +133,14 @@ export class Bios implements PortDevice, Device<object> {
       nothingBoots: wiring.nothingBoots,
       restart: () => this.#restart(),
     });
+    this.#boot = boot;
+    this.state = {
+      boot: boot.state,
+      disc: this.#table.state,
+      clock: this.#clock.state,
+      system: this.#system.state,
+      vbe: this.#video.vbe.state,
+    };
   }
 
   reset(): void {

@@ -3,7 +3,7 @@
  * @spec BIOS Boot Specification 1.01 (order of devices, INT 18h, INT 19h); "El Torito" 1.0
  */
 import type { BiosCall, Outcome } from "./call.ts";
-import { type BiosDrive, type DriveKind, mediumOf, numberDrive, readMedium } from "./disk/drive.ts";
+import { type BiosDrive, mediumOf, numberDrive, readMedium } from "./disk/drive.ts";
 import type { DriveTable } from "./disk/drive-table.ts";
 import { type BootEntry, readBootCatalogue, readBootImage } from "./disk/el-torito.ts";
 import { GPR, SEG } from "./processor.ts";
@@ -26,8 +26,8 @@ export interface BootParts {
   print(call: BiosCall, text: string): void;
   /** The next key: scan code and character. */
   key(call: BiosCall): number | undefined;
-  /** Nothing could be booted: a line for each thing that was tried. */
-  nothingBoots(reasons: readonly string[]): void;
+  /** Nothing could be booted: a line for each thing that was tried. Returns whether somebody may press a key. */
+  nothingBoots(reasons: readonly string[]): boolean;
   restart(): void;
 }
 
@@ -46,62 +46,74 @@ const SIGNATURE_AT = 510;
 const FLOPPY_STARTS = [0xeb, 0xe9, 0xfa, 0x33];
 const ESCAPE = 0x1b;
 
+export interface BootState {
+  phase: "start" | "menu" | "try" | "failed";
+  /** Indices of the drives that are still to be tried. */
+  queue: number[];
+  /** Why what was tried could not be booted. */
+  reasons: string[];
+  /** The drive of what has control; -1 for none. */
+  entered: number;
+}
+
 export class Boot {
+  readonly state: BootState = { phase: "start", queue: [], reasons: [], entered: -1 };
   readonly #parts: BootParts;
-  #phase: "start" | "menu" | "try" | "failed" = "start";
-  #queue: BiosDrive[] = [];
-  #reasons: string[] = [];
-  /** What has control. */
-  #entered: BiosDrive | undefined;
 
   constructor(parts: BootParts) {
     this.#parts = parts;
   }
 
   reset(): void {
-    this.#phase = "start";
-    this.#queue = [];
-    this.#reasons = [];
-    this.#entered = undefined;
+    Object.assign(this.state, { phase: "start", queue: [], reasons: [], entered: -1 });
   }
 
-  get #candidates(): BiosDrive[] {
+  get #candidates(): number[] {
     const { table, settings } = this.#parts;
-    const of = (kind: DriveKind) => table.drives.filter((drive) => drive.kind === kind);
-    return settings.order.flatMap((kind) => (kind === "net" ? [] : of(kind)));
+    const all = table.drives.map(({ kind }, index) => ({ kind, index }));
+    return settings.order.flatMap((kind) => all.filter((drive) => drive.kind === kind).map(({ index }) => index));
+  }
+
+  #drive(index: number): BiosDrive | undefined {
+    return this.#parts.table.drives[index];
   }
 
   /** INT 19h: from the first medium on. */
   start(call: BiosCall): Outcome {
-    if (this.#phase === "menu") return this.#choose(call);
-    if (this.#phase === "failed") return this.#afterFailure(call);
-    this.#reasons = [];
-    this.#queue = this.#candidates;
+    if (this.state.phase === "menu") return this.#choose(call);
+    if (this.state.phase === "failed") return this.#afterFailure(call);
+    this.state.reasons = [];
+    this.state.queue = this.#candidates;
     if (this.#parts.settings.order.includes("net"))
-      this.#reasons.push("network: booting from a network is not supported");
+      this.state.reasons.push("network: booting from a network is not supported");
     if (!this.#parts.settings.menu) return this.#next(call);
-    this.#phase = "menu";
+    this.state.phase = "menu";
     this.#showMenu(call);
     return "again";
   }
 
   /** INT 18h: what was booted gives up. */
   goOn(call: BiosCall): Outcome {
-    if (this.#phase === "failed") return this.#afterFailure(call);
-    if (this.#entered !== undefined) this.#reasons.push(`${this.#entered.name}: what was booted gave up`);
-    this.#entered = undefined;
+    if (this.state.phase === "failed") return this.#afterFailure(call);
+    const entered = this.#drive(this.state.entered);
+    if (entered) {
+      this.state.reasons.push(`${entered.name}: what was booted gave up`);
+      // It may have left the cursor anywhere.
+      this.#parts.print(call, "\r\n");
+    }
+    this.state.entered = -1;
     return this.#next(call);
   }
 
   /** Tries the next medium. */
   #next(call: BiosCall): Outcome {
-    this.#phase = "try";
-    const drive = this.#queue.shift();
+    this.state.phase = "try";
+    const drive = this.#drive(this.state.queue.shift() ?? -1);
     if (drive === undefined) return this.#fail(call);
     call.hold(findBoot(drive), (result) => {
       const found: Found = result.ok ? result.value : { kind: "none", reason: result.error.message };
       if (found.kind === "none") {
-        this.#reasons.push(`${drive.name}: ${found.reason}`);
+        this.state.reasons.push(`${drive.name}: ${found.reason}`);
         return this.#next(call);
       }
       return this.#enter(call, drive, found);
@@ -112,9 +124,8 @@ export class Boot {
   /** Gives control to what was loaded: the stub's IRET goes there. */
   #enter(call: BiosCall, drive: BiosDrive, found: Exclude<Found, { kind: "none" }>): Outcome {
     const { table, print } = this.#parts;
-    const number = found.kind === "disc" ? this.#bootDisc(drive, found.entry, found.bytes) : table.numberOf(drive);
-    if (number === undefined) return this.#next(call);
-    this.#entered = drive;
+    const number = found.kind === "disc" ? table.boot(drive, found.entry, found.bytes) : table.numberOf(drive);
+    this.state.entered = table.drives.indexOf(drive);
     print(call, `Booting from ${drive.name}...\r\n`);
     const segment = found.kind === "disc" ? found.entry.loadSegment : BOOT_AT >> 4;
     call.processor.writePhysical(segment << 4, found.bytes);
@@ -135,19 +146,14 @@ export class Boot {
     return undefined;
   }
 
-  #bootDisc(drive: BiosDrive, entry: BootEntry, image: Uint8Array): number | undefined {
-    const disc = drive.medium();
-    return disc && this.#parts.table.boot(drive, disc, entry, image);
-  }
-
   #fail(call: BiosCall): Outcome {
-    this.#phase = "failed";
+    this.state.phase = "failed";
     const { print, nothingBoots } = this.#parts;
-    const reasons = this.#reasons.length > 0 ? this.#reasons : ["there is no disk, CD or floppy in the boot order"];
+    const reasons =
+      this.state.reasons.length > 0 ? this.state.reasons : ["there is no disk, CD or floppy in the boot order"];
     print(call, "No bootable device.\r\n");
     for (const reason of reasons) print(call, `  ${reason}\r\n`);
-    print(call, "Press a key to try again.\r\n");
-    nothingBoots(reasons);
+    if (nothingBoots(reasons)) print(call, "Press a key to try again.\r\n");
     return "again";
   }
 
@@ -160,7 +166,7 @@ export class Boot {
   #showMenu(call: BiosCall): void {
     const { print } = this.#parts;
     print(call, "\r\nBoot from:\r\n\r\n");
-    for (const [i, { name }] of this.#queue.entries()) print(call, `  ${i + 1}  ${name}\r\n`);
+    for (const [i, index] of this.state.queue.entries()) print(call, `  ${i + 1}  ${this.#drive(index)?.name}\r\n`);
     print(call, "\r\nPress a number, or Escape for the usual order.\r\n");
   }
 
@@ -170,9 +176,9 @@ export class Boot {
     const character = key & 0xff;
     const index = character - 0x31;
     if (character === ESCAPE || character === 0x0d) return this.#next(call);
-    const chosen = this.#queue[index];
+    const chosen = this.state.queue[index];
     if (chosen === undefined) return "again";
-    this.#queue = [chosen, ...this.#queue.filter((drive) => drive !== chosen)];
+    this.state.queue = [chosen, ...this.state.queue.filter((drive) => drive !== chosen)];
     return this.#next(call);
   }
 }

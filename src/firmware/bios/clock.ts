@@ -98,23 +98,24 @@ export class ClockService {
     call.carry = false;
   }
 
-  #until = 0;
+  /** When the present wait ends, in nanoseconds of guest time; 0 for none. */
+  readonly state = { waitUntil: 0 };
 
   /** INT 15h AH=86h: wait CX:DX microseconds. */
   wait(call: BiosCall): Outcome {
     const microseconds = call.cx * 65536 + call.dx;
-    if (this.#until === 0) {
+    if (this.state.waitUntil === 0) {
       if (call.u8(Bda.waitActive) & WAITING) {
         call.carry = true;
         call.ah = 0x83;
         return undefined;
       }
-      this.#until = this.#clock.now() + microseconds * 1000;
+      this.state.waitUntil = this.#clock.now() + microseconds * 1000;
       // The interrupts of the clock end the halts; the flag that they set is of no use to anybody.
       this.#start(call, (0x40 << 16) | (Bda.waitActive - 0x400), microseconds);
     }
-    if (this.#clock.now() < this.#until) return "again";
-    this.#until = 0;
+    if (this.#clock.now() < this.state.waitUntil) return "again";
+    this.state.waitUntil = 0;
     this.#stop(call);
     call.ah = 0;
     call.carry = false;
@@ -122,7 +123,7 @@ export class ClockService {
   }
 
   reset(): void {
-    this.#until = 0;
+    this.state.waitUntil = 0;
   }
 
   /** INT 1Ah but for PCI. */

@@ -34,7 +34,7 @@ export class SystemService {
   readonly #parts: SystemParts;
   /** Usable bytes from 1 MiB on. */
   readonly #extended: number;
-  #apmConnected = false;
+  readonly state = { apmConnected: false };
 
   constructor(parts: SystemParts) {
     this.#parts = parts;
@@ -45,7 +45,7 @@ export class SystemService {
   }
 
   reset(): void {
-    this.#apmConnected = false;
+    this.state.apmConnected = false;
   }
 
   service(call: BiosCall): Outcome {
@@ -206,15 +206,15 @@ export class SystemService {
         call.cx = 0x0000;
         return undefined;
       case 0x01:
-        if (this.#apmConnected) return fail(0x02);
-        this.#apmConnected = true;
+        if (this.state.apmConnected) return fail(0x02);
+        this.state.apmConnected = true;
         return undefined;
       case 0x02:
       case 0x03:
         return fail(call.al === 0x02 ? 0x06 : 0x08);
       case 0x04:
-        if (!this.#apmConnected) return fail(0x03);
-        this.#apmConnected = false;
+        if (!this.state.apmConnected) return fail(0x03);
+        this.state.apmConnected = false;
         return undefined;
       case 0x05:
       case 0x06:

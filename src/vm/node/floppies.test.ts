@@ -38,8 +38,11 @@ test("images that are no floppy disks, and disks that a drive does not take, are
   const odd = await imageOf(directory, "odd", 1000);
   await assert.rejects(openFloppies([{ disk: plain(odd) }]), {
     name: "BlockError",
-    message: /odd: no floppy disk has 1024000 bytes; KiB may be 160, 180, .*2880$/,
+    message:
+      /odd: no floppy disk has 1024000 bytes; KiB may be 160, 180, .*2880; to fill it up: truncate -s 1440K .*odd$/,
   });
+  const longer = await imageOf(directory, "longer", 3000);
+  await assert.rejects(openFloppies([{ disk: plain(longer) }]), /longer: no floppy disk has .*2880$/);
   const large = await imageOf(directory, "large", 2880);
   await assert.rejects(
     openFloppies([{ disk: plain(large), type: "1.44M" }]),

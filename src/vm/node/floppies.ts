@@ -27,6 +27,8 @@ export interface FloppyOptions {
 /** What a snapshot disk may keep in memory is all of it. */
 const SNAPSHOT_LIMIT = 64 * 1024 ** 2;
 const EMPTY_DRIVE = "1.44M";
+/** KiB of the disks that nearly every system reads. */
+const FILLED_UP = [1440, 2880];
 
 /** Opens the image of a disk that a drive of `type` takes; rejects with BlockError. */
 export async function openFloppyDisk(options: FloppyDiskOptions, type: FloppyType | undefined): Promise<BlockDevice> {
@@ -43,7 +45,11 @@ export async function openFloppyDisk(options: FloppyDiskOptions, type: FloppyTyp
 function problemWith(image: BlockDevice, file: string, type: FloppyType | undefined): Error | undefined {
   if (!FLOPPY_SIZES.has(image.size)) {
     const sizes = [...FLOPPY_SIZES.keys()].map((size) => `${size / 1024}`).join(", ");
-    return new ImageError(file, { kind: "no-floppy" }, `no floppy disk has ${image.size} bytes; KiB may be ${sizes}`);
+    const larger = FILLED_UP.find((kib) => kib * 1024 > image.size);
+    // Images often hold only what a disk begins with.
+    const advice = larger === undefined ? "" : `; to fill it up: truncate -s ${larger}K ${file}`;
+    const phrase = `no floppy disk has ${image.size} bytes; KiB may be ${sizes}${advice}`;
+    return new ImageError(file, { kind: "no-floppy" }, phrase);
   }
   if (type === undefined || mediumFor(image, type)) return undefined;
   const needed = driveTypeFor(image.size);

@@ -42,6 +42,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
       clock: definition.clock,
       ...(image ? { kernel: { image, commandLine: definition.append, ...(initrd ? { initrd } : {}) } } : {}),
       ...(firmware ? { firmware: firmware.definition } : {}),
+      bios: definition.boot,
       disks: disks.devices,
       floppies: floppies.drives,
       cdroms,

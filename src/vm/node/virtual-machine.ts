@@ -10,7 +10,8 @@
 import { Worker } from "node:worker_threads";
 import { FLOPPY_TYPE_NAMES, type FloppyType } from "../../device/i82077/medium.ts";
 import type { FormatName } from "../../disk/image-format.ts";
-import { CPU_MODELS, type CpuModel, type MachineEnd } from "../definition.ts";
+import { BOOT_KINDS } from "../../firmware/bios/boot.ts";
+import { type BiosDefinition, CPU_MODELS, type CpuModel, type MachineEnd } from "../definition.ts";
 import { CDROM_BUSES, type CdromBus, DISK_BUSES, type DiskBus } from "../drive-places.ts";
 import { SerialStream } from "../serial-stream.ts";
 import { parseSize } from "../size.ts";
@@ -67,6 +68,12 @@ export interface VirtualMachineOptions {
   floppies?: readonly (Partial<FloppyDisk> & { type?: FloppyType })[];
   /** CD drives, on IDE unless `bus` says another: with a disc image or a drive of the host, or without a `file` empty. */
   cdroms?: readonly { file?: string; bus?: CdromBus }[];
+  /**
+   * How the machine's BIOS boots, where there is neither kernel nor firmware: kinds of drive in their order ("cd", "disk",
+   * "floppy"); `menu` lets a person choose; `serialScreen` shows the text screen on `serial` too, and takes keys from
+   * there; with `keepTrying` a machine without anything to boot waits for a key instead of ending.
+   */
+  boot?: BiosDefinition;
   /** "max" unless given. */
   cpu?: CpuModel;
   /** "real" unless given; "icount" makes runs repeatable. */
@@ -104,6 +111,7 @@ export interface WorkerDefinition {
   readonly disks: readonly DiskOptions[];
   readonly floppies: readonly FloppyOptions[];
   readonly cdroms: readonly CdromOptions[];
+  readonly boot: BiosDefinition;
   readonly cpu: CpuModel;
   readonly clock: "real" | "icount";
   readonly virtioConsole: boolean;
@@ -146,9 +154,12 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
   }
   if (!CPU_MODELS.includes(cpu)) throw new DefinitionError(`cpu: "${cpu}" is none of ${CPU_MODELS.join(", ")}`);
   const { kernel, firmware } = options;
-  const media = [...(options.disks ?? []), ...(options.cdroms ?? []), ...(options.floppies ?? [])];
+  const media = [...(options.disks ?? []), ...(options.floppies ?? []), ...(options.cdroms ?? [])];
   if (kernel === undefined && firmware === undefined && media.length === 0) {
     throw new DefinitionError("kernel: a machine needs a kernel to start, or a disk, disc or floppy to boot from");
+  }
+  for (const kind of options.boot?.order ?? []) {
+    if (!BOOT_KINDS.includes(kind)) throw new DefinitionError(`boot: "${kind}" is none of ${BOOT_KINDS.join(", ")}`);
   }
   for (const { bus = "virtio" } of options.disks ?? []) {
     if (!DISK_BUSES.includes(bus)) throw new DefinitionError(`disks: bus "${bus}" is none of ${DISK_BUSES.join(", ")}`);
@@ -171,6 +182,7 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
     })),
     floppies: checkFloppies(options.floppies ?? []),
     cdroms: options.cdroms ?? [],
+    boot: options.boot ?? {},
     cpu,
     clock,
     virtioConsole: options.virtioConsole ?? false,

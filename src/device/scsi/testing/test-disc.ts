@@ -35,6 +35,13 @@ export class TestDisk implements BlockDevice {
   read(offset: ByteOffset, target: Uint8Array) {
     return this.#call("read", offset, target.length, () => this.#inner.read(offset, target));
   }
+  /** Where it is given, reads are made at once as long as it says so. */
+  readsNow: (() => boolean) | undefined;
+  readNow(offset: ByteOffset, target: Uint8Array): boolean {
+    if (!this.readsNow?.()) return false;
+    target.set(this.content.subarray(offset, offset + target.length));
+    return true;
+  }
   write(offset: ByteOffset, source: Uint8Array) {
     return this.#call("write", offset, source.length, () => this.#inner.write(offset, source));
   }

@@ -1,5 +1,4 @@
 /** Which drive answers to which number of INT 13h. */
-import type { BlockDevice } from "../../../disk/block-device.ts";
 import {
   type BiosDrive,
   CD_SECTOR,
@@ -15,6 +14,7 @@ import { type BootEntry, floppyBytes } from "./el-torito.ts";
 const FIRST_DISK = 0x80;
 const FIRST_CD = 0xe0;
 const MOST_FLOPPIES = 2;
+const SECTOR = 512;
 
 /** A CD that a system was booted from by an entry of its catalogue. */
 export interface BootedDisc {
@@ -22,14 +22,22 @@ export interface BootedDisc {
   readonly entry: BootEntry;
   /** The number that the system was told. */
   readonly number: number;
-  /** Bytes of an emulated disk's whole image, and its geometry. */
+  /** Undefined without emulation. */
   readonly emulated: NumberedDrive | undefined;
 }
 
+export interface DiscState {
+  /** Index of the drive with the disc that was booted; -1 for none. */
+  drive: number;
+  entry: BootEntry | undefined;
+  /** The first sector of what was loaded: an emulated disk's partition table. */
+  head: Uint8Array;
+  emulationEnded: boolean;
+}
+
 export class DriveTable {
+  readonly state: DiscState = { drive: -1, entry: undefined, head: new Uint8Array(SECTOR), emulationEnded: false };
   readonly drives: readonly BiosDrive[];
-  #booted: BootedDisc | undefined;
-  #emulationEnded = false;
 
   constructor(drives: readonly BiosDrive[]) {
     this.drives = drives;
@@ -37,18 +45,21 @@ export class DriveTable {
 
   /** Forgets what was booted: the machine was reset. */
   reset(): void {
-    this.#booted = undefined;
-    this.#emulationEnded = false;
+    Object.assign(this.state, { drive: -1, entry: undefined, emulationEnded: false });
   }
 
   get booted(): BootedDisc | undefined {
-    return this.#booted;
+    const { entry, head } = this.state;
+    const drive = this.drives[this.state.drive];
+    if (drive === undefined || entry === undefined) return undefined;
+    const number = entry.emulation === "none" ? this.numberOf(drive) : entry.emulation === "floppy" ? 0 : FIRST_DISK;
+    return { drive, entry, number, emulated: emulatedDrive(number, drive, entry, head) };
   }
   get emulating(): NumberedDrive | undefined {
-    return this.#emulationEnded ? undefined : this.#booted?.emulated;
+    return this.state.emulationEnded ? undefined : this.booted?.emulated;
   }
   endEmulation(): void {
-    this.#emulationEnded = true;
+    this.state.emulationEnded = true;
   }
 
   #kind(kind: BiosDrive["kind"]): readonly BiosDrive[] {
@@ -88,27 +99,31 @@ export class DriveTable {
   }
 
   /** Takes over an entry of a disc's catalogue; `image` begins with the emulated drive's first sector. */
-  boot(drive: BiosDrive, disc: BlockDevice, entry: BootEntry, image: Uint8Array): number {
-    const start = entry.lba * CD_SECTOR;
-    const kind = entry.emulation;
-    this.#emulationEnded = false;
-    if (kind === "none") {
-      const number = this.numberOf(drive);
-      this.#booted = { drive, entry, number, emulated: undefined };
-      return number;
-    }
-    const number = kind === "floppy" ? 0 : FIRST_DISK;
-    const length = kind === "floppy" ? floppyBytes(entry) : partitionEnd(image) || disc.size - start;
-    const emulated: NumberedDrive = {
-      number,
-      drive,
-      sectorSize: 512,
-      emulation: { start, length, kind },
-      geometry: kind === "floppy" ? floppyGeometry : () => partitionGeometry(image) ?? diskGeometry(length / 512),
-    };
-    this.#booted = { drive, entry, number, emulated };
-    return number;
+  boot(drive: BiosDrive, entry: BootEntry, image: Uint8Array): number {
+    const head = image.slice(0, SECTOR);
+    Object.assign(this.state, { drive: this.drives.indexOf(drive), entry, head, emulationEnded: false });
+    return this.booted?.number ?? 0;
   }
+}
+
+function emulatedDrive(
+  number: number,
+  drive: BiosDrive,
+  entry: BootEntry,
+  head: Uint8Array,
+): NumberedDrive | undefined {
+  const kind = entry.emulation;
+  if (kind === "none") return undefined;
+  const start = entry.lba * CD_SECTOR;
+  const rest = Math.max(0, (drive.medium()?.size ?? 0) - start);
+  const length = kind === "floppy" ? floppyBytes(entry) : partitionEnd(head) || rest;
+  return {
+    number,
+    drive,
+    sectorSize: SECTOR,
+    emulation: { start, length, kind },
+    geometry: kind === "floppy" ? floppyGeometry : () => partitionGeometry(head) ?? diskGeometry(length / SECTOR),
+  };
 }
 
 const FIRST_PARTITION = 0x1be;

@@ -45,7 +45,8 @@ export class Vbe {
   readonly #ports: Ports;
   readonly #strings: number;
   readonly #setStandard: SetStandard;
-  #mode: number | undefined;
+  /** The mode as it was set; 0 for none of VBE. */
+  readonly state = { mode: 0 };
 
   constructor(ports: Ports, strings: number, setStandard: SetStandard) {
     this.#ports = ports;
@@ -124,7 +125,7 @@ export class Vbe {
   }
 
   #current(call: BiosCall): number {
-    return this.#get(Dispi.enable) & ENABLED && this.#mode !== undefined ? this.#mode : call.u8(Bda.videoMode);
+    return this.#get(Dispi.enable) & ENABLED && this.state.mode !== 0 ? this.state.mode : call.u8(Bda.videoMode);
   }
 
   #controller(call: BiosCall): void {
@@ -189,13 +190,13 @@ export class Vbe {
     const keep = (call.bx & KEEP) !== 0;
     const number = call.bx & 0x1ff;
     if (number <= LAST_STANDARD) {
-      this.#mode = undefined;
+      this.state.mode = 0;
       return this.#setStandard(call, number, keep);
     }
     const mode = vbeMode(number);
     if (mode === undefined || !this.#fits(mode)) return false;
     setVbeMode(this.#ports, mode, { linear: (call.bx & LINEAR) !== 0, keep });
-    this.#mode = call.bx & (0x1ff | LINEAR);
+    this.state.mode = call.bx & (0x1ff | LINEAR);
     call.setU8(Bda.videoMode, 0x6f);
     call.setU16(Bda.columns, Math.floor(mode.width / 8));
     call.setU8(Bda.lastRow, Math.min(Math.floor(mode.height / 16), 100) - 1);

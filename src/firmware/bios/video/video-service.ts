@@ -45,13 +45,13 @@ export class VideoService {
   readonly characters: Characters;
   readonly #parts: VideoParts;
   readonly #fonts: Fonts;
-  readonly #vbe: Vbe;
+  readonly vbe: Vbe;
 
   constructor(parts: VideoParts) {
     this.#parts = parts;
     this.characters = new Characters(parts.ports, parts.serial);
     this.#fonts = new Fonts(parts.ports, parts.memory);
-    this.#vbe = new Vbe(parts.ports, parts.vbeStrings, (call, number, keep) => this.setMode(call, number, keep));
+    this.vbe = new Vbe(parts.ports, parts.vbeStrings, (call, number, keep) => this.setMode(call, number, keep));
   }
 
   install(call: BiosCall): void {
@@ -164,7 +164,7 @@ export class VideoService {
         call.al = 0x1c;
         return;
       case 0x4f:
-        this.#vbe.service(call);
+        this.vbe.service(call);
     }
   }
 

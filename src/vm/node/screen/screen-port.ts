@@ -24,7 +24,8 @@ export type ScreenReply =
   | { readonly ok: true; readonly value: ScreenAnswers[keyof ScreenAnswers] }
   | { readonly ok: false; readonly message: string };
 
-export const NO_SCREEN = "the machine has no screen: it has no graphics card";
+export const NO_SCREEN =
+  "the machine has no screen; bunk run --display none, or the library's option screen, gives it a graphics card";
 
 /** The worker's side. */
 export async function answerScreen(
