@@ -1,3 +1,0 @@
-import { installContract } from "./install-contract.ts";
-
-installContract("i386", "seabios");

@@ -1,3 +1,0 @@
-import { installContract } from "./install-contract.ts";
-
-installContract("amd64", "own");

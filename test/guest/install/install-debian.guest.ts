@@ -1,0 +1,3 @@
+import { installContract } from "../install-contract.ts";
+
+installContract("amd64", "own");
