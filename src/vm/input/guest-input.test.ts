@@ -87,6 +87,15 @@ test("typing ends with the machine", async () => {
   assert.equal(await input.type(typedText("more")).done, false);
 });
 
+test("what the machine ends on has been typed, though the last key is still down", async () => {
+  const { input } = rig();
+  const typed = input.type(typedText("\n"));
+  input.pump();
+  assert.equal(typed.left, 1);
+  input.end();
+  assert.equal(await typed.done, true);
+});
+
 test("what is cancelled lets go of its keys, and the next is typed", async () => {
   const { time, input, drain } = rig();
   const chords = input.type(chord("ctrl-alt-delete"));

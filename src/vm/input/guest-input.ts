@@ -43,7 +43,7 @@ export interface GuestInputWiring {
 
 /** Keys on their way. */
 export interface Typing {
-  /** True when the keyboard has sent all of them, false where the machine ended or it was cancelled before. */
+  /** True when the keyboard has sent all of them (but for releases when the machine ends), false where the machine ended or it was cancelled before. */
   readonly done: Promise<boolean>;
   /** Changes that the guest has not been sent yet. */
   readonly left: number;
@@ -168,11 +168,11 @@ export class GuestInput implements InputTarget {
     typing.settle(true);
   }
 
-  /** The machine has ended. */
+  /** The machine has ended; a key that it ended on need not be let go of to be typed. */
   end(): void {
     this.#ended = true;
     this.#timer.cancel();
-    for (const { settle } of this.#typing) settle(false);
+    for (const { changes, next, settle } of this.#typing) settle(!changes.slice(next).some(({ down }) => down));
     this.#typing = [];
   }
 }
