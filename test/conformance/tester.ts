@@ -3,7 +3,7 @@ import { type Decoded, type DecodeFailure, decode } from "../../src/cpu/decode/d
 import { disassemble } from "../../src/isa/disassemble.ts";
 import type { Form } from "../../src/isa/instruction.ts";
 import type { OperandSize } from "../../src/isa/semantics.ts";
-import { compare, type Difference, hostOutcome } from "./compare.ts";
+import { compare, type Difference, guestOutcome, hostOutcome } from "./compare.ts";
 import { Generator } from "./generate/generator.ts";
 import { Random } from "./generate/values.ts";
 import { GuestProcessor, TIERS, type Tier } from "./guest-processor.ts";
@@ -39,6 +39,7 @@ type Counts = { -readonly [K in keyof FormResult]: FormResult[K] } & { examples:
 /** Bytes: more than the largest operand and what surrounds an instruction. */
 const NEAR_CODE = 640n;
 const EXAMPLES = 4;
+const PAGE_FAULT = 14;
 
 const view = (bytes: Uint8Array, index: number, size: number) =>
   new DataView(bytes.buffer, bytes.byteOffset + index * size, size);
@@ -100,7 +101,7 @@ export class Tester {
         const { bits } = generator;
         const settings = { bits, decoded, input: before, vendor: this.host.vendor, strict: this.#strict };
         const differences = compare(settings, expected, this.#output);
-        if (differences.length === 0) continue;
+        if (differences.length === 0 || this.#findsHost()) continue;
         result.mismatches++;
         if (result.examples.length >= EXAMPLES) continue;
         const text =
@@ -113,6 +114,12 @@ export class Tester {
         result.examples.push({ tier, text, bytes: bytesText(before), input, differences });
       }
     }
+  }
+
+  /** Whether the guest faulted where the host's process happens to have memory: then the test says nothing. */
+  #findsHost(): boolean {
+    const { vector, cr2 } = guestOutcome(this.#output);
+    return vector === PAGE_FAULT && this.native.hasOwnMemory(cr2);
   }
 
   #decode(record: DataView, bits: Bits): Decoded | DecodeFailure {

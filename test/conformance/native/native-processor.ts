@@ -2,6 +2,7 @@
  * The host's own processor: runs batches of tests natively, through node:ffi and the machine code of
  * machine-code.ts. x86-64 Linux only. A test can damage the process: use it in one of its own.
  */
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { type Batch, fillReadOnly, INPUT_SIZE, LOCAL_SEGMENTS, OUTPUT_SIZE, PLACE } from "../record.ts";
 import { buildHarness, HARNESS, STRUCTURE, VARIABLE } from "./machine-code.ts";
@@ -79,6 +80,23 @@ export class NativeProcessor {
     // stack_t: pointer, flags, size.
     this.#set(STRUCTURE.signalStack, HARNESS.signalStack);
     this.#set(STRUCTURE.signalStack + 16, BigInt(HARNESS.signalStackSize));
+  }
+
+  /**
+   * Whether this process has memory at `address` that is none of a test's: its program, its heap, whose place Linux
+   * draws anew for each process. @spec proc_pid_maps(5)
+   */
+  hasOwnMemory(address: bigint): boolean {
+    const window = BigInt(PLACE.windowSize + PLACE.readOnlySize);
+    const within = (start: bigint, size: bigint) => address >= start && address < start + size;
+    if (within(BigInt(PLACE.code), BigInt(PLACE.codeSize))) return false;
+    if (within(BigInt(PLACE.window), window) || within(PLACE.alias, window)) return false;
+    return readFileSync("/proc/self/maps", "latin1")
+      .split("\n")
+      .some((line) => {
+        const [, start, end] = /^([0-9a-f]+)-([0-9a-f]+) /.exec(line) ?? [];
+        return start !== undefined && address >= BigInt(`0x${start}`) && address < BigInt(`0x${end}`);
+      });
   }
 
   /** Sets up the local descriptor table; whether the host lets a program do so. @spec modify_ldt(2) */
