@@ -5,6 +5,8 @@ import { ModuleBuilder, signature } from "../wasm/module.ts";
 import { findBlockFunctions } from "./interpret/find-block.ts";
 import { mmuFunctions } from "./mmu/paging.ts";
 import { stringRunFunctions } from "./mmu/string-runs.ts";
+import { CountBuilder } from "./observe/count-area.ts";
+import type { EmittedObservation } from "./observe/observer.ts";
 import { keepPageFunction } from "./translate/kept-pages.ts";
 import { storeFlagsFunction } from "./translate/store-flags.ts";
 import type { WasmFunctions } from "./wasm-functions.ts";
@@ -46,14 +48,25 @@ interface MemoryPages {
 const compiled = new Map<string, WebAssembly.Module>();
 
 /** The module for the vCPU whose state lies at `vcpu`; `functions` builds the functions of instructions. */
-export function runtimeModule(vcpu: number, pages: MemoryPages, functions: () => WasmFunctions): WebAssembly.Module {
-  const key = `${vcpu} ${pages.initial} ${pages.maximum}`;
-  const module = compiled.get(key) ?? new WebAssembly.Module(buildRuntime(vcpu, pages, functions()));
+export function runtimeModule(
+  vcpu: number,
+  pages: MemoryPages,
+  functions: () => WasmFunctions,
+  observe: EmittedObservation = {},
+): WebAssembly.Module {
+  const key = `${vcpu} ${pages.initial} ${pages.maximum} ${observe.counts?.at} ${observe.path?.at}`;
+  const module = compiled.get(key) ?? new WebAssembly.Module(buildRuntime(vcpu, pages, functions(), observe));
   compiled.set(key, module);
   return module;
 }
 
-function buildRuntime(vcpu: number, pages: MemoryPages, functions: WasmFunctions) {
+function buildRuntime(
+  vcpu: number,
+  pages: MemoryPages,
+  functions: WasmFunctions,
+  { counts: countArea, path }: EmittedObservation,
+) {
+  const counts = new CountBuilder(countArea);
   const module = new ModuleBuilder();
   module.importMemory({ module: "env", name: "memory", ...pages, shared: true });
   module.importTable("env", "table", 1);
@@ -62,15 +75,17 @@ function buildRuntime(vcpu: number, pages: MemoryPages, functions: WasmFunctions
     params: readonly ("i32" | "i64")[],
     results: readonly ("i32" | "i64")[] = [],
   ) => module.importFunction("host", name, signature(params, results));
-  const mmu = mmuFunctions(module, vcpu, {
+  const imports = {
     readMemory: host("readMemory", ["i64", "i32"], ["i64"]),
     writeMemory: host("writeMemory", ["i64", "i32", "i64"]),
     codeWritten: host("codeWritten", ["i32", "i32"]),
     watched: host("watched", ["i64", "i32", "i32"]),
-  });
-  findBlockFunctions(module, vcpu, mmu.translate, host("decodeBlock", ["i64", "i64"], ["i32"]));
+  };
+  const mmu = mmuFunctions(module, vcpu, imports, counts);
+  const decodeBlock = host("decodeBlock", ["i64", "i64"], ["i32"]);
+  findBlockFunctions(module, vcpu, { translate: mmu.translate, decodeBlock, counts, path });
   storeFlagsFunction(module, vcpu);
-  keepPageFunction(module, vcpu, mmu.fillTlb, host("remakeRegion", ["i32"]));
+  keepPageFunction(module, vcpu, mmu.fillTlb, host("remakeRegion", ["i32"]), counts);
   stringRunFunctions(module, vcpu, mmu.fillTlb);
   module.function(
     signature(["i32"]),

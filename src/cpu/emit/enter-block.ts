@@ -2,6 +2,8 @@
 import type { FunctionBuilder, Signature, Variable } from "../../wasm/function.ts";
 import { signature } from "../../wasm/module.ts";
 import type { Value } from "../../wasm/value.ts";
+import type { MemoryArea } from "../observe/count-area.ts";
+import { noteEntry } from "../observe/path-ring.ts";
 import {
   BLOCK_COUNT,
   CONTEXT,
@@ -49,17 +51,19 @@ export function enterBlock(f: FunctionBuilder, vcpu: number, linear: Value, link
     },
     "likely",
   );
-  runBlock(f, vcpu, record.get());
+  runBlock(f, vcpu, record.get(), linkage.path);
 }
 
-/** Takes a block's instructions out of the budget, and runs it by a tail call. */
-export function runBlock(f: FunctionBuilder, vcpu: number, block: Value): void {
+/** Takes a block's instructions out of the budget, and runs it by a tail call; notes that in `path`, if it is there. */
+export function runBlock(f: FunctionBuilder, vcpu: number, block: Value, path: MemoryArea | undefined): void {
   const budget = fieldAddress(vcpu, "budget");
-  const left = f.load("i32", 0, budget).sub(f.load("i32", block.add(BLOCK_COUNT)));
+  const before = f.load("i32", 0, budget);
+  const left = before.sub(f.load("i32", block.add(BLOCK_COUNT)));
   f.ifRare(left.ltS(0), () => {
     f.store("i32", 0, EXIT.event, fieldAddress(vcpu, "exit"));
     f.return();
   });
   f.store("i32", 0, left, budget);
+  if (path) noteEntry(f, path, f.load("i64", 0, fieldAddress(vcpu, "ip")), block, before);
   f.returnCallIndirect(HANDLER, f.load("i32", block), block);
 }

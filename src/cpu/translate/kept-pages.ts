@@ -7,6 +7,7 @@ import type { Callee } from "../../wasm/function.ts";
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import { tlbEntry } from "../emit/memory.ts";
 import { ACCESS } from "../mmu/paging.ts";
+import type { CountBuilder } from "../observe/count-area.ts";
 import { fieldAddress, KEPT, TLB } from "../state.ts";
 
 /** A miss within so many instructions of the last is soon: about what a wrong guess costs. */
@@ -18,11 +19,18 @@ const TOO_MANY = 500;
  * Exports `keepPage`, (linear, bytes, access, address of the kept page, budget) → whether the access can be done in the
  * page that is kept now. `fillTlb` has the first three as its parameters; `remakeRegion` takes a region's table entry.
  */
-export function keepPageFunction(module: ModuleBuilder, vcpu: number, fillTlb: Callee, remakeRegion: Callee): void {
+export function keepPageFunction(
+  module: ModuleBuilder,
+  vcpu: number,
+  fillTlb: Callee,
+  remakeRegion: Callee,
+  counts: CountBuilder,
+): void {
   module.function(
     signature(["i64", "i32", "i32", "i32", "i32"], ["i32"]),
     (f) => {
       const [linear, bytes, access, kept, budget] = [f.param(0), f.param(1), f.param(2), f.param(3), f.param(4)];
+      counts.single(f, "keepPage");
       const page = linear.and(-4096n);
       const entry = tlbEntry(f.load("i32", 0, fieldAddress(vcpu, "tlb")), linear);
       const tag = f.load("i64", entry.add(access.and(ACCESS.write).mul(TLB.write)), TLB.read);

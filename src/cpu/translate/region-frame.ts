@@ -7,6 +7,7 @@ import type { Value } from "../../wasm/value.ts";
 import { enterBlock } from "../emit/enter-block.ts";
 import type { CodeContext, Linkage } from "../emit/semantics.ts";
 import { flagMemory } from "../interpret/handler.ts";
+import type { InterpretReason, LeaveReason, RegionCountBuilder } from "../observe/region-counts.ts";
 import { CS_BASE, CS_LIMIT, fieldAddress, GPR, REGION_HEAT, REGION_HEATS, XMM } from "../state.ts";
 import { FLAG_WORDS, type FlagState, type FlagVariables, flagVariables, LazyFlags } from "./lazy-flags.ts";
 import { RegionNumbers } from "./region-numbers.ts";
@@ -28,6 +29,18 @@ export interface FrameOptions {
   keptPage(origin: string, write: boolean): number | undefined;
   /** Table entry of the region, to be made larger where it runs much; undefined for one that is large. */
   readonly grows: number | undefined;
+  /** What the region counts of itself; nothing unless given. */
+  readonly counts?: RegionCountBuilder | undefined;
+  /** Gets what parts of the code belong to, where it is to be listed (FunctionBuilder.mark). */
+  readonly notes?: string[] | undefined;
+}
+
+/** Where and why a region is left for other code. */
+export interface WayOut {
+  /** Distance of the last instruction before it. */
+  readonly from: number;
+  readonly reason: LeaveReason;
+  readonly to?: number;
 }
 
 export class RegionFrame {
@@ -51,6 +64,8 @@ export class RegionFrame {
   readonly usableUnits = new Set<string>();
   readonly #flagVariables: FlagVariables;
   readonly #budget: Variable;
+  /** Instructions that have run, where that is counted. */
+  readonly #ran: Variable | undefined;
   readonly #exitIp: Variable;
   /** Where the interpreter is to go on, by its distance from the start. */
   readonly #exitDelta: Variable;
@@ -73,6 +88,7 @@ export class RegionFrame {
     this.flags = new LazyFlags(f, this.#flagVariables, flagMemory(f, vcpu));
     this.numbers = new RegionNumbers(f);
     this.#budget = f.variable("i32");
+    this.#ran = options.counts && f.variable("i32");
     this.#exitIp = f.variable("i64");
     this.#exitDelta = f.variable("i32");
     this.#executed = f.variable("i32");
@@ -161,6 +177,13 @@ export class RegionFrame {
   /** Takes instructions that have run out of the budget. */
   spend(instructions: number): void {
     this.#budget.set(this.#budget.get().sub(instructions));
+    this.#ran?.set(this.#ran.get().add(instructions));
+  }
+
+  /** What is built from here on belongs to `note`, where code is to be listed. */
+  mark(note: () => string): void {
+    const { notes } = this.#options;
+    if (notes) this.f.mark(notes.push(note()) - 1);
   }
 
   /** Tells the host of the budget, after `executed` instructions of the node. */
@@ -179,7 +202,8 @@ export class RegionFrame {
   }
 
   /** Leaves the region with the flags that `flags` says; control goes on at `ip` with whatever code is there. */
-  leave(ip: Value, flags: FlagState): void {
+  leave(ip: Value, flags: FlagState, { from, ...way }: WayOut): void {
+    this.#options.counts?.exit(this.f, { delta: from, ...way });
     this.flags.state = flags;
     if (flags.kind === "memory" || flags.kind === "variables") this.flags.keep();
     else this.flags.keepWords();
@@ -188,7 +212,8 @@ export class RegionFrame {
   }
 
   /** Leaves the region so that the interpreter goes on at `delta`, after `executed` instructions of the node. */
-  interpret(delta: number, executed: number): void {
+  interpret(delta: number, executed: number, reason: InterpretReason): void {
+    this.#options.counts?.exit(this.f, { delta, reason });
     this.flags.keep();
     this.#exitDelta.set(delta);
     this.#executed.set(executed);
@@ -210,6 +235,9 @@ export class RegionFrame {
    */
   finish(first: number, last: number, build: () => void): void {
     const { f, vcpu, context, linkage } = this;
+    const { counts } = this.#options;
+    this.mark(() => "the way in");
+    counts?.entered(f);
     this.#checkLimits(first, last);
     // One instruction was taken from the budget on the way in.
     const granted = f.load("i32", 0, fieldAddress(vcpu, "budget")).add(1);
@@ -218,11 +246,15 @@ export class RegionFrame {
     this.#eachRegister(({ variable }, address) => variable.set(f.load(variable.type as "i32", 0, address)));
     f.block(() => {
       f.block(build, this.#leave);
+      this.mark(() => "the way out to other code");
+      if (this.#ran) counts?.ran(f, this.#ran.get());
       this.#writeBack();
       f.store("i32", 0, this.#budget.get(), fieldAddress(vcpu, "budget"));
       this.#cool(granted.sub(this.#budget.get()));
       enterBlock(f, vcpu, this.#linear(), linkage);
     }, this.#interpret);
+    this.mark(() => "the way out to the interpreter");
+    if (this.#ran) counts?.ran(f, this.#ran.get().add(this.#executed.get()));
     const ip = this.start.add(this.#exitDelta.get().extendS());
     this.#exitIp.set(context.long ? ip : ip.and(0xffff_ffffn));
     this.#writeBack();
@@ -253,6 +285,7 @@ export class RegionFrame {
     const limit = context.code32 ? segmentLimit : segmentLimit.when(segmentLimit.ltU(0xffff), 0xffff);
     const outside = this.start.add(first).ltS(0).or(this.start.add(last).gtS(limit));
     f.ifRare(outside, () => {
+      this.#options.counts?.exit(f, { delta: 0, reason: "segment limit" });
       const base = f.load("i64", 0, vcpu + CS_BASE);
       const budget = f.load("i32", 0, fieldAddress(vcpu, "budget"));
       f.store("i32", 0, budget.add(1), fieldAddress(vcpu, "budget"));

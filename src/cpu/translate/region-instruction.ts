@@ -19,6 +19,7 @@ import type { Value } from "../../wasm/value.ts";
 import type { Decoded, MemoryOperand } from "../decode/decoder.ts";
 import { type BoundOperand, WasmSemantics } from "../emit/semantics.ts";
 import { segmentUse } from "../interpret/handlers.ts";
+import type { InterpretReason } from "../observe/region-counts.ts";
 import { FPU, fieldAddress, SEGMENT_SIZE, SEGMENTS } from "../state.ts";
 import type { LazyFlags } from "./lazy-flags.ts";
 import { NotTranslatable } from "./not-translatable.ts";
@@ -92,7 +93,7 @@ export class RegionInstruction extends WasmSemantics {
       linkage,
       pages: () => frame.pages(),
       keptPage: (write) => frame.keptPage(this.#origin, write),
-      interpret: () => this.#interpret(),
+      interpret: () => this.#interpret("memory"),
     });
   }
 
@@ -102,8 +103,8 @@ export class RegionInstruction extends WasmSemantics {
     return this.#flow;
   }
 
-  #interpret(): void {
-    this.#frame.interpret(this.#delta, this.#executed);
+  #interpret(reason: InterpretReason): void {
+    this.#frame.interpret(this.#delta, this.#executed, reason);
   }
 
   protected override bind(spec: OperandSpec, position: number): BoundOperand {
@@ -386,13 +387,13 @@ export class RegionInstruction extends WasmSemantics {
   }
   /** The interpreter goes on: registers are as of the last element. */
   restart(): void {
-    this.#interpret();
+    this.#interpret("again");
   }
   protected raiseVector(): void {
-    this.#interpret();
+    this.#interpret("exception");
   }
   protected unitTrap(): void {
-    this.#interpret();
+    this.#interpret("unit");
   }
   /** Whether the SSE unit is usable is changed by no instruction that is translated. */
   protected override checkUnit(unit: NonNullable<Instruction["unit"]>): void {
@@ -414,7 +415,7 @@ export class RegionInstruction extends WasmSemantics {
       const exit = fieldAddress(this.vcpu, "exit");
       f.ifRare(f.load("i32", 0, exit), () => {
         f.store("i32", 0, 0, exit);
-        this.#interpret();
+        this.#interpret("rare case");
       });
     }
     if (spec.changesAccess) this.#frame.loadPages();
@@ -423,7 +424,7 @@ export class RegionInstruction extends WasmSemantics {
 
   override rarely(condition: Value, slow: () => void, usual: () => void): void {
     void slow;
-    this.f.ifRare(condition, () => this.#interpret());
+    this.f.ifRare(condition, () => this.#interpret("rare case"));
     usual();
   }
 
