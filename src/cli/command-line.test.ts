@@ -26,6 +26,7 @@ const DEFAULTS: Omit<RunOptions, "source"> = {
   firmware: undefined,
   gdb: undefined,
   check: false,
+  tools: { profile: undefined, regions: undefined, trace: undefined },
 };
 
 const UNSET = { format: undefined, size: undefined, quota: undefined, bus: undefined };

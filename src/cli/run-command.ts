@@ -34,6 +34,7 @@ import { formatMemory } from "./memory-size.ts";
 import type { ConsoleTarget, RunOptions } from "./run-options.ts";
 import { runSession, type SessionEnd } from "./session.ts";
 import { withSignals } from "./signals.ts";
+import { ToolOutputs } from "./tool-outputs.ts";
 import { Viewers } from "./viewers.ts";
 
 const MEMORY = 512 * MIB;
@@ -70,7 +71,10 @@ export async function runCommand(options: RunOptions): Promise<number> {
   let gdb: GdbServer | undefined;
   let viewers: Viewers | undefined;
   let firmware: OpenFirmware | undefined;
+  let machine: Machine | undefined;
+  let tools: ToolOutputs | undefined;
   try {
+    tools = await ToolOutputs.open(options.tools);
     // Kernels that are started directly are told to use the serial console.
     viewers = await openViewers(options, plan.kernel === undefined);
     firmware = options.firmware && (await openFirmware(options.firmware));
@@ -98,17 +102,20 @@ export async function runCommand(options: RunOptions): Promise<number> {
       debugExit: options.debugExit,
       noReboot: options.noReboot,
       check: options.check,
+      ...(tools.definition ? { tools: tools.definition } : {}),
       // Also one that nobody looks at: bunk screenshot does.
       ...(options.displays !== undefined || viewers.showsScreen ? { display: true } : {}),
     };
     end = await runSession(
       (serial, pace) => {
         const complete = { ...definition, serial: viewers?.tap(serial ?? NOWHERE) ?? NOWHERE };
-        const machine = createMachine(complete, pace(nodeHost()), options.firmware?.image ?? plan.kernel?.file ?? "");
-        viewers?.attach(machine, { changeFloppy: (drive, disk) => floppies.change(machine, drive, disk) });
-        gdb?.attach(machine);
-        if (options.gdb?.wait) machine.pause();
-        return machine;
+        tools?.start();
+        machine = createMachine(complete, pace(nodeHost()), options.firmware?.image ?? plan.kernel?.file ?? "");
+        const started = machine;
+        viewers?.attach(started, { changeFloppy: (drive, disk) => floppies.change(started, drive, disk) });
+        gdb?.attach(started);
+        if (options.gdb?.wait) started.pause();
+        return started;
       },
       {
         input: options.console.kind === "stdio" ? process.stdin : undefined,
@@ -122,6 +129,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
     await gdb?.close(end && machineEnd(end));
     await closeFiles(floppies, disks, firmware);
     for (const { medium } of cdroms) await medium?.close();
+    await tools?.finish(machine);
   }
   return report(end);
 }

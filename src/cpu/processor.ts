@@ -95,7 +95,7 @@ const HAS_ERROR_CODE = new Set([8, 10, 11, 12, 13, 14, 17, 21]);
  * Instructions that a repeated instruction counts for each time it is started again, some 2,000 elements or 100 port
  * accesses later: about what they take.
  */
-const REPEATED_COST = 256;
+export const REPEATED_COST = 256;
 
 /**
  * What one `run` does at most of what takes far longer than an instruction: calls from WebAssembly to the host count

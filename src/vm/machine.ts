@@ -23,6 +23,7 @@ import { GuestRam } from "./guest-ram.ts";
 import { GuestInput } from "./input/guest-input.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import { type Start, startOf } from "./start.ts";
+import { MachineTools, toolsSize } from "./tools/machine-tools.ts";
 import { WatchedRam } from "./watched-ram.ts";
 import { WorkQueue } from "./work-queue.ts";
 
@@ -48,6 +49,8 @@ export class Machine {
   readonly ram: GuestRam;
   /** Keyboard and mouse. */
   readonly input: GuestInput;
+  /** What was asked for of them. */
+  readonly tools: MachineTools | undefined;
   /** Runs the processor beside another one and compares the two. */
   readonly #check: LockStep | undefined;
   readonly #definition: MachineDefinition;
@@ -91,7 +94,7 @@ export class Machine {
     const icount = definition.clock === "icount";
     this.#random = icount ? new SeededRandom(ICOUNT_SEED) : { fill: (target) => host.random(target) };
     const hasDisplay = definition.display ?? definition.kernel === undefined;
-    const memories = { video: hasDisplay ? VIDEO_MEMORY_SIZE : 0 };
+    const memories = { video: hasDisplay ? VIDEO_MEMORY_SIZE : 0, tools: toolsSize(definition.tools) };
     const ram = definition.check
       ? new WatchedRam(definition.memory, memories)
       : new GuestRam(definition.memory, memories);
@@ -103,10 +106,12 @@ export class Machine {
       () => this.processor.requestReturn(),
     );
     this.#work = new WorkQueue({ inOrder: icount, onSettled: () => this.#wake() });
+    this.tools = definition.tools && new MachineTools(definition.tools, ram.memory.buffer, ram.toolsAt);
     const options: ProcessorOptions = {
       memory: this.ram.memory,
       memoryPages: this.ram.memoryPages,
-      bus: this.#bus(),
+      bus: this.tools?.bus(this.#bus()) ?? this.#bus(),
+      observe: this.tools?.observation,
       model: definition.cpu,
       ...(definition.heat === undefined ? {} : { heat: definition.heat }),
       // What runs when must depend on the inputs alone where time is a count of instructions.
@@ -114,6 +119,7 @@ export class Machine {
     };
     this.#check = definition.check ? new LockStep({ ...options, heat: CHECK_HEAT }, ram.size) : undefined;
     this.processor = this.#check?.processor ?? new Processor(options);
+    this.tools?.attach(this.processor);
     if (ram instanceof WatchedRam) ram.onWrite = (address, length) => this.#check?.written(address, length);
     ram.onCodeWritten = (first, last) => this.processor.physicalWritten(first, last);
     ram.onKindChanged = (address, length) => {
@@ -333,6 +339,7 @@ export class Machine {
     } finally {
       this.input.end();
       this.processor.close();
+      this.tools?.finish();
     }
   }
 

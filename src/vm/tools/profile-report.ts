@@ -1,0 +1,158 @@
+/** A profile as text. */
+import { MODE_NAMES, WALK_KINDS } from "../../cpu/observe/count-area.ts";
+import type { ProcessorProfile } from "../../cpu/observe/processor-profile.ts";
+import { REPEATED_COST } from "../../cpu/processor.ts";
+import { EXIT } from "../../cpu/state.ts";
+import type { MemoryRange } from "../../machine/memory-bus.ts";
+import type { HostTimes } from "./host-times.ts";
+import { accessOf, type MachineTools } from "./machine-tools.ts";
+import { regionLines } from "./region-report.ts";
+import { count, percent, table } from "./text-table.ts";
+
+export interface ProfiledMachine {
+  /** Guest instructions that were counted. */
+  readonly instructions: number;
+  readonly tools: MachineTools | undefined;
+  /** What devices are called. */
+  readonly board: {
+    readonly ports: { ranges(): readonly { readonly first: number; readonly count: number; readonly name: string }[] };
+    readonly memory: { ranges(): readonly MemoryRange[] };
+  };
+}
+
+/** Lines of a list at the most. */
+const MOST = 25;
+const EXCEPTIONS = "#DE #DB NMI #BP #OF #BR #UD #NM #DF - #TS #NP #SS #GP #PF - #MF #AC #MC #XM #VE #CP".split(" ");
+
+/** The report; "" where the machine keeps no profile. */
+export function profileReport(machine: ProfiledMachine, times: HostTimes | undefined): string {
+  const profile = machine.tools?.profile;
+  if (profile === undefined) return "";
+  const sections: (readonly [title: string, lines: readonly string[]])[] = [
+    ["Guest instructions", instructionLines(machine, profile)],
+    [timesTitle(times), times ? timeLines(times) : []],
+    ["Regions, by what ran in them; below each, its ways out", regionLines(profile, machine.instructions, times)],
+    ["Regions and blocks", codeLines(profile)],
+    ["Memory", memoryLines(profile)],
+    ["Exceptions and interrupts by vector", eventLines(profile)],
+    ["Why the run loop had control again", returnLines(profile)],
+    ["Calls from WebAssembly to TypeScript", top(profile.calls.sorted.map(([name, calls]) => [name, count(calls)]))],
+    ["Accesses to devices", deviceLines(machine)],
+    ["Handlers of the interpreter, by host time", times ? secondsLines(times.handlers, times) : []],
+    ["Other functions, by host time", times ? secondsLines(times.functions, times) : []],
+  ];
+  return sections
+    .filter(([, lines]) => lines.length > 0)
+    .map(([title, lines]) => `${title}\n${lines.join("\n")}\n`)
+    .join("\n");
+}
+
+function instructionLines(machine: ProfiledMachine, profile: ProcessorProfile): string[] {
+  const all = machine.instructions;
+  const regions = profile.regions.reduce((sum, { ran }) => sum + ran, 0);
+  const events = profile.events.sorted.filter(([key]) => / (exception|external)$/.test(key));
+  const delivered = events.reduce((sum, [, times]) => sum + times, 0);
+  const repeated = profile.returns.get(EXIT.restart) * REPEATED_COST;
+  const interpreted = all - regions - delivered - repeated;
+  const line = (name: string, value: number) => [name, count(value), percent(value, all)];
+  const rows = [
+    line("in regions", regions),
+    line("in the interpreter", interpreted),
+    line("counted for exceptions and interrupts, one each", delivered),
+    line(`counted for repeated instructions started again, ${REPEATED_COST} each`, repeated),
+    line("all", all),
+  ];
+  const note = `  (${count(profile.uncounted)} regions had no room for counts: what ran in them stands under the interpreter)`;
+  return profile.uncounted > 0 ? [...table(rows), note] : table(rows);
+}
+
+function timesTitle(times: HostTimes | undefined): string {
+  const how = "of this thread, estimated by a sample of V8's each";
+  return `Host time ${how} ${(times?.interval ?? 0) / 1000} ms; other threads (translator, V8's compilers) are not in it`;
+}
+
+function secondsLines(items: readonly (readonly [name: string, seconds: number])[], { tiers }: HostTimes): string[] {
+  const all = tiers.reduce((sum, [, seconds]) => sum + seconds, 0);
+  return top(items.map(([name, seconds]) => [name, `${seconds.toFixed(3)} s`, percent(seconds, all)]));
+}
+
+const timeLines = (times: HostTimes): string[] => secondsLines(times.tiers, times);
+
+function codeLines({ counts, calls, regions, regionsDropped, blocksDropped, clears }: ProcessorProfile): string[] {
+  const dropped = (["written", "replaced", "cleared"] as const).map((cause) => `${cause} ${regionsDropped.get(cause)}`);
+  const inUse = regions.filter((region) => region.dropped === undefined).length;
+  return table([
+    ["regions made, and in use at the end", count(regions.length), count(inUse)],
+    ["regions dropped since their code was written, a new one came, all was cleared", dropped.join(", ")],
+    ["blocks decoded", count(calls.get("decodeBlock"))],
+    ["blocks dropped since their code was written", count(blocksDropped)],
+    ["writes by the guest to pieces of 64 bytes with code", count(calls.get("codeWritten"))],
+    ["all decoded and translated code cleared", count(clears)],
+    ["lookups that the jump cache did not answer", count(counts.single("findBlock"))],
+    ["instructions that regions left to the interpreter", count(counts.single("interpretAt"))],
+  ]);
+}
+
+function memoryLines({ counts }: ProcessorProfile): string[] {
+  const rows = [["page walks, and TLB entries filled", ...WALK_KINDS, "filled"]];
+  MODE_NAMES.forEach((name, mode) => {
+    const walks = WALK_KINDS.map((_, kind) => counts.walks(mode, kind));
+    const filled = counts.fills(mode);
+    if (filled + walks.reduce((sum, times) => sum + times, 0) === 0) return;
+    rows.push([`  ${name}`, ...walks.map(count), count(filled)]);
+  });
+  rows.push(
+    ["page faults found by walks", count(counts.single("pageFaults"))],
+    ["TLB misses in regions", count(counts.single("fillTlb"))],
+    ["kept pages that changed", count(counts.single("keepPage"))],
+    ["all translations forgotten", count(counts.single("flushAll"))],
+    ["all but global ones forgotten", count(counts.single("flushLocal"))],
+    ["those of one page forgotten (INVLPG)", count(counts.single("flushPage"))],
+  );
+  return table(rows);
+}
+
+function eventLines({ events }: ProcessorProfile): string[] {
+  return top(
+    events.sorted.map(([key, times]) => {
+      const [vector = "", kind = ""] = key.split(" ");
+      const name = kind === "exception" ? `${vector} ${EXCEPTIONS[Number(vector)] ?? ""}` : vector;
+      return [`${kind === "external" ? "interrupt" : kind} ${name}`, count(times)];
+    }),
+  );
+}
+
+function returnLines({ returns }: ProcessorProfile): string[] {
+  const names: Readonly<Record<number, string>> = {
+    [EXIT.none]: "nothing more to do in this block",
+    [EXIT.event]: "budget used up, or an event waits",
+    [EXIT.fault]: "exception",
+    [EXIT.restart]: "a repeated instruction is to be started again",
+    [EXIT.resume]: "the code that ran was written",
+    [EXIT.breakpoint]: "a debugger's breakpoint may be there",
+  };
+  return table(returns.sorted.map(([exit, times]) => [names[exit] ?? String(exit), count(times)]));
+}
+
+function deviceLines({ tools, board }: ProfiledMachine): string[] {
+  const [ports, memory] = [board.ports.ranges(), board.memory.ranges()];
+  const portName = (port: number) => ports.find(({ first, count }) => port >= first && port < first + count)?.name;
+  const memoryName = (address: number) =>
+    memory.find(({ start, length }) => address >= start && address < start + length)?.name;
+  const accesses = tools?.accesses.sorted ?? [];
+  const rows = accesses.map(([key, times]) => {
+    const { kind, address } = accessOf(key);
+    const isPort = kind === "in" || kind === "out";
+    const name = (isPort ? portName(address) : memoryName(address)) ?? "";
+    return [`${kind} ${address.toString(16)}`, count(times), name];
+  });
+  const lines = top(rows, 2);
+  const others = tools?.accesses.others ?? 0;
+  return others > 0 ? [...lines, `  and ${count(others)} to more addresses than are counted one by one`] : lines;
+}
+
+/** A table of the first rows, and how many there are beside. */
+function top(rows: readonly (readonly string[])[], left?: number): string[] {
+  const lines = table(rows.slice(0, MOST), left);
+  return rows.length > MOST ? [...lines, `  and ${rows.length - MOST} more`] : lines;
+}
