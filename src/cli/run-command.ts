@@ -109,9 +109,9 @@ export async function runCommand(options: RunOptions): Promise<number> {
     end = await runSession(
       (serial, pace) => {
         const complete = { ...definition, serial: viewers?.tap(serial ?? NOWHERE) ?? NOWHERE };
-        tools?.start();
         machine = createMachine(complete, pace(nodeHost()), options.firmware?.image ?? plan.kernel?.file ?? "");
         const started = machine;
+        tools?.start(started);
         viewers?.attach(started, { changeFloppy: (drive, disk) => floppies.change(started, drive, disk) });
         gdb?.attach(started);
         if (options.gdb?.wait) started.pause();

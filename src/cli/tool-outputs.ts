@@ -5,7 +5,7 @@ import path from "node:path";
 import process from "node:process";
 import { hostError } from "../disk/node/host-error.ts";
 import type { Machine } from "../vm/machine.ts";
-import { HostSampler } from "../vm/node/host-sampler.ts";
+import { PlaceSampler } from "../vm/node/place-sampler.ts";
 import type { ToolsDefinition } from "../vm/tools/machine-tools.ts";
 import { profileReport } from "../vm/tools/profile-report.ts";
 import { regionFiles } from "../vm/tools/region-report.ts";
@@ -23,7 +23,7 @@ export class ToolOutputs {
   readonly #options: ToolOptions;
   readonly #profile: OutputFile | undefined;
   readonly #trace: OutputFile | undefined;
-  #sampler: HostSampler | undefined;
+  #sampler: PlaceSampler | undefined;
 
   /** Files are made before the guest starts. Throws CliError where one cannot be. */
   static async open(options: ToolOptions): Promise<ToolOutputs> {
@@ -51,14 +51,15 @@ export class ToolOutputs {
     return { ...trace, limit: size, write: (text) => this.#trace?.write(text) };
   }
 
-  /** The guest starts now. */
-  start(): void {
-    if (this.#options.profile !== undefined) this.#sampler = new HostSampler();
+  /** The machine is made, and runs from now on. */
+  start({ ram, tools }: Machine): void {
+    const at = tools?.whereAt;
+    if (this.#options.profile !== undefined && at !== undefined) this.#sampler = new PlaceSampler(ram.memory, at);
   }
 
   /** Writes what was found out. Throws CliError where it cannot. */
   async finish(machine: Machine | undefined): Promise<void> {
-    const times = this.#sampler?.stop();
+    const times = await this.#sampler?.stop();
     const profile = machine?.tools?.profile;
     if (machine && profile) {
       const text = profileReport(machine, times);

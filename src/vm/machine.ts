@@ -447,10 +447,12 @@ export class Machine {
   }
 
   async #sleep(ns: number): Promise<void> {
+    this.tools?.waits(true);
     const { done, wake } = this.#host.sleep(ns);
     this.#wake = wake;
     await done;
     this.#wake = () => {};
+    this.tools?.waits(false);
   }
 }
 

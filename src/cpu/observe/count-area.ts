@@ -38,15 +38,35 @@ const SINGLE = [
 ] as const;
 export type CountName = (typeof SINGLE)[number];
 
-/** First the number of bytes that are given out to regions, then the reason of the last refusal, as words. */
+/**
+ * First three words: the number of bytes that are given out to regions, the reason of the last refusal, and where the
+ * processor is, for a thread that takes samples: a number of PLACES, or a region by the address of its first count.
+ */
 const TAKEN = 0;
 const REFUSAL = 4;
+const WHERE = 8;
 /** Counts that nobody reads: of regions for which there is no room. */
-const SPARE = 8;
+const SPARE = 16;
 const SINGLES = SPARE + REFUSALS.length * 8;
 const WALKS = SINGLES + SINGLE.length * 8;
 const FILLS = WALKS + MODE_NAMES.length * WALK_KINDS.length * 8;
 const REGIONS = FILLS + MODE_NAMES.length * 8;
+
+/** Where a machine's thread may be beside a region; 0 is before its start. */
+export const PLACES = [
+  "start",
+  "interpreter",
+  "system",
+  "decoding",
+  "translating",
+  "device",
+  "machine",
+  "waiting",
+] as const;
+export type Place = (typeof PLACES)[number];
+
+/** Address of the word that says where the processor is. */
+export const whereAt = (area: MemoryArea): number => area.at + WHERE;
 
 /** Builds code that adds to the count of 64 bits at an address. */
 export function addTo(f: FunctionBuilder, at: number | Value, count: number | Value = 1): void {

@@ -1,6 +1,6 @@
 /** Adds up what a processor does: counts of emitted code, and of what TypeScript does for it. */
 import type { RegionJob } from "../translate/region-compiler.ts";
-import { CountReader, type MemoryArea, REFUSALS } from "./count-area.ts";
+import { CountReader, type MemoryArea, PLACES, type Place, REFUSALS, whereAt } from "./count-area.ts";
 import type { AddedRegion, DeliveredEvent, DropCause, ProcessorObserver } from "./observer.ts";
 import type { ExitSite } from "./region-counts.ts";
 import type { RegionListing } from "./region-listing.ts";
@@ -14,6 +14,8 @@ export interface TakenExit extends Omit<ExitSite, "count"> {
 
 export interface RegionProfile {
   readonly job: RegionJob;
+  /** What stands for it in samples (count-area.ts, WHERE); 0 where it has no counts. */
+  readonly place: number;
   /** Guest instructions in it, and bytes of WebAssembly with the code that counts. */
   readonly size: number;
   readonly bytes: number;
@@ -61,6 +63,14 @@ export class Tally<K> {
   }
 }
 
+/** Functions that are called for something else than the system's. */
+const PLACE_OF: Readonly<Record<string, Place>> = {
+  decodeBlock: "decoding",
+  hot: "translating",
+  growRegion: "translating",
+  remakeRegion: "translating",
+};
+
 export class ProcessorProfile implements ProcessorObserver {
   readonly counts: CountReader;
   /** Exceptions and interrupts, as "14 exception". */
@@ -76,9 +86,31 @@ export class ProcessorProfile implements ProcessorObserver {
   uncounted = 0;
   readonly #regions: Kept[] = [];
   readonly #byHandler = new Map<number, Kept>();
+  readonly #words: Int32Array;
+  readonly #where: number;
 
   constructor(memory: ArrayBufferLike, area: MemoryArea) {
+    this.#words = new Int32Array(memory);
+    this.#where = whereAt(area) >> 2;
     this.counts = new CountReader(memory, area);
+  }
+
+  /** The thread does something else from now on; returns what to give to `back`. */
+  goTo(place: Place): number {
+    const before = this.#words[this.#where] as number;
+    this.#words[this.#where] = PLACES.indexOf(place);
+    return before;
+  }
+  back(before: number): void {
+    this.#words[this.#where] = before;
+  }
+
+  entering(): void {
+    this.goTo("interpreter");
+  }
+
+  pausing(): void {
+    this.goTo("machine");
   }
 
   delivering({ vector, kind }: DeliveredEvent): void {
@@ -86,6 +118,7 @@ export class ProcessorProfile implements ProcessorObserver {
   }
 
   returned(exit: number): void {
+    this.goTo("system");
     this.returns.add(exit);
   }
 
@@ -119,9 +152,14 @@ export class ProcessorProfile implements ProcessorObserver {
     return Object.fromEntries(
       Object.entries(functions).map(([name, call]) => {
         if (typeof call !== "function") return [name, call];
+        const place = PLACE_OF[name] ?? "system";
+        // What is called catches what it throws.
         const counted = (...args: unknown[]) => {
           this.calls.add(name);
-          return (call as (...args: unknown[]) => unknown)(...args);
+          const before = this.goTo(place);
+          const result = (call as (...args: unknown[]) => unknown)(...args);
+          this.back(before);
+          return result;
         };
         return [name, counted as unknown as WebAssembly.ImportValue];
       }),
@@ -141,6 +179,7 @@ export class ProcessorProfile implements ProcessorObserver {
     });
     return {
       job,
+      place: counts?.entries ?? 0,
       size: instructions,
       bytes,
       entries: counts ? this.counts.at(counts.entries) : 0,

@@ -1,7 +1,7 @@
 /** What a region counts of itself: how often it was entered, what it ran, and which of its ways out were taken. */
 import type { FunctionBuilder } from "../../wasm/function.ts";
 import type { Value } from "../../wasm/value.ts";
-import { addTo, type CountAllocator, countOfRefusal, REFUSALS } from "./count-area.ts";
+import { addTo, type CountAllocator, countOfRefusal, PLACES, REFUSALS, whereAt } from "./count-area.ts";
 
 /** Why a region leaves an instruction to the interpreter. */
 export type InterpretReason =
@@ -80,10 +80,13 @@ export class RegionCountBuilder implements RegionCounts {
 
   entered(f: FunctionBuilder): void {
     addTo(f, this.entries);
+    f.store("i32", 0, this.entries, whereAt(this.#allocator.area));
   }
 
-  ran(f: FunctionBuilder, instructions: Value): void {
+  /** The region is left after so many instructions. */
+  left(f: FunctionBuilder, instructions: Value): void {
     addTo(f, this.instructions, instructions);
+    f.store("i32", 0, PLACES.indexOf("interpreter"), whereAt(this.#allocator.area));
   }
 
   /** Counts that the region is left here; the same ways out, on several paths, are one. */

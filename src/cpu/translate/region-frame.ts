@@ -237,8 +237,8 @@ export class RegionFrame {
     const { f, vcpu, context, linkage } = this;
     const { counts } = this.#options;
     this.mark(() => "the way in");
-    counts?.entered(f);
     this.#checkLimits(first, last);
+    counts?.entered(f);
     // One instruction was taken from the budget on the way in.
     const granted = f.load("i32", 0, fieldAddress(vcpu, "budget")).add(1);
     this.#budget.set(granted);
@@ -247,14 +247,14 @@ export class RegionFrame {
     f.block(() => {
       f.block(build, this.#leave);
       this.mark(() => "the way out to other code");
-      if (this.#ran) counts?.ran(f, this.#ran.get());
+      if (this.#ran) counts?.left(f, this.#ran.get());
       this.#writeBack();
       f.store("i32", 0, this.#budget.get(), fieldAddress(vcpu, "budget"));
       this.#cool(granted.sub(this.#budget.get()));
       enterBlock(f, vcpu, this.#linear(), linkage);
     }, this.#interpret);
     this.mark(() => "the way out to the interpreter");
-    if (this.#ran) counts?.ran(f, this.#ran.get().add(this.#executed.get()));
+    if (this.#ran) counts?.left(f, this.#ran.get().add(this.#executed.get()));
     const ip = this.start.add(this.#exitDelta.get().extendS());
     this.#exitIp.set(context.long ? ip : ip.and(0xffff_ffffn));
     this.#writeBack();

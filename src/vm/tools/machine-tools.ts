@@ -1,6 +1,6 @@
 /** What a machine keeps for the developers of its processor: a profile, listings of regions, a trace. */
 import type { ProcessorBus } from "../../cpu/bus.ts";
-import type { MemoryArea } from "../../cpu/observe/count-area.ts";
+import { type MemoryArea, whereAt } from "../../cpu/observe/count-area.ts";
 import type { Observation, ProcessorObserver } from "../../cpu/observe/observer.ts";
 import { PATH_SIZE } from "../../cpu/observe/path-ring.ts";
 import { ProcessorProfile, Tally } from "../../cpu/observe/processor-profile.ts";
@@ -55,7 +55,27 @@ export class MachineTools {
   }
 
   bus(bus: ProcessorBus): ProcessorBus {
-    return watchedBus(bus, (access) => this.#accessed(access));
+    const { profile } = this;
+    const within = <T>(access: () => T): T => {
+      const before = profile?.goTo("device");
+      try {
+        return access();
+      } finally {
+        if (before !== undefined) profile?.back(before);
+      }
+    };
+    return watchedBus(bus, (access) => this.#accessed(access), within);
+  }
+
+  /** The machine's thread sleeps, or does again what the machine needs. */
+  waits(isWaiting: boolean): void {
+    this.profile?.goTo(isWaiting ? "waiting" : "machine");
+  }
+
+  /** Where in the shared memory it is said where the thread is. */
+  get whereAt(): number | undefined {
+    const { counts } = this.observation;
+    return counts && whereAt(counts);
   }
 
   attach(processor: Processor): void {

@@ -1,5 +1,5 @@
 /** A profile as text. */
-import { MODE_NAMES, WALK_KINDS } from "../../cpu/observe/count-area.ts";
+import { MODE_NAMES, PLACES, type Place, WALK_KINDS } from "../../cpu/observe/count-area.ts";
 import type { ProcessorProfile } from "../../cpu/observe/processor-profile.ts";
 import { REPEATED_COST } from "../../cpu/processor.ts";
 import { EXIT } from "../../cpu/state.ts";
@@ -38,8 +38,6 @@ export function profileReport(machine: ProfiledMachine, times: HostTimes | undef
     ["Why the run loop had control again", returnLines(profile)],
     ["Calls from WebAssembly to TypeScript", top(profile.calls.sorted.map(([name, calls]) => [name, count(calls)]))],
     ["Accesses to devices", deviceLines(machine)],
-    ["Handlers of the interpreter, by host time", times ? secondsLines(times.handlers, times) : []],
-    ["Other functions, by host time", times ? secondsLines(times.functions, times) : []],
   ];
   return sections
     .filter(([, lines]) => lines.length > 0)
@@ -66,17 +64,32 @@ function instructionLines(machine: ProfiledMachine, profile: ProcessorProfile): 
   return profile.uncounted > 0 ? [...table(rows), note] : table(rows);
 }
 
+const PLACE_NAMES: Readonly<Record<Place, string>> = {
+  start: "making the machine",
+  interpreter: "interpreter, and what finds the next code",
+  system: "system functions and the run loop, in TypeScript",
+  decoding: "decoding, and making handlers",
+  translating: "asking for regions, and making them where that is done in this thread",
+  device: "accesses to devices",
+  machine: "the machine between slices: timers, disks, screen",
+  waiting: "waiting",
+};
+
 function timesTitle(times: HostTimes | undefined): string {
-  const how = "of this thread, estimated by a sample of V8's each";
-  return `Host time ${how} ${(times?.interval ?? 0) / 1000} ms; other threads (translator, V8's compilers) are not in it`;
+  const how = `by a look about every ${times?.interval ?? 0} ms at where it is`;
+  return `Host time of the machine's thread, estimated ${how}; the garbage collector's is where it came`;
 }
 
-function secondsLines(items: readonly (readonly [name: string, seconds: number])[], { tiers }: HostTimes): string[] {
-  const all = tiers.reduce((sum, [, seconds]) => sum + seconds, 0);
-  return top(items.map(([name, seconds]) => [name, `${seconds.toFixed(3)} s`, percent(seconds, all)]));
+function timeLines({ seconds }: HostTimes): string[] {
+  const all = [...seconds.values()].reduce((sum, time) => sum + time, 0);
+  const inRegions = [...seconds].reduce((sum, [place, time]) => sum + (place < PLACES.length ? 0 : time), 0);
+  const rows: [string, number][] = [
+    ["regions", inRegions],
+    ...PLACES.map((place, i): [string, number] => [PLACE_NAMES[place], seconds.get(i) ?? 0]),
+  ];
+  const lines = rows.map(([name, time]) => [name, `${time.toFixed(3)} s`, percent(time, all)]);
+  return table([...lines, ["all", `${all.toFixed(3)} s`]]);
 }
-
-const timeLines = (times: HostTimes): string[] => secondsLines(times.tiers, times);
 
 function codeLines({ counts, calls, regions, regionsDropped, blocksDropped, clears }: ProcessorProfile): string[] {
   const dropped = (["written", "replaced", "cleared"] as const).map((cause) => `${cause} ${regionsDropped.get(cause)}`);

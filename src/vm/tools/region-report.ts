@@ -55,11 +55,9 @@ export function regionLines(profile: ProcessorProfile, all: number, times: HostT
   const starts = startsOf(regions);
   const head = ["linear address", "mode", "size", "bytes", "entered", "ran", "of all", "ran/entry", "host time", ""];
   const shown = regions.filter(({ entries }) => entries > 0).slice(0, MOST_REGIONS);
-  const isFirst = new Set(shown.map(addressOf));
   const rows = shown.map((region) => {
     const { size, bytes, entries, ran, dropped, job } = region;
-    // Samples tell regions of one address apart no more than by that: the first line has them all.
-    const seconds = isFirst.delete(addressOf(region)) ? times?.regions.get(addressOf(region)) : undefined;
+    const seconds = times?.seconds.get(region.place);
     return [
       addressOf(region),
       modeOf(region),

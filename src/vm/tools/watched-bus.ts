@@ -13,27 +13,34 @@ export interface DeviceAccess {
   readonly value: number;
 }
 
-/** The same bus; `told` learns of each access when it is done. */
-export function watchedBus(bus: ProcessorBus, told: (access: DeviceAccess) => void): ProcessorBus {
+/**
+ * The same bus; `told` learns of each access: of a read when it is done, of a write before. `within` runs the access
+ * itself.
+ */
+export function watchedBus(
+  bus: ProcessorBus,
+  told: (access: DeviceAccess) => void,
+  within: <T>(access: () => T) => T,
+): ProcessorBus {
   return {
     ...bus,
     readPort: (address, bytes) => {
-      const value = bus.readPort(address, bytes);
+      const value = within(() => bus.readPort(address, bytes));
       told({ kind: "in", address, bytes, value });
       return value;
     },
     writePort: (address, bytes, value) => {
       told({ kind: "out", address, bytes, value });
-      bus.writePort(address, bytes, value);
+      within(() => bus.writePort(address, bytes, value));
     },
     readMemory: (address, bytes, wide) => {
-      const value = bus.readMemory(address, bytes, wide);
+      const value = within(() => bus.readMemory(address, bytes, wide));
       told({ kind: "read", address, bytes, value });
       return value;
     },
     writeMemory: (address, bytes, low, high) => {
       told({ kind: "write", address, bytes, value: low });
-      bus.writeMemory(address, bytes, low, high);
+      within(() => bus.writeMemory(address, bytes, low, high));
     },
   };
 }
