@@ -222,14 +222,14 @@ export class RegionCompiler {
   #listing(input: RegionInput): RegionListing {
     const module = codeModule(this.#settings.memoryPages);
     const linkage = linkageOf(module, undefined);
-    const notes: string[] = [];
+    const about = { notes: [], locals: new Map<number, string>() };
     let marks: readonly CodeMark[] = [];
-    module.function(HANDLER, (f) => void buildRegion({ ...input, f, linkage, notes, counts: undefined }), {
+    module.function(HANDLER, (f) => void buildRegion({ ...input, f, linkage, about, counts: undefined }), {
       encoded: (body) => {
         marks = body.marks;
       },
     });
-    return { module: module.build().slice(), notes, marks };
+    return { module: module.build().slice(), marks, ...about };
   }
 
   #reader({ linear, physical, context, paging, marks }: RegionJob): CodeReader {

@@ -2,6 +2,7 @@
  * What all instructions of a region share while its function is built: local variables for the guest's registers,
  * the way in, and the two ways out.
  */
+import { generalName } from "../../isa/register-names.ts";
 import type { FunctionBuilder, Label, Variable } from "../../wasm/function.ts";
 import type { Value } from "../../wasm/value.ts";
 import { enterBlock } from "../emit/enter-block.ts";
@@ -31,8 +32,15 @@ export interface FrameOptions {
   readonly grows: number | undefined;
   /** What the region counts of itself; nothing unless given. */
   readonly counts?: RegionCountBuilder | undefined;
-  /** Gets what parts of the code belong to, where it is to be listed (FunctionBuilder.mark). */
-  readonly notes?: string[] | undefined;
+  /** Gets what the code is about, where it is to be listed. */
+  readonly about?: CodeAbout | undefined;
+}
+
+export interface CodeAbout {
+  /** What parts of the code belong to (FunctionBuilder.mark). */
+  readonly notes: string[];
+  /** What local variables hold, by number. */
+  readonly locals: Map<number, string>;
 }
 
 /** Where and why a region is left for other code. */
@@ -182,8 +190,8 @@ export class RegionFrame {
 
   /** What is built from here on belongs to `note`, where code is to be listed. */
   mark(note: () => string): void {
-    const { notes } = this.#options;
-    if (notes) this.f.mark(notes.push(note()) - 1);
+    const { about } = this.#options;
+    if (about) this.f.mark(about.notes.push(note()) - 1);
   }
 
   /** Tells the host of the budget, after `executed` instructions of the node. */
@@ -235,7 +243,8 @@ export class RegionFrame {
    */
   finish(first: number, last: number, build: () => void): void {
     const { f, vcpu, context, linkage } = this;
-    const { counts } = this.#options;
+    const { counts, about } = this.#options;
+    if (about) this.#nameLocals(about.locals);
     this.mark(() => "the way in");
     this.#checkLimits(first, last);
     counts?.entered(f);
@@ -296,6 +305,31 @@ export class RegionFrame {
   #eachRegister(visit: (cached: Cached, address: number) => void): void {
     this.#gprs.forEach((cached, index) => cached && visit(cached, this.vcpu + GPR + index * 8));
     this.#xmms.forEach((cached, index) => cached && visit(cached, this.vcpu + XMM + index * 32));
+  }
+
+  #nameLocals(locals: Map<number, string>): void {
+    const width = this.registerType === "i64" ? 64 : 32;
+    this.#gprs.forEach((cached, i) => cached && locals.set(cached.variable.local, generalName(i, width, true)));
+    this.#xmms.forEach((cached, i) => cached && locals.set(cached.variable.local, `xmm${i}`));
+    const { code, narrow, wide } = this.#flagVariables;
+    for (const [name, variable] of Object.entries({
+      record: { local: 0 },
+      tlb: this.#tlb,
+      "page key": this.#pageKey,
+      budget: this.#budget,
+      "exit: ip": this.#exitIp,
+      "exit: distance": this.#exitDelta,
+      "exit: executed": this.#executed,
+      "flags: kind": code,
+      "flags: a": narrow.a,
+      "flags: b": narrow.b,
+      "flags: result": narrow.r,
+      "flags: a, 64 bits": wide.a,
+      "flags: b, 64 bits": wide.b,
+      "flags: result, 64 bits": wide.r,
+    })) {
+      locals.set(variable.local, name);
+    }
   }
 
   #writeBack(): void {
