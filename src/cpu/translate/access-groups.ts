@@ -4,7 +4,7 @@
  * also in nodes that control comes to from nowhere else.
  * Where they do not lie within one page, or it cannot be had as they need it, the interpreter goes on at the first.
  */
-import type { FunctionBuilder, Label, Variable } from "../../wasm/function.ts";
+import { type FunctionBuilder, type Label, LateOffset, type Variable } from "../../wasm/function.ts";
 import type { Value } from "../../wasm/value.ts";
 import type { NodePositions, Positions } from "./positions.ts";
 
@@ -35,8 +35,9 @@ class Group implements GroupAccess {
   end: number;
   isSame = true;
   writes: boolean;
-  /** Where in the shared memory `linear` is, less MOST_BYTES, so that distances from it are positive. */
+  /** Where in the shared memory its bytes begin, or those of a group that it has joined. */
   readonly host: Variable;
+  readonly #accesses: { readonly at: number; readonly offset: LateOffset }[] = [];
   /** Where the code goes that finds it. */
   readonly place: Label;
   readonly #look: (access: GroupAccess) => Value;
@@ -68,8 +69,18 @@ class Group implements GroupAccess {
     return true;
   }
 
-  look(): Value {
-    return this.#look(this);
+  /** An access that was taken, at a distance from the first. */
+  share(at: number): SharedPlace {
+    const offset = new LateOffset();
+    this.#accesses.push({ at, offset });
+    return { address: this.host.get(), offset };
+  }
+
+  /** Makes the code that finds it; all that it takes it has taken. */
+  finish(f: FunctionBuilder, joined: Reach | undefined): void {
+    f.fill(this.place, () => this.host.set(joined ? joined.group.host.get() : this.#look(this)));
+    const first = joined ? joined.group.first - joined.distance : this.first;
+    for (const { at, offset } of this.#accesses) offset.set(at - first);
   }
 }
 
@@ -83,7 +94,7 @@ export type Reaches = ReadonlyMap<string, Reach>;
 export interface SharedPlace {
   /** An address in the shared memory, and what is to be added to it. */
   readonly address: Value;
-  readonly offset: number;
+  readonly offset: number | LateOffset;
 }
 
 export class AccessGroups {
@@ -120,15 +131,13 @@ export class AccessGroups {
     const open = this.#open.get(from);
     if (open) {
       const at = distance - open.distance;
-      if (open.takes({ first: at, end: at + bytes, writes: write })) {
-        return { address: open.host.get(), offset: MOST_BYTES + at };
-      }
+      if (open.takes({ first: at, end: at + bytes, writes: write })) return open.share(at);
     }
     const group = new Group(this.#f, { linear, from, distance, bytes, write }, look);
     this.#f.block(() => {}, group.place);
     this.#open.set(from, group);
     this.#all.push(group);
-    return { address: group.host.get(), offset: MOST_BYTES };
+    return group.share(0);
   }
 
   /** A node ends: no access of its own joins any more. */
@@ -191,12 +200,6 @@ export class NodeGroups {
 
   /** Makes the code that finds pages; all groups that could join have joined. */
   finish(): void {
-    for (const group of this.#groups) {
-      const joined = this.#joined.get(group);
-      this.#f.fill(group.place, () => {
-        if (joined) group.host.set(joined.group.host.get().add(joined.distance));
-        else group.host.set(group.look().sub(MOST_BYTES));
-      });
-    }
+    for (const group of this.#groups) group.finish(this.#f, this.#joined.get(group));
   }
 }

@@ -59,7 +59,7 @@ export class RegionMemory implements MemoryUnit {
   #keep(access: GroupAccess, kept: number, leave: () => void): Value {
     const f = this.#f;
     const { key, budget } = this.#options.pages();
-    const { linear, low, bytes } = extent(access);
+    const { low, bytes } = extent(access);
     const tag = f.load("i64", 0, kept + KEPT.tag);
     // An access that is not aligned, and may reach into the next page, differs in the low bits.
     const differs = low
@@ -79,13 +79,13 @@ export class RegionMemory implements MemoryUnit {
       );
       f.if(found.eqz(), leave);
     });
-    return linear.wrap().add(f.load("i32", 0, kept + KEPT.addend));
+    return low.wrap().add(f.load("i32", 0, kept + KEPT.addend));
   }
 
   /** Looks into the TLB, which is filled where need be. */
   #lookUp(access: GroupAccess, leave: () => void): Value {
     const f = this.#f;
-    const { linear, low, bytes } = extent(access);
+    const { low, bytes } = extent(access);
     const entry = tlbEntry(this.#options.pages().tlb, low);
     f.ifRare(tlbHit(f, entry, low, bytes, access.writes ? TLB.write : TLB.read).eqz(), () => {
       if (isEarly(access)) {
@@ -96,7 +96,7 @@ export class RegionMemory implements MemoryUnit {
       const filled = f.call(callee, low, bytes, access.writes ? ACCESS.write : 0);
       f.if(filled.eqz(), leave);
     });
-    return tlbAddress(f, entry, linear);
+    return tlbAddress(f, entry, low);
   }
 
   load(linear: Value, width: number, _onStack?: OnStack, kind = LOAD[width] as LoadKind): Value {
@@ -120,8 +120,8 @@ export class RegionMemory implements MemoryUnit {
 }
 
 /** Where the bytes of a group begin, and how many they are. */
-function extent({ linear, first, end }: GroupAccess): { linear: Value; low: Value; bytes: number } {
-  return { linear, low: linear.add(first), bytes: end - first };
+function extent({ linear, first, end }: GroupAccess): { low: Value; bytes: number } {
+  return { low: linear.add(first), bytes: end - first };
 }
 
 /** Whether a page would be asked for to be written at a moment when it is only read: it is not dirty yet. */
