@@ -7,7 +7,7 @@ import { mmuFunctions } from "./mmu/paging.ts";
 import { stringRunFunctions } from "./mmu/string-runs.ts";
 import { CountBuilder } from "./observe/count-area.ts";
 import type { EmittedObservation } from "./observe/observer.ts";
-import { keepPageFunction } from "./translate/kept-pages.ts";
+import { keepPageFunction, missGroupFunction } from "./translate/kept-pages.ts";
 import { storeFlagsFunction } from "./translate/store-flags.ts";
 import type { WasmFunctions } from "./wasm-functions.ts";
 
@@ -85,7 +85,9 @@ function buildRuntime(
   const decodeBlock = host("decodeBlock", ["i64", "i64"], ["i32"]);
   findBlockFunctions(module, vcpu, { translate: mmu.translate, decodeBlock, counts, path });
   storeFlagsFunction(module, vcpu);
-  keepPageFunction(module, vcpu, mmu.fillTlb, host("remakeRegion", ["i32"]), counts);
+  const remakeRegion = host("remakeRegion", ["i32"]);
+  keepPageFunction(module, vcpu, mmu.fillTlb, remakeRegion, counts);
+  missGroupFunction(module, vcpu, remakeRegion);
   stringRunFunctions(module, vcpu, mmu.fillTlb);
   module.function(
     signature(["i32"]),

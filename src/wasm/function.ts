@@ -293,11 +293,16 @@ export class FunctionBuilder implements Recorder {
   }
 
   #labelled(label: Label, build: (label: Label) => void): void {
+    this.fill(label, () => build(label));
+    this.#body.entries.push(label.statement);
+  }
+
+  /** Builds more of a block, at its end: also of one that has been placed. */
+  fill(label: Label, build: () => void): void {
     const outer = this.#body;
     this.#body = label.statement.body as Body;
-    build(label);
+    build();
     this.#body = outer;
-    outer.entries.push(label.statement);
   }
 
   branch(label: Label): void {

@@ -8,7 +8,7 @@
 import type { Callee, FunctionBuilder, Label, Variable } from "../../wasm/function.ts";
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import type { Value } from "../../wasm/value.ts";
-import { hostAddressOf, tlbEntry } from "../emit/memory.ts";
+import { hostAddressOf, tlbAddress, tlbEntry } from "../emit/memory.ts";
 import type { CountBuilder } from "../observe/count-area.ts";
 import { CODE_BITS, EXIT, fieldAddress, MMU_MODE, PAGE, PAGE_FLAGS, SCRATCH, TLB } from "../state.ts";
 import { FILL, tlbFunctions } from "./tlb.ts";
@@ -288,14 +288,14 @@ export function mmuFunctions(
   );
 
   /** Notes why an access cannot be made in place though its page is there, if it cannot. */
-  const noteRefusal = (f: FunctionBuilder, physical: Value, to: CountBuilder) => {
-    to.refusal(f, "checked");
-    f.if(physical.shrU(32).ne(0), () => to.refusal(f, "device"));
+  const noteRefusal = (f: FunctionBuilder, physical: Value) => {
+    counts.refusal(f, "checked");
+    f.if(physical.shrU(32).ne(0), () => counts.refusal(f, "device"));
     f.if(physical.shrU(32).eqz(), () => {
       const flags = f.load("i32.8u", physical.wrap().shrU(12), PAGE_FLAGS);
-      f.if(flags.and(PAGE.code), () => to.refusal(f, "page with code"));
-      f.if(flags.and(PAGE.readOnly), () => to.refusal(f, "read-only memory"));
-      f.if(flags.and(PAGE.io), () => to.refusal(f, "device"));
+      f.if(flags.and(PAGE.code), () => counts.refusal(f, "page with code"));
+      f.if(flags.and(PAGE.readOnly), () => counts.refusal(f, "read-only memory"));
+      f.if(flags.and(PAGE.io), () => counts.refusal(f, "device"));
     });
   };
 
@@ -317,12 +317,35 @@ export function mmuFunctions(
         f.store("i32", 0, EXIT.none, at("exit"));
         f.return(f.i32(0));
       });
-      if (counts.isOn) noteRefusal(f, physical, counts);
       const entry = tlbEntry(f.load("i32", 0, at("tlb")), linear);
       const tag = f.load("i64", entry.add(access.and(ACCESS.write).mul(TLB.write)), TLB.read);
-      f.return(linear.and(-4096n).eq(tag));
+      const isFilled = linear.and(-4096n).eq(tag);
+      if (counts.isOn) {
+        f.if(
+          isFilled,
+          () => counts.refusal(f, "group not ready"),
+          () => noteRefusal(f, physical),
+        );
+      }
+      f.return(isFilled);
     },
     { export: "fillTlb" },
+  );
+
+  /** The same, → where in the shared memory `linear` is, or 0. */
+  module.function(
+    signature(["i64", "i32", "i32"], ["i32"]),
+    (f) => {
+      const [linear, bytes, access] = [f.param(0), f.param(1), f.param(2)];
+      const entry = tlbEntry(f.load("i32", 0, at("tlb")), linear);
+      const tag = f.load("i64", entry.add(access.mul(TLB.write)), TLB.read);
+      const last = linear.add(bytes.extendU()).sub(1);
+      f.if(last.and(-4096n).ne(tag), () => {
+        f.if(f.call(fillTlb, linear, bytes, access).eqz(), () => f.return(f.i32(0)));
+      });
+      f.return(tlbAddress(f, entry, linear));
+    },
+    { export: "reachPage" },
   );
 
   /** One access within a page at a physical address. */

@@ -17,11 +17,14 @@ export const MODE_NAMES = ["supervisor", "user", "supervisor, AC set", "checked"
 export const WALK_KINDS = ["read", "write", "execute", "probe"] as const;
 /** Why an access could not be made in place, by number. */
 export const REFUSALS = [
+  /** One of a group of accesses (translate/access-groups.ts) that found their page, but cannot write it yet. */
+  "group not ready",
   "page crossing",
   "exception",
   "device",
   "page with code",
   "read-only memory",
+  /** All accesses are looked at, for breakpoints or alignment. */
   "checked",
 ] as const;
 export type Refusal = (typeof REFUSALS)[number];
@@ -114,12 +117,17 @@ export class CountBuilder {
   }
 }
 
-/** The address of one of `REFUSALS.length` counts in a row, for the last refusal. */
-export function countOfRefusal(f: FunctionBuilder, area: MemoryArea, first: number): Value {
-  return f
-    .load("i32", 0, area.at + REFUSAL)
-    .shl(3)
-    .add(first);
+/** Builds code that adds to one of `REFUSALS.length` counts in a row, that of the last refusal. */
+export function addToRefusal(f: FunctionBuilder, area: MemoryArea, first: number): void {
+  addTo(
+    f,
+    f
+      .load("i32", 0, area.at + REFUSAL)
+      .shl(3)
+      .add(first),
+  );
+  // The first is what nobody notes.
+  f.store("i32", 0, 0, area.at + REFUSAL);
 }
 
 /** Gives out counts to regions; several threads may do so. */

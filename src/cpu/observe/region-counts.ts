@@ -1,7 +1,7 @@
 /** What a region counts of itself: how often it was entered, what it ran, and which of its ways out were taken. */
 import type { FunctionBuilder } from "../../wasm/function.ts";
 import type { Value } from "../../wasm/value.ts";
-import { addTo, type CountAllocator, countOfRefusal, PLACES, REFUSALS, whereAt } from "./count-area.ts";
+import { addTo, addToRefusal, type CountAllocator, PLACES, REFUSALS, whereAt } from "./count-area.ts";
 
 /** Why a region leaves an instruction to the interpreter. */
 export type InterpretReason =
@@ -99,6 +99,7 @@ export class RegionCountBuilder implements RegionCounts {
       this.#known.set(key, site);
       this.exits.push(site);
     }
-    addTo(f, isMemory ? countOfRefusal(f, this.#allocator.area, site.count) : site.count);
+    if (isMemory) addToRefusal(f, this.#allocator.area, site.count);
+    else addTo(f, site.count);
   }
 }

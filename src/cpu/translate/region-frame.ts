@@ -10,7 +10,9 @@ import type { CodeContext, Linkage } from "../emit/semantics.ts";
 import { flagMemory } from "../interpret/handler.ts";
 import type { InterpretReason, LeaveReason, RegionCountBuilder } from "../observe/region-counts.ts";
 import { CS_BASE, CS_LIMIT, fieldAddress, GPR, REGION_HEAT, REGION_HEATS, XMM } from "../state.ts";
+import { AccessGroups } from "./access-groups.ts";
 import { FLAG_WORDS, type FlagState, type FlagVariables, flagVariables, LazyFlags } from "./lazy-flags.ts";
+import { Positions } from "./positions.ts";
 import { RegionNumbers } from "./region-numbers.ts";
 
 interface Cached {
@@ -28,8 +30,12 @@ export interface FrameOptions {
    * where that page was found to change too often.
    */
   keptPage(origin: string, write: boolean): number | undefined;
-  /** Table entry of the region, to be made larger where it runs much; undefined for one that is large. */
-  readonly grows: number | undefined;
+  /** Table entry of the region. */
+  readonly handler: number;
+  /** Whether it is to be made larger where it runs much. */
+  readonly grows: boolean;
+  /** Address of the byte that says that groups of accesses are often not found in the region; undefined where it is set. */
+  readonly unsure: number | undefined;
   /** What the region counts of itself; nothing unless given. */
   readonly counts?: RegionCountBuilder | undefined;
   /** Gets what the code is about, where it is to be listed. */
@@ -68,6 +74,9 @@ export class RegionFrame {
   /** What XMM registers hold within the node at hand, as the values that were put there. */
   #xmmValues: (Value | undefined)[] = [];
   readonly numbers: RegionNumbers;
+  readonly groups: AccessGroups;
+  readonly #positions = new Positions();
+  #isApart = false;
   /** Units that the node at hand has found to be usable. */
   readonly usableUnits = new Set<string>();
   readonly #flagVariables: FlagVariables;
@@ -95,6 +104,7 @@ export class RegionFrame {
     this.#flagVariables = flagVariables(f);
     this.flags = new LazyFlags(f, this.#flagVariables, flagMemory(f, vcpu));
     this.numbers = new RegionNumbers(f);
+    this.groups = new AccessGroups(f, this.#positions);
     this.#budget = f.variable("i32");
     this.#ran = options.counts && f.variable("i32");
     this.#exitIp = f.variable("i64");
@@ -110,12 +120,15 @@ export class RegionFrame {
   }
 
   gpr(index: number): Value {
-    return this.#cached(this.#gprs, index, this.registerType).variable.get();
+    const value = this.#cached(this.#gprs, index, this.registerType).variable.get();
+    this.#positions.read(index, value);
+    return value;
   }
   setGpr(index: number, value: Value): void {
     const cached = this.#cached(this.#gprs, index, this.registerType);
     cached.written = true;
     cached.variable.set(value);
+    this.#positions.write(index, this.#isApart ? undefined : value);
   }
   xmm(index: number): Value {
     this.#xmmValues[index] ??= this.#cached(this.#xmms, index, "v128").variable.get();
@@ -132,12 +145,23 @@ export class RegionFrame {
     this.#xmmValues = [];
     this.usableUnits.clear();
     this.numbers.forget();
+    this.groups.begin();
+  }
+  /** Whether code is being built that need not run, or runs repeatedly. */
+  get isApart(): boolean {
+    return this.#isApart;
   }
   /** Builds code that need not run, or runs repeatedly: values made in it are not there behind it. */
   apart(build: () => void, repeated = false): void {
     const before = this.#xmmValues;
     this.#xmmValues = repeated ? [] : before.slice();
-    build();
+    const wasApart = this.#isApart;
+    this.#isApart = true;
+    try {
+      build();
+    } finally {
+      this.#isApart = wasApart;
+    }
     const after = this.#xmmValues;
     this.#xmmValues = repeated ? [] : before.map((value, index) => (after[index] === value ? value : undefined));
   }
@@ -167,6 +191,16 @@ export class RegionFrame {
     const { f, vcpu } = this;
     this.#tlb.set(f.load("i32", 0, fieldAddress(vcpu, "tlb")));
     this.#pageKey.set(f.load("i64", 0, fieldAddress(vcpu, "pageKey")));
+  }
+
+  /** Whether groups of accesses are nearly always found. */
+  get isSure(): boolean {
+    return this.#options.unsure !== undefined;
+  }
+  /** Counts a group that was not found. */
+  missGroup(): void {
+    const { handler, unsure } = this.#options;
+    if (unsure !== undefined) this.f.call(this.linkage.callee("missGroup"), handler, unsure);
   }
 
   /** Address of the page kept for addresses of one origin. */
@@ -274,14 +308,14 @@ export class RegionFrame {
   /** Counts instructions that the region has run, until it is worth making larger. */
   #cool(spent: Value): void {
     const { f, vcpu, linkage } = this;
-    const { grows } = this.#options;
-    if (grows === undefined) return;
-    const at = vcpu + REGION_HEAT + (grows % REGION_HEATS) * 4;
+    const { grows, handler } = this.#options;
+    if (!grows) return;
+    const at = vcpu + REGION_HEAT + (handler % REGION_HEATS) * 4;
     const left = f.load("i32", 0, at).sub(spent);
     f.store("i32", 0, left, at);
     f.ifRare(left.ltS(0), () => {
       f.store("i32", 0, 0x7fff_ffff, at);
-      f.call(linkage.callee("growRegion"), grows);
+      f.call(linkage.callee("growRegion"), handler);
     });
   }
 

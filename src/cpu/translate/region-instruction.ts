@@ -92,8 +92,13 @@ export class RegionInstruction extends WasmSemantics {
       f,
       linkage,
       pages: () => frame.pages(),
-      keptPage: (write) => frame.keptPage(this.#origin, write),
-      interpret: () => this.#interpret("memory"),
+      keptPage: () => {
+        const origin = this.#origin;
+        return (write) => frame.keptPage(origin, write);
+      },
+      interpret: () => this.#wayOut(),
+      groups: () => (frame.isApart ? undefined : frame.groups),
+      missed: () => frame.missGroup(),
     });
   }
 
@@ -105,6 +110,17 @@ export class RegionInstruction extends WasmSemantics {
 
   #interpret(reason: InterpretReason): void {
     this.#frame.interpret(this.#delta, this.#executed, reason);
+  }
+  /** Makes a way out of the region to this instruction, later, with flags as they are now. */
+  #wayOut(): () => void {
+    const { flags } = this;
+    const { state } = flags;
+    return () => {
+      const later = flags.state;
+      flags.state = state;
+      this.#interpret("memory");
+      flags.state = later;
+    };
   }
 
   protected override bind(spec: OperandSpec, position: number): BoundOperand {
@@ -418,7 +434,10 @@ export class RegionInstruction extends WasmSemantics {
         this.#interpret("rare case");
       });
     }
-    if (spec.changesAccess) this.#frame.loadPages();
+    if (spec.changesAccess) {
+      this.#frame.loadPages();
+      this.#frame.groups.split();
+    }
     return result;
   }
 
