@@ -60,13 +60,8 @@ export function runtimeModule(
   return module;
 }
 
-function buildRuntime(
-  vcpu: number,
-  pages: MemoryPages,
-  functions: WasmFunctions,
-  { counts: countArea, path }: EmittedObservation,
-) {
-  const counts = new CountBuilder(countArea);
+function buildRuntime(vcpu: number, pages: MemoryPages, functions: WasmFunctions, observe: EmittedObservation) {
+  const counts = new CountBuilder(observe.counts);
   const module = new ModuleBuilder();
   module.importMemory({ module: "env", name: "memory", ...pages, shared: true });
   module.importTable("env", "table", 1);
@@ -83,7 +78,7 @@ function buildRuntime(
   };
   const mmu = mmuFunctions(module, vcpu, imports, counts);
   const decodeBlock = host("decodeBlock", ["i64", "i64"], ["i32"]);
-  findBlockFunctions(module, vcpu, { translate: mmu.translate, decodeBlock, counts, path });
+  findBlockFunctions(module, vcpu, { translate: mmu.translate, decodeBlock, counts, observe });
   storeFlagsFunction(module, vcpu);
   const remakeRegion = host("remakeRegion", ["i32"]);
   keepPageFunction(module, vcpu, mmu.fillTlb, remakeRegion, counts);

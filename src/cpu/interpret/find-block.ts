@@ -6,7 +6,8 @@ import { jumpEntry, runBlock } from "../emit/enter-block.ts";
 import { physicalAt, tlbAddress, tlbEntry } from "../emit/memory.ts";
 import { ACCESS } from "../mmu/paging.ts";
 import { noteCodePage } from "../mmu/tlb.ts";
-import type { CountBuilder, MemoryArea } from "../observe/count-area.ts";
+import type { CountBuilder } from "../observe/count-area.ts";
+import type { EmittedObservation } from "../observe/observer.ts";
 import {
   BLOCK_CONTEXT,
   BLOCK_ENTRIES,
@@ -128,8 +129,7 @@ export interface FindBlockImports {
   readonly translate: Callee;
   readonly decodeBlock: Callee;
   readonly counts: CountBuilder;
-  /** Where what is entered is noted, if it is (observe/path-ring.ts). */
-  readonly path: MemoryArea | undefined;
+  readonly observe: EmittedObservation;
 }
 
 /**
@@ -139,7 +139,7 @@ export interface FindBlockImports {
 export function findBlockFunctions(
   module: ModuleBuilder,
   vcpu: number,
-  { translate, decodeBlock, counts, path }: FindBlockImports,
+  { translate, decodeBlock, counts, observe }: FindBlockImports,
 ): void {
   const block = blockAt(module, vcpu, translate, decodeBlock);
   const fits = regionFits(module, vcpu, translate);
@@ -165,7 +165,7 @@ export function findBlockFunctions(
       counts.single(f, "interpretAt");
       const found = f.call(block, f.param(0));
       f.if(found.eqz(), () => f.return());
-      runBlock(f, vcpu, found.when(found.gtS(0), f.i32(0).sub(found)), path);
+      runBlock(f, vcpu, found.when(found.gtS(0), f.i32(0).sub(found)), observe);
     },
     { export: "interpretAt" },
   );

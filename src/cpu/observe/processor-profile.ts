@@ -1,5 +1,6 @@
 /** Adds up what a processor does: counts of emitted code, and of what TypeScript does for it. */
 import type { RegionJob } from "../translate/region-compiler.ts";
+import { BlockRunsReader } from "./block-runs.ts";
 import { CountReader, type MemoryArea, PLACES, type Place, REFUSALS, whereAt } from "./count-area.ts";
 import type { AddedRegion, DeliveredEvent, DropCause, ProcessorObserver } from "./observer.ts";
 import type { ExitSite } from "./region-counts.ts";
@@ -80,6 +81,7 @@ export class ProcessorProfile implements ProcessorObserver {
   /** Calls from WebAssembly to TypeScript, by function. */
   readonly calls = new Tally<string>();
   readonly regionsDropped = new Tally<DropCause>();
+  readonly blocks: BlockRunsReader;
   blocksDropped = 0;
   clears = -1;
   /** Regions that came when there was no room for their counts. */
@@ -93,6 +95,7 @@ export class ProcessorProfile implements ProcessorObserver {
     this.#words = new Int32Array(memory);
     this.#where = whereAt(area) >> 2;
     this.counts = new CountReader(memory, area);
+    this.blocks = new BlockRunsReader(memory);
   }
 
   /** The thread does something else from now on; returns what to give to `back`. */
@@ -105,7 +108,8 @@ export class ProcessorProfile implements ProcessorObserver {
     this.#words[this.#where] = before;
   }
 
-  entering(): void {
+  entering(record: number): void {
+    this.blocks.entered(record);
     this.goTo("interpreter");
   }
 
@@ -146,6 +150,7 @@ export class ProcessorProfile implements ProcessorObserver {
   /** The first time, before anything was there, does not count. */
   clearing(): void {
     this.clears++;
+    this.blocks.clearing();
   }
 
   hostFunctions(functions: Record<string, WebAssembly.ImportValue>): Record<string, WebAssembly.ImportValue> {
@@ -159,6 +164,8 @@ export class ProcessorProfile implements ProcessorObserver {
           const before = this.goTo(place);
           const result = (call as (...args: unknown[]) => unknown)(...args);
           this.back(before);
+          // (physical, linear) → a record, its negative, or 0.
+          if (name === "decodeBlock" && result !== 0) this.blocks.decoded(Math.abs(Number(result)), args[1] as bigint);
           return result;
         };
         return [name, counted as unknown as WebAssembly.ImportValue];

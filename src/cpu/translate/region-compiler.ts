@@ -161,7 +161,7 @@ export class RegionCompiler {
 
   compile(jobs: readonly RegionJob[]): CompiledRegions {
     const module = codeModule(this.#settings.memoryPages);
-    const linkage = linkageOf(module, this.#settings.observe?.path);
+    const linkage = linkageOf(module, this.#settings.observe);
     const regions: CompiledRegion[] = [];
     const sizes: number[] = [];
     for (const job of jobs) {

@@ -140,6 +140,19 @@ test("the run loop has control again after each exception", () => {
   assert.equal(profileOf(profiled).returns.get(EXIT.fault), ROUNDS);
 });
 
+test("blocks that ran in the interpreter are counted", async () => {
+  const { machine } = await run({ profile: true });
+  const profile = profileOf({ ...profiled, machine });
+  const undefinedHandler = kernel.labels.get("undefined");
+  const block = profile.blocks.most(100).find(({ linear }) => linear === undefinedHandler);
+  assert.deepEqual([block?.runs, block?.size, block?.hasRegion], [ROUNDS, 3, false]);
+  const interpreted = profile.blocks.most(1000).reduce((sum, { runs, size }) => sum + runs * size, 0);
+  const inRegions = profile.regions.reduce((sum, { ran }) => sum + ran, 0);
+  // Blocks that an exception or event ends have not run as a whole.
+  const rest = machine.instructions - inRegions - profile.events.total;
+  assert.ok(interpreted >= rest && interpreted < rest + 1000, `${interpreted} counted, ${rest} left`);
+});
+
 test("the report names tiers, regions, vectors and ports", () => {
   const report = profileReport(profiled.machine, { interval: 1, seconds: new Map([[1, 0.5]]) });
   assert.match(report, /^ {2}in regions +[\d,]+ +(100|9\d)\.\d %$/m);

@@ -1,18 +1,23 @@
 /** A profile as text. */
+
+import { decode, MAX_LENGTH } from "../../cpu/decode/decoder.ts";
+import { codeAt } from "../../cpu/lockstep/listing.ts";
 import { MODE_NAMES, PLACES, type Place, WALK_KINDS } from "../../cpu/observe/count-area.ts";
 import type { ProcessorProfile } from "../../cpu/observe/processor-profile.ts";
-import { REPEATED_COST } from "../../cpu/processor.ts";
-import { EXIT } from "../../cpu/state.ts";
+import { type Processor, REPEATED_COST } from "../../cpu/processor.ts";
+import { CONTEXT, EXIT } from "../../cpu/state.ts";
+import { disassemble } from "../../isa/disassemble.ts";
 import type { MemoryRange } from "../../machine/memory-bus.ts";
 import type { HostTimes } from "./host-times.ts";
 import { accessOf, type MachineTools } from "./machine-tools.ts";
-import { regionLines } from "./region-report.ts";
+import { modeName, regionLines } from "./region-report.ts";
 import { count, percent, table } from "./text-table.ts";
 
 export interface ProfiledMachine {
   /** Guest instructions that were counted. */
   readonly instructions: number;
   readonly tools: MachineTools | undefined;
+  readonly processor: Processor;
   /** What devices are called. */
   readonly board: {
     readonly ports: { ranges(): readonly { readonly first: number; readonly count: number; readonly name: string }[] };
@@ -32,6 +37,7 @@ export function profileReport(machine: ProfiledMachine, times: HostTimes | undef
     ["Guest instructions", instructionLines(machine, profile)],
     [timesTitle(times), times ? timeLines(times) : []],
     ["Regions, by what ran in them; below each, its ways out", regionLines(profile, machine.instructions, times)],
+    ["Blocks of the interpreter, by what ran in them", blockLines(machine, profile)],
     ["Regions and blocks", codeLines(profile)],
     ["Memory", memoryLines(profile)],
     ["Exceptions and interrupts by vector", eventLines(profile)],
@@ -89,6 +95,31 @@ function timeLines({ seconds }: HostTimes): string[] {
   ];
   const lines = rows.map(([name, time]) => [name, `${time.toFixed(3)} s`, percent(time, all)]);
   return table([...lines, ["all", `${all.toFixed(3)} s`]]);
+}
+
+function blockLines({ instructions, processor }: ProfiledMachine, { blocks }: ProcessorProfile): string[] {
+  const head = ["linear address", "mode", "size", "entered", "ran, about", "of all", "", "first instruction"];
+  const rows = blocks.most(MOST).map(({ linear, context, size, runs, hasRegion }) => {
+    const fate = context < 0 ? "written since" : hasRegion ? "a region begins here" : "";
+    const text = firstInstruction(processor, linear, context);
+    return [
+      linear.toString(16),
+      context < 0 ? "" : modeName(context),
+      ...[size, runs, size * runs].map(count),
+      percent(size * runs, instructions),
+      fate,
+      text,
+    ];
+  });
+  return table([head, ...rows], 6);
+}
+
+/** As far as it is mapped now. */
+function firstInstruction(processor: Processor, linear: bigint, context: number): string {
+  const code = context < 0 ? new Uint8Array() : codeAt(processor, linear, MAX_LENGTH);
+  const mode = { long: (context & CONTEXT.long) !== 0, code32: (context & CONTEXT.code32) !== 0 };
+  const decoded = code.length === 0 ? "not mapped" : decode(code, 0, code.length, mode, () => true);
+  return typeof decoded === "string" ? "" : disassemble(decoded, linear);
 }
 
 function codeLines({ counts, calls, regions, regionsDropped, blocksDropped, clears }: ProcessorProfile): string[] {

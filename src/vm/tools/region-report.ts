@@ -9,9 +9,12 @@ import { count, percent, table } from "./text-table.ts";
 const MOST_REGIONS = 30;
 const MOST_EXITS = 6;
 
-export const addressOf = ({ job }: RegionProfile): string => job.linear.toString(16);
+const addressOf = ({ job }: RegionProfile): string => job.linear.toString(16);
 
-export function modeOf({ job: { context } }: RegionProfile): string {
+const modeOf = ({ job }: RegionProfile): string => modeName(job.context);
+
+/** Of BLOCK_CONTEXT's bits (cpu/state.ts). */
+export function modeName(context: number): string {
   if (context & CONTEXT.long) return "64-bit";
   return `${context & CONTEXT.code32 ? "32-bit" : "16-bit"}${context & CONTEXT.flat ? "" : ", segments"}`;
 }
