@@ -14,7 +14,7 @@ import { BootError } from "../firmware/boot-error.ts";
 import { type PreparedGuest, prepareGuest } from "../hypervisor/catalogue/debian-guest.ts";
 import { CatalogueError } from "../hypervisor/catalogue/failure.ts";
 import { progressOn } from "../hypervisor/catalogue/progress.ts";
-import type { KernelDefinition, MachineDefinition, MachineEnd } from "../vm/definition.ts";
+import type { Host, KernelDefinition, MachineDefinition, MachineEnd } from "../vm/definition.ts";
 import { Machine } from "../vm/machine.ts";
 import { type CdromOptions, type DiskOptions, openCdroms } from "../vm/node/disks.ts";
 import { type OpenFirmware, openFirmware } from "../vm/node/firmware.ts";
@@ -102,9 +102,10 @@ export async function runCommand(options: RunOptions): Promise<number> {
       ...(options.displays !== undefined || viewers.showsScreen ? { display: true } : {}),
     };
     end = await runSession(
-      (serial, pace) => {
+      async (serial, pace) => {
         const complete = { ...definition, serial: viewers?.tap(serial ?? NOWHERE) ?? NOWHERE };
-        const machine = createMachine(complete, pace(nodeHost()), options.firmware?.image ?? plan.kernel?.file ?? "");
+        const source = options.firmware?.image ?? plan.kernel?.file ?? "";
+        const machine = await createMachine(complete, pace(nodeHost()), source);
         viewers?.attach(machine, { changeFloppy: (drive, disk) => floppies.change(machine, drive, disk) });
         gdb?.attach(machine);
         if (options.gdb?.wait) machine.pause();
@@ -267,9 +268,9 @@ async function openOutput(target: ConsoleTarget): Promise<Writable | undefined> 
   }
 }
 
-function createMachine(definition: MachineDefinition, host: ReturnType<typeof nodeHost>, file: string): Machine {
+async function createMachine(definition: MachineDefinition, host: Host, file: string): Promise<Machine> {
   try {
-    return Machine.create(definition, host);
+    return await Machine.create(definition, host);
   } catch (error) {
     if (error instanceof BootError) throw new BootError(error.kind, `${file}: ${error.message}`);
     // What WebAssembly.Memory throws.

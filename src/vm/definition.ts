@@ -121,6 +121,8 @@ export interface Host {
   yield(): Promise<void>;
   /** Resolves after about `ns` nanoseconds, or when `wake` is called. */
   sleep(ns: number): { readonly done: Promise<void>; wake(): void };
+  /** The module of src/cpu/build-runtime.ts, from where it is kept; without it it is made anew. */
+  runtime?(): Promise<WebAssembly.Module>;
   /** Makes the processor's regions on another thread; without it they are made in place. */
   regions?(settings: RegionSettings): RegionMaker;
 }

@@ -2,6 +2,7 @@
 import { randomFillSync } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import type { Host } from "../definition.ts";
+import { keptRuntime } from "./kept-runtime.ts";
 import { TranslationThread } from "./translation-thread.ts";
 
 /** Below this a timer of the event loop is too coarse: the wait is spent in turns of the loop. */
@@ -12,6 +13,7 @@ export function nodeHost(): Host {
     monotonic: () => performance.now() * 1e6,
     unixTime: () => Math.floor(Date.now() / 1000),
     random: (target) => void randomFillSync(target),
+    runtime: keptRuntime,
     regions: (settings) => new TranslationThread(settings),
     yield: () => new Promise((resolve) => setImmediate(resolve)),
     sleep(ns) {
