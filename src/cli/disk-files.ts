@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
 import { BlockError } from "../disk/block-device.ts";
-import { FORMATS } from "../disk/formats.ts";
+import { FORMAT_NAMES } from "../disk/formats.ts";
 import type { Content, ContentKind } from "../disk/identify.ts";
 import { createImageFile } from "../disk/node/create-image.ts";
 import { hostErrorCode } from "../disk/node/host-error.ts";
@@ -86,7 +86,7 @@ export async function openDiskFiles(disks: readonly DiskOptions[]): ReturnType<t
 /** What keeps this content from being a disk, and the way out. */
 function problemWith({ kind }: Content, file: string): string | undefined {
   if (FOREIGN.includes(kind)) {
-    const names = FORMATS.map(({ name }) => name).join(", ");
+    const names = FORMAT_NAMES.join(", ");
     return `images of that format cannot be attached (only ${names}); convert it: qemu-img convert -O qcow2 ${file} ${file}.qcow2`;
   }
   if (kind === "compressed")
