@@ -3,7 +3,7 @@ import type { RegionSettings } from "../cpu/processor.ts";
 import type { RegionMaker } from "../cpu/translate/translator.ts";
 import type { FloppyType } from "../device/i82077/medium.ts";
 import type { BlockDevice } from "../disk/block-device.ts";
-import type { BootKind } from "../firmware/bios/boot.ts";
+import type { BootKind } from "../firmware/bios/boot-order.ts";
 import type { ByteSink } from "../machine/device.ts";
 import type { CdromDefinition, DiskDefinition } from "./drive-places.ts";
 import type { FlashContents } from "./flash-file.ts";

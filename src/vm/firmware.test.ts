@@ -100,9 +100,9 @@ test("SeaBIOS runs the graphics card's BIOS from its expansion ROM, and shows it
   assert.equal(serial.text, "");
 });
 
-test("a BIOS is given no kernel, which it could not start", OPTIONS, () => {
+test("a BIOS is given no kernel, which it could not start", OPTIONS, async () => {
   const kernel = { image: new Uint8Array(1024), commandLine: "" };
-  assert.throws(() => machineWith({ kernel }), /a BIOS starts no kernel that is not on a disk/);
+  await assert.rejects(() => machineWith({ kernel }), /a BIOS starts no kernel that is not on a disk/);
 });
 
 test("SeaBIOS starts from ROM again after a reset", OPTIONS, async () => {
