@@ -12,7 +12,7 @@ import { type DiskOptions, openDisks } from "../vm/node/disks.ts";
 import { progressBar } from "./disk/progress-bar.ts";
 import type { DiskOption } from "./disk-option.ts";
 import { fileError, usageError } from "./failure.ts";
-import { packingOf, unpackImage } from "./unpack-image.ts";
+import { type Packing, packingOf } from "./packing.ts";
 
 /** Images that are recognised, and have no format of ours. */
 const FOREIGN: readonly ContentKind[] = ["qcow", "disk-image"];
@@ -50,10 +50,11 @@ export async function inspectDisk(option: DiskOption): Promise<DiskOptions> {
 }
 
 /** The option with the unpacked image, which several machines may be reading: nobody writes to it. */
-async function unpacked(option: DiskOption, packing: Parameters<typeof unpackImage>[1]): Promise<DiskOption> {
+async function unpacked(option: DiskOption, packing: Packing): Promise<DiskOption> {
   if (option.readOnly === false) {
     throw usageError(`--disk ${option.file}: a packed image cannot be written; unpack it, or use snapshot=on`);
   }
+  const { unpackImage } = await import("./unpack-image.ts");
   const bar = progressBar(`unpacking ${path.basename(option.file)}`, process.stderr, process.stdout);
   try {
     const file = await unpackImage(option.file, packing, { report: bar.report });

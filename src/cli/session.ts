@@ -1,7 +1,6 @@
 /** One machine with its console, from start to end: input, output, keys, signals. */
 import type { EventEmitter } from "node:events";
 import type { Writable } from "node:stream";
-import { setTimeout as delay } from "node:timers/promises";
 import type { Host, MachineEnd } from "../vm/definition.ts";
 import { ConsoleInput, type InputStream, type InputTarget } from "./console-input.ts";
 import { ConsoleOutput, pacedHost } from "./console-output.ts";
@@ -88,7 +87,7 @@ class Session {
     this.#input?.open();
     const end = await machine.run();
     // Output that nobody takes must not keep a machine's user from ending it.
-    const impatience = this.#stopped.then(() => delay(PATIENCE));
+    const impatience = this.#stopped.then(() => new Promise((resolve) => setTimeout(resolve, PATIENCE)));
     await Promise.race([this.#output?.finish(), impatience]);
     return this.#cause ?? end;
   }

@@ -1,5 +1,4 @@
 /** What image formats get from the host, in Node: the files beside an image, chance and time. */
-import { randomBytes } from "node:crypto";
 import { realpath } from "node:fs/promises";
 import path from "node:path";
 import type { BlockDevice } from "../block-device.ts";
@@ -20,7 +19,7 @@ export function nodeImageHost(file: string, above: readonly string[] = []): Imag
     decompressor: nodeDecompressor,
     openBacking: (name, format) => openBacking(file, name, format, above),
     openPart: (name) => FileStore.open(beside(file, localName(file, name)), { readOnly: true }),
-    randomBytes: (length) => new Uint8Array(randomBytes(length)),
+    randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
     now: () => Math.floor(Date.now() / 1000),
   };
 }
