@@ -47,8 +47,11 @@ function keepCompiledSources() {
   const { NODE_COMPILE_CACHE, NODE_DISABLE_COMPILE_CACHE, XDG_CACHE_HOME } = process.env;
   if (NODE_COMPILE_CACHE || NODE_DISABLE_COMPILE_CACHE) return;
   const base = XDG_CACHE_HOME && path.isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : path.join(os.homedir(), ".cache");
+  const directory = path.join(base, "bunkhouse", "code");
   // Where nothing can be kept, it returns a status that says so.
-  module.enableCompileCache(path.join(base, "bunkhouse", "code"));
+  module.enableCompileCache(directory);
+  // For worker threads, which find it here.
+  process.env.NODE_COMPILE_CACHE = directory;
 }
 
 /** As --disable-warning=ExperimentalWarning does for a process that this file could give options to. */
