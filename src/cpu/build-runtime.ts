@@ -3,6 +3,8 @@
  * instructions.
  */
 import { functionSpec } from "../isa/functions.ts";
+// Instructions declare the functions that they call.
+import "../isa/index.ts";
 import type { Callee } from "../wasm/function.ts";
 import { ModuleBuilder, signature } from "../wasm/module.ts";
 import { fpuFunctions } from "./fpu/index.ts";

@@ -635,7 +635,8 @@ export class Processor implements SystemContext {
 
   #forgetJumps(): void {
     const { i32 } = this.registers;
-    for (let i = 0; i < JUMP_ENTRIES; i++) i32[this.#jumpCache(i)] = -1;
+    const end = this.#jumpCache(JUMP_ENTRIES);
+    for (let at = this.#jumpCache(0); at < end; at += JUMP_ENTRY >> 2) i32[at] = -1;
   }
 
   #forgetJump(linear: bigint): void {

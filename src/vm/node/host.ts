@@ -13,7 +13,7 @@ export function nodeHost(): Host {
     unixTime: () => Math.floor(Date.now() / 1000),
     // Loaded when something asks for it.
     random: (target) => void process.getBuiltinModule("node:crypto").randomFillSync(target),
-    runtime: keptRuntime,
+    runtime: () => keptRuntime(),
     regions: (settings) => new TranslationThread(settings),
     yield: () => new Promise((resolve) => setImmediate(resolve)),
     sleep(ns) {

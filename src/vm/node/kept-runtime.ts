@@ -15,9 +15,8 @@ const SOURCES = ["bits", "wasm", "isa", "cpu"];
 /** One for each place that Bunkhouse is installed in. */
 const FILE = `runtime-${ROOT.replace(/[^\w.-]+/g, "-").slice(-200)}.wasm`;
 
-/** The module of src/cpu/build-runtime.ts. */
-export async function keptRuntime(): Promise<WebAssembly.Module> {
-  const directory = module.getCompileCacheDir();
+/** The module of src/cpu/build-runtime.ts, kept in `directory` if there is one. */
+export async function keptRuntime(directory = module.getCompileCacheDir()): Promise<WebAssembly.Module> {
   if (directory === undefined) return (await import("../../cpu/build-runtime.ts")).runtimeModule();
   const file = path.join(directory, FILE);
   const { text: sources, newest } = describeSources();
