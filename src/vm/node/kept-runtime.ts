@@ -1,9 +1,8 @@
 /**
- * The processor's runtime module, kept between processes: to build it takes longer than to start all else. It lies where
+ * The processor's runtime module, kept between processes: to build it takes a quarter of a machine's start. It lies where
  * Node keeps compiled sources, if it does, and is taken from there only if no file that it may be made from has changed.
  */
-import { readdirSync, statSync } from "node:fs";
-import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import module from "node:module";
 import path from "node:path";
 import process from "node:process";
@@ -20,7 +19,7 @@ export async function keptRuntime(directory = module.getCompileCacheDir()): Prom
   if (directory === undefined) return (await import("../../cpu/build-runtime.ts")).runtimeModule();
   const file = path.join(directory, FILE);
   const { text: sources, newest } = describeSources();
-  const kept = await readFile(file).catch(() => undefined);
+  const kept = read(file);
   if (kept?.subarray(0, sources.length).equals(sources)) {
     try {
       return new WebAssembly.Module(kept.subarray(sources.length));
@@ -31,7 +30,7 @@ export async function keptRuntime(directory = module.getCompileCacheDir()): Prom
   const { buildRuntime } = await import("../../cpu/build-runtime.ts");
   const built = buildRuntime();
   // What has changed since this process began may differ from what it has loaded.
-  if (newest < performance.timeOrigin) void keep(file, Buffer.concat([sources, built]));
+  if (newest < performance.timeOrigin) keep(file, Buffer.concat([sources, built]));
   return new WebAssembly.Module(built);
 }
 
@@ -51,14 +50,22 @@ function describeSources(): { text: Buffer; newest: number } {
   return { text: Buffer.from(`${lines.join("\n")}\0`), newest };
 }
 
+function read(file: string): Buffer<ArrayBuffer> | undefined {
+  try {
+    return readFileSync(file);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Replaces the file at once, so that another process reads the one or the other. */
-async function keep(file: string, bytes: Uint8Array): Promise<void> {
+function keep(file: string, bytes: Uint8Array): void {
   const fresh = `${file}.${process.pid}`;
   try {
-    await writeFile(fresh, bytes);
-    await rename(fresh, file);
+    writeFileSync(fresh, bytes);
+    renameSync(fresh, file);
   } catch {
     // It is made anew next time.
-    await rm(fresh, { force: true }).catch(() => {});
+    rmSync(fresh, { force: true });
   }
 }
