@@ -16,7 +16,7 @@ import type { RuntimeHost } from "./runtime.ts";
 import { sseFunctions } from "./sse/index.ts";
 import { RAM_BASE, VCPU_BASE } from "./state.ts";
 import { privilegeFunctions } from "./system/privilege.ts";
-import { keepPageFunction } from "./translate/kept-pages.ts";
+import { keepPageFunction, missGroupFunction } from "./translate/kept-pages.ts";
 import { storeFlagsFunction } from "./translate/store-flags.ts";
 import type { WasmFunctions } from "./wasm-functions.ts";
 
@@ -53,7 +53,9 @@ export function buildRuntime(vcpu = VCPU_BASE): Uint8Array<ArrayBuffer> {
   });
   findBlockFunctions(module, vcpu, mmu.translate, host("decodeBlock", ["i64", "i64"], ["i32"]));
   storeFlagsFunction(module, vcpu);
-  keepPageFunction(module, vcpu, mmu.fillTlb, host("remakeRegion", ["i32"]));
+  const remakeRegion = host("remakeRegion", ["i32"]);
+  keepPageFunction(module, vcpu, mmu.fillTlb, remakeRegion);
+  missGroupFunction(module, vcpu, remakeRegion);
   stringRunFunctions(module, vcpu, mmu.fillTlb);
   module.function(
     signature(["i32"]),
