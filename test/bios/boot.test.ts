@@ -72,7 +72,7 @@ test("where nothing can be booted the machine ends and says why, medium by mediu
 });
 
 test("with somebody at the display the BIOS waits for a key and tries again", async () => {
-  const guest = biosGuest({
+  const guest = await biosGuest({
     disks: [{ device: diskOf(new Uint8Array(512)) }],
     bios: { keepTrying: true, serialScreen: true },
   });
@@ -100,7 +100,7 @@ test("what gives up in the middle of a line is followed by a line of its own, an
 });
 
 test("the boot menu offers the drives, and boots the one that is chosen", async () => {
-  const guest = biosGuest({
+  const guest = await biosGuest({
     disks: [{ device: sayingDisk(1) }, { device: sayingDisk(2) }],
     bios: { menu: true, serialScreen: true },
   });
@@ -275,7 +275,7 @@ test("a machine can be stopped while the BIOS waits for a disk that never answer
     readOnly: true,
     read: () => new Promise<void>(() => {}),
   };
-  const guest = biosGuest({ clock: "real", disks: [{ device: stuck as BlockDevice }] });
+  const guest = await biosGuest({ clock: "real", disks: [{ device: stuck as BlockDevice }] });
   setTimeout(() => guest.machine.stop(), 50);
   assert.deepEqual(await guest.machine.run(), { kind: "stopped" });
 });

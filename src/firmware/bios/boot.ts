@@ -2,15 +2,12 @@
  * Boots: tries the media in order, lets the user choose, and says why none could be booted.
  * @spec BIOS Boot Specification 1.01 (order of devices, INT 18h, INT 19h); "El Torito" 1.0
  */
+import type { BootKind } from "./boot-order.ts";
 import type { BiosCall, Outcome } from "./call.ts";
 import { type BiosDrive, mediumOf, numberDrive, readMedium } from "./disk/drive.ts";
 import type { DriveTable } from "./disk/drive-table.ts";
 import { type BootEntry, readBootCatalogue, readBootImage } from "./disk/el-torito.ts";
 import { GPR, SEG } from "./processor.ts";
-
-export const BOOT_KINDS = ["cd", "disk", "floppy", "net"] as const;
-export type BootKind = (typeof BOOT_KINDS)[number];
-export const DEFAULT_ORDER: readonly BootKind[] = ["cd", "disk", "floppy"];
 
 export interface BootSettings {
   /** Kinds of drive in the order in which they are tried. */

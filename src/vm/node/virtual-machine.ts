@@ -10,7 +10,7 @@
 import { Worker } from "node:worker_threads";
 import { FLOPPY_TYPE_NAMES, type FloppyType } from "../../device/i82077/medium.ts";
 import type { FormatName } from "../../disk/image-format.ts";
-import { BOOT_KINDS } from "../../firmware/bios/boot.ts";
+import { BOOT_KINDS } from "../../firmware/bios/boot-order.ts";
 import { type BiosDefinition, CPU_MODELS, type CpuModel, type MachineEnd } from "../definition.ts";
 import { CDROM_BUSES, type CdromBus, DISK_BUSES, type DiskBus } from "../drive-places.ts";
 import { SerialStream } from "../serial-stream.ts";
