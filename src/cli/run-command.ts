@@ -131,13 +131,17 @@ function bootOrder(named: DriveKind | undefined): readonly BootKind[] {
   return named === undefined ? DEFAULT_ORDER : [named, ...DEFAULT_ORDER.filter((kind) => kind !== named)];
 }
 
+const warn = (line: string): void => {
+  process.stderr.write(`bunk: ${line}\n`);
+};
+
 const NOWHERE: Pick<ConsoleOutput, "write"> = { write: () => {} };
 
 async function makePlan(options: RunOptions, signal: AbortSignal): Promise<Plan> {
   const { source, diskBus } = options;
   const onBus = (disk: DiskOptions): DiskOptions => ({ bus: diskBus, ...disk });
   // First, so that a wrong disk is told before a guest is built.
-  const disks = (await Promise.all(options.disks.map(inspectDisk))).map(onBus);
+  const disks = (await Promise.all(options.disks.map((disk) => inspectDisk(disk, warn)))).map(onBus);
   const cdroms = options.cdroms.map(({ file, bus }) => (bus === undefined ? { file } : { file, bus }));
   const media = { disks, cdroms, floppies: options.floppies };
   const memory = options.memory ?? MEMORY;
@@ -190,7 +194,7 @@ async function planFile(
     case "floppy":
       return { ...plan, floppies: [{ disk: { file, readOnly: false, snapshot: false } }, ...plan.floppies], named };
     case "disk": {
-      const disk = onBus(await inspectDisk(parseDisk(file.replaceAll(",", ",,"))));
+      const disk = onBus(await inspectDisk(parseDisk(file.replaceAll(",", ",,")), warn));
       return { ...plan, disks: [disk, ...plan.disks], named };
     }
   }
