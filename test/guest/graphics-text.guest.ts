@@ -10,6 +10,7 @@ import path from "node:path";
 import { test } from "node:test";
 import { VirtualMachine } from "../../src/vm/index.ts";
 import { catalogueGuest } from "./catalogue-guest.ts";
+import { keepScreenshot } from "./kept-screenshot.ts";
 
 const MENU = `insmod all_video
 set gfxpayload=800x600x32
@@ -43,6 +44,7 @@ test("the installer's dialogs are read off a graphics mode's picture and answere
   assert.deepEqual(await vm.display.size(), { width: 800, height: 600 });
   await vm.display.waitForText("Select a language", { timeout: 1_200_000 });
   await vm.display.waitForText("<Go Back>", { timeout: 600_000 });
+  await keepScreenshot(vm, t.name);
   await vm.keyboard.press("ret");
   await vm.display.waitForText("Select your location", { timeout: 600_000 });
 });
