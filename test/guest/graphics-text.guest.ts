@@ -1,6 +1,7 @@
 /**
  * Linux on its screen alone: GRUB starts Debian's installer from a disc, which draws its dialogs in a graphics mode, in
- * the kernel's own font; they are read off the picture and answered on the keyboard.
+ * the kernel's own font; they are read off the picture and answered on the keyboard. Without fb=false the installer would
+ * draw them itself, in Unifont, which is not read.
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -14,7 +15,7 @@ import { keepScreenshot } from "./kept-screenshot.ts";
 
 const MENU = `insmod all_video
 set gfxpayload=800x600x32
-linux /kernel console=tty0
+linux /kernel console=tty0 fb=false
 initrd /initrd
 boot
 `;
