@@ -16,7 +16,7 @@ const TOO_MANY = 500;
 
 /**
  * Exports `keepPage`, (linear, bytes, access, address of the kept page, budget) → whether the access can be done in the
- * page that is kept now. `fillTlb` has the first three as its parameters; `remakeRegion` takes a region's table entry.
+ * page that is kept now; with ACCESS.probe, the page must be in the TLB. `fillTlb` has the first three as its parameters; `remakeRegion` takes a region's table entry.
  */
 export function keepPageFunction(module: ModuleBuilder, vcpu: number, fillTlb: Callee, remakeRegion: Callee): void {
   module.function(
@@ -28,6 +28,7 @@ export function keepPageFunction(module: ModuleBuilder, vcpu: number, fillTlb: C
       const tag = f.load("i64", entry.add(access.and(ACCESS.write).mul(TLB.write)), TLB.read);
       const inPage = linear.add(bytes.extendU()).sub(1).and(-4096n).eq(page);
       f.if(inPage.and(page.eq(tag)).eqz(), () => {
+        f.if(access.and(ACCESS.probe), () => f.return(f.i32(0)));
         f.if(f.call(fillTlb, linear, bytes, access).eqz(), () => f.return(f.i32(0)));
       });
       f.store("i64", kept, page.or(f.load("i64", 0, fieldAddress(vcpu, "pageKey"))), KEPT.tag);

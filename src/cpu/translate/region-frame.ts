@@ -8,7 +8,9 @@ import { enterBlock } from "../emit/enter-block.ts";
 import type { CodeContext, Linkage } from "../emit/semantics.ts";
 import { flagMemory } from "../interpret/handler.ts";
 import { CS_BASE, CS_LIMIT, fieldAddress, GPR, REGION_HEAT, REGION_HEATS, XMM } from "../state.ts";
+import { AccessGroups } from "./access-groups.ts";
 import { FLAG_WORDS, type FlagState, type FlagVariables, flagVariables, LazyFlags } from "./lazy-flags.ts";
+import { Positions } from "./positions.ts";
 import { RegionNumbers } from "./region-numbers.ts";
 
 interface Cached {
@@ -47,6 +49,9 @@ export class RegionFrame {
   /** What XMM registers hold within the node at hand, as the values that were put there. */
   #xmmValues: (Value | undefined)[] = [];
   readonly numbers: RegionNumbers;
+  readonly groups: AccessGroups;
+  readonly #positions = new Positions();
+  #isApart = false;
   /** Units that the node at hand has found to be usable. */
   readonly usableUnits = new Set<string>();
   readonly #flagVariables: FlagVariables;
@@ -72,6 +77,7 @@ export class RegionFrame {
     this.#flagVariables = flagVariables(f);
     this.flags = new LazyFlags(f, this.#flagVariables, flagMemory(f, vcpu));
     this.numbers = new RegionNumbers(f);
+    this.groups = new AccessGroups(f, this.#positions);
     this.#budget = f.variable("i32");
     this.#exitIp = f.variable("i64");
     this.#exitDelta = f.variable("i32");
@@ -86,12 +92,15 @@ export class RegionFrame {
   }
 
   gpr(index: number): Value {
-    return this.#cached(this.#gprs, index, this.registerType).variable.get();
+    const value = this.#cached(this.#gprs, index, this.registerType).variable.get();
+    this.#positions.read(index, value);
+    return value;
   }
   setGpr(index: number, value: Value): void {
     const cached = this.#cached(this.#gprs, index, this.registerType);
     cached.written = true;
     cached.variable.set(value);
+    this.#positions.write(index, this.#isApart ? undefined : value);
   }
   xmm(index: number): Value {
     this.#xmmValues[index] ??= this.#cached(this.#xmms, index, "v128").variable.get();
@@ -108,12 +117,23 @@ export class RegionFrame {
     this.#xmmValues = [];
     this.usableUnits.clear();
     this.numbers.forget();
+    this.groups.begin();
+  }
+  /** Whether code is being built that need not run, or runs repeatedly. */
+  get isApart(): boolean {
+    return this.#isApart;
   }
   /** Builds code that need not run, or runs repeatedly: values made in it are not there behind it. */
   apart(build: () => void, repeated = false): void {
     const before = this.#xmmValues;
     this.#xmmValues = repeated ? [] : before.slice();
-    build();
+    const wasApart = this.#isApart;
+    this.#isApart = true;
+    try {
+      build();
+    } finally {
+      this.#isApart = wasApart;
+    }
     const after = this.#xmmValues;
     this.#xmmValues = repeated ? [] : before.map((value, index) => (after[index] === value ? value : undefined));
   }

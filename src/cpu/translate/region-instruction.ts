@@ -91,8 +91,12 @@ export class RegionInstruction extends WasmSemantics {
       f,
       linkage,
       pages: () => frame.pages(),
-      keptPage: (write) => frame.keptPage(this.#origin, write),
-      interpret: () => this.#interpret(),
+      keptPage: () => {
+        const origin = this.#origin;
+        return (write) => frame.keptPage(origin, write);
+      },
+      interpret: () => this.#wayOut(),
+      groups: () => (frame.isApart ? undefined : frame.groups),
     });
   }
 
@@ -104,6 +108,17 @@ export class RegionInstruction extends WasmSemantics {
 
   #interpret(): void {
     this.#frame.interpret(this.#delta, this.#executed);
+  }
+  /** Makes a way out of the region to this instruction, later, with flags as they are now. */
+  #wayOut(): () => void {
+    const { flags } = this;
+    const { state } = flags;
+    return () => {
+      const later = flags.state;
+      flags.state = state;
+      this.#interpret();
+      flags.state = later;
+    };
   }
 
   protected override bind(spec: OperandSpec, position: number): BoundOperand {
@@ -417,7 +432,10 @@ export class RegionInstruction extends WasmSemantics {
         this.#interpret();
       });
     }
-    if (spec.changesAccess) this.#frame.loadPages();
+    if (spec.changesAccess) {
+      this.#frame.loadPages();
+      this.#frame.groups.split();
+    }
     return result;
   }
 

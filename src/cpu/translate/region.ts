@@ -8,6 +8,7 @@
 import type { Body, FunctionBuilder, Label } from "../../wasm/function.ts";
 import type { Value } from "../../wasm/value.ts";
 import type { Decoded } from "../decode/decoder.ts";
+import type { NodeGroups, Reaches } from "./access-groups.ts";
 import type { CodeReader } from "./code-reader.ts";
 import { FlowGraph, type GraphNode } from "./flow-graph.ts";
 import { FlagKindUnknown, type FlagState, flagCode } from "./lazy-flags.ts";
@@ -60,6 +61,7 @@ interface Node extends GraphNode {
   readonly exit: Exit;
   /** Flags at its end. */
   readonly flags: FlagState;
+  readonly groups: NodeGroups;
   readonly successors: Node[];
 }
 
@@ -76,7 +78,7 @@ export function buildRegion(input: RegionInput): BuiltRegion {
   const entry = nodes.build();
   if (entry === undefined) return { instructions: 0, nodes: [] };
   const graph = new FlowGraph<Node>(entry);
-  nodes.frame.finish(nodes.first, nodes.last, () => new RegionWriter(nodes, graph).write(entry));
+  nodes.frame.finish(nodes.first, nodes.last, () => new RegionWriter(nodes, graph).writeAll(entry));
   return nodes;
 }
 
@@ -174,7 +176,7 @@ class NodeBuilder implements BuiltRegion {
       else flags.state = this.frame.storeFlags();
       exit = this.#fill(target);
     });
-    return { ...target, body, exit, flags: flags.state, successors: [] };
+    return { ...target, body, exit, flags: flags.state, groups: this.frame.groups.end(), successors: [] };
   }
 
   /** Builds a node's instructions where the function under construction stands. */
@@ -264,6 +266,8 @@ function targetsOf(exit: Exit): Target[] {
   }
 }
 
+const NONE: Reaches = new Map();
+
 /** Writes nodes out as nested blocks and loops. */
 class RegionWriter {
   readonly #f: FunctionBuilder;
@@ -272,6 +276,7 @@ class RegionWriter {
   readonly #graph: FlowGraph<Node>;
   readonly #loops = new Map<Node, Label>();
   readonly #joins = new Map<Node, Label>();
+  readonly #written: Node[] = [];
 
   constructor(nodes: NodeBuilder, graph: FlowGraph<Node>) {
     this.#f = nodes.frame.f;
@@ -280,8 +285,15 @@ class RegionWriter {
     this.#graph = graph;
   }
 
-  /** Writes `node` and all that it dominates. */
-  write(node: Node): void {
+  writeAll(entry: Node): void {
+    this.#write(entry, NONE);
+    for (const { groups } of this.#written) groups.finish();
+  }
+
+  /** Writes `node` and all that it dominates; `reaches` are groups that all who come to it have come by. */
+  #write(node: Node, reaches: Reaches): void {
+    node.groups.join(this.#graph.isLoop(node) ? NONE : reaches);
+    this.#written.push(node);
     const joins = this.#graph.joinsOf(node);
     for (const join of joins) this.#joins.set(join, this.#f.label("block"));
     if (!this.#graph.isLoop(node)) {
@@ -302,7 +314,7 @@ class RegionWriter {
       return;
     }
     this.#f.block(() => this.#writeBefore(node, others), this.#joins.get(last));
-    this.write(last);
+    this.#write(last, NONE);
   }
 
   #leaveNode(node: Node): void {
@@ -354,7 +366,7 @@ class RegionWriter {
         f.branch(this.#joins.get(to) as Label);
         return;
       case "inline":
-        this.write(to);
+        this.#write(to, from.groups.reaches);
     }
   }
 }
