@@ -5,7 +5,7 @@ import { ModuleBuilder, signature } from "../wasm/module.ts";
 import { findBlockFunctions } from "./interpret/find-block.ts";
 import { mmuFunctions } from "./mmu/paging.ts";
 import { stringRunFunctions } from "./mmu/string-runs.ts";
-import { keepPageFunction } from "./translate/kept-pages.ts";
+import { keepPageFunction, missGroupFunction } from "./translate/kept-pages.ts";
 import { storeFlagsFunction } from "./translate/store-flags.ts";
 import type { WasmFunctions } from "./wasm-functions.ts";
 
@@ -70,7 +70,9 @@ function buildRuntime(vcpu: number, pages: MemoryPages, functions: WasmFunctions
   });
   findBlockFunctions(module, vcpu, mmu.translate, host("decodeBlock", ["i64", "i64"], ["i32"]));
   storeFlagsFunction(module, vcpu);
-  keepPageFunction(module, vcpu, mmu.fillTlb, host("remakeRegion", ["i32"]));
+  const remakeRegion = host("remakeRegion", ["i32"]);
+  keepPageFunction(module, vcpu, mmu.fillTlb, remakeRegion);
+  missGroupFunction(module, vcpu, remakeRegion);
   stringRunFunctions(module, vcpu, mmu.fillTlb);
   module.function(
     signature(["i32"]),

@@ -31,22 +31,6 @@ export interface Label {
   readonly statement: Statement;
 }
 
-/** An offset of loads and stores that is known when they have been recorded. */
-export class LateOffset {
-  readonly #encodings: { readonly code: number[]; readonly length: number }[] = [];
-
-  /** Where the offset is to be appended to. */
-  appendTo(code: readonly number[]): readonly number[] {
-    const whole = [...code, ...leb(0)];
-    this.#encodings.push({ code: whole, length: code.length });
-    return whole;
-  }
-
-  set(offset: number): void {
-    for (const { code, length } of this.#encodings) code.splice(length, code.length, ...leb(offset));
-  }
-}
-
 /** A sequence of values and statements. */
 export class Body {
   readonly entries: (Value | Statement)[] = [];
@@ -104,10 +88,8 @@ for (const [name, { code, type }] of Object.entries(LOADS))
   LOAD_OPCODES[name as LoadKind] = { name, code, result: type };
 
 const MEMORY_ARGUMENTS = new Map<number, readonly number[]>();
-const UNALIGNED = [0];
 /** Encoding of an offset with no alignment asked for. */
-function memoryArgument(offset: number | LateOffset): readonly number[] {
-  if (offset instanceof LateOffset) return offset.appendTo(UNALIGNED);
+function memoryArgument(offset: number): readonly number[] {
   let known = MEMORY_ARGUMENTS.get(offset);
   if (known === undefined) {
     known = [0, ...leb(offset)];
@@ -187,17 +169,16 @@ export class FunctionBuilder implements Recorder {
   }
 
   /** A load from linear memory at `address` (i32) + `offset`, with no alignment asked for. */
-  load(kind: LoadKind, address: Operand, offset: number | LateOffset = 0): Value {
+  load(kind: LoadKind, address: Operand, offset = 0): Value {
     const { type } = LOADS[kind];
     const fields = { opcode: LOAD_OPCODES[kind], immediate: memoryArgument(offset) };
     return this.record(new Value(this, type, "read", fields, [this.#operand(address, "i32")]));
   }
 
-  store(kind: StoreKind, address: Operand, value: Operand, offset: number | LateOffset = 0): void {
+  store(kind: StoreKind, address: Operand, value: Operand, offset = 0): void {
     const { type, code } = STORES[kind];
     const args = [this.#operand(address, "i32"), this.#operand(value, type)];
-    const encoded = offset instanceof LateOffset ? offset.appendTo([...code, 0]) : [...code, ...memoryArgument(offset)];
-    this.#statement("store", args, encoded);
+    this.#statement("store", args, [...code, ...memoryArgument(offset)]);
   }
 
   /** `memory.copy`: `length` bytes from `source` to `target`, which may overlap. */

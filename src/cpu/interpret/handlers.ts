@@ -246,7 +246,9 @@ const CODE_FUNCTIONS: Record<string, [params: readonly ValueType[], results: rea
   findBlock: [["i64"], ["i32"]],
   interpretAt: [["i64"], []],
   fillTlb: [["i64", "i32", "i32"], ["i32"]],
+  reachPage: [["i64", "i32", "i32"], ["i32"]],
   keepPage: [["i64", "i32", "i32", "i32", "i32"], ["i32"]],
+  missGroup: [["i32", "i32"], []],
   storeFlags: [["i32", "i32", "i32", "i32", "i64", "i64", "i64"], []],
 };
 

@@ -8,7 +8,7 @@
 import type { Callee, FunctionBuilder, Label, Variable } from "../../wasm/function.ts";
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import type { Value } from "../../wasm/value.ts";
-import { hostAddressOf, tlbEntry } from "../emit/memory.ts";
+import { hostAddressOf, tlbAddress, tlbEntry } from "../emit/memory.ts";
 import { CODE_BITS, EXIT, fieldAddress, MMU_MODE, PAGE, PAGE_FLAGS, SCRATCH, TLB } from "../state.ts";
 import { FILL, tlbFunctions } from "./tlb.ts";
 
@@ -295,6 +295,22 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
       f.return(linear.and(-4096n).eq(tag));
     },
     { export: "fillTlb" },
+  );
+
+  /** The same, → where in the shared memory `linear` is, or 0. */
+  module.function(
+    signature(["i64", "i32", "i32"], ["i32"]),
+    (f) => {
+      const [linear, bytes, access] = [f.param(0), f.param(1), f.param(2)];
+      const entry = tlbEntry(f.load("i32", 0, at("tlb")), linear);
+      const tag = f.load("i64", entry.add(access.mul(TLB.write)), TLB.read);
+      const last = linear.add(bytes.extendU()).sub(1);
+      f.if(last.and(-4096n).ne(tag), () => {
+        f.if(f.call(fillTlb, linear, bytes, access).eqz(), () => f.return(f.i32(0)));
+      });
+      f.return(tlbAddress(f, entry, linear));
+    },
+    { export: "reachPage" },
   );
 
   /** One access within a page at a physical address. */

@@ -1,86 +1,133 @@
 /**
  * Accesses at fixed distances from each other: fields of a structure, a frame on the stack. They share one look for
- * their page. It stands where the first of them is, and is made when the last one is known; what it finds serves all,
- * also in nodes that control comes to from nowhere else.
- * Where they do not lie within one page, or it cannot be had as they need it, the interpreter goes on at the first.
+ * their page, which stands where the first of them is, and serves also nodes that control comes to from nowhere else.
+ * Their code is made when all of them are known. Where the look finds nothing (they do not lie within one page, or
+ * it cannot be written yet), the interpreter goes on. In a region where that was found to happen often, each of them
+ * looks for itself then, which costs all of them a comparison.
  */
-import { type FunctionBuilder, type Label, LateOffset, type Variable } from "../../wasm/function.ts";
+import type { FunctionBuilder, Label, Variable } from "../../wasm/function.ts";
 import type { Value } from "../../wasm/value.ts";
 import type { NodePositions, Positions } from "./positions.ts";
 
 /** Bytes from the first to the last of a group at the most: the more, the more often a page ends among them. */
-const MOST_BYTES = 128;
+const MOST_BYTES = 256;
 
-/** What a group asks for, when all of it is known. */
-export interface GroupAccess {
-  /** Linear address of its first access, in the order of the code. */
+/** What is looked for. */
+export interface Extent {
+  /** Linear address of its first byte. */
   readonly linear: Value;
-  /** The bytes accessed, from `first` before `end`, as distances from there. */
-  readonly first: number;
-  readonly end: number;
-  /** Whether all accesses are to the same bytes: they are aligned, most often. */
+  readonly bytes: number;
+  /** Whether all accesses are to just these bytes: they are aligned, most often. */
   readonly isSame: boolean;
   readonly writes: boolean;
-  /** Whether the first access is a write. */
-  readonly writesFirst: boolean;
+  /** Whether it is to be found only if the page can be written already: the first access is a read. */
+  readonly onlyReady: boolean;
 }
 
-class Group implements GroupAccess {
+/** How code for an access is made. */
+export interface Access {
   readonly linear: Value;
-  /** Distance of `linear` from what its position counts from. */
-  readonly distance: number;
+  readonly bytes: number;
+  readonly write: boolean;
+  /**
+   * Looks for `extent`, and leaves the instruction at hand where it is not found; where it is in the shared memory.
+   * `isShared`: for other accesses, too.
+   */
+  look(extent: Extent, isShared: boolean): Value;
+  /** The same, but 0 where it is not found. */
+  tryLook(extent: Extent): Value;
+  /** Looks for the access itself where that is rarely done, and leaves the instruction where it is not found. */
+  lookRarely(): Value;
+  /** Does the access at an address of the shared memory. */
+  perform(address: Value, offset: number): void;
+}
+
+interface GroupedAccess {
+  readonly access: Access;
+  /** Distance from the group's first access. */
+  readonly at: number;
+  /** Where its code goes. */
+  readonly place: Label;
+}
+
+class Group {
   readonly from: string;
-  readonly writesFirst: boolean;
+  /** Distance of the first access from what its position counts from. */
+  readonly distance: number;
+  /** The bytes accessed, from `first` before `end`, as distances from there. */
   first = 0;
   end: number;
-  isSame = true;
   writes: boolean;
-  /** Where in the shared memory its bytes begin, or those of a group that it has joined. */
-  readonly host: Variable;
-  readonly #accesses: { readonly at: number; readonly offset: LateOffset }[] = [];
-  /** Where the code goes that finds it. */
-  readonly place: Label;
-  readonly #look: (access: GroupAccess) => Value;
+  #isSame = true;
+  #isShared = false;
+  readonly #accesses: GroupedAccess[] = [];
+  /** Where in the shared memory its bytes begin; 0 where they were not found. */
+  readonly #host: Variable;
+  readonly #place: Label;
 
-  constructor(
-    f: FunctionBuilder,
-    access: { linear: Value; from: string; distance: number; bytes: number; write: boolean },
-    look: (access: GroupAccess) => Value,
-  ) {
-    this.linear = access.linear;
-    this.from = access.from;
-    this.distance = access.distance;
+  constructor(f: FunctionBuilder, from: string, distance: number, access: Access) {
+    this.from = from;
+    this.distance = distance;
     this.end = access.bytes;
     this.writes = access.write;
-    this.writesFirst = access.write;
-    this.host = f.variable("i32");
-    this.place = f.label("block");
-    this.#look = look;
+    this.#host = f.variable("i32");
+    this.#place = f.label("block");
+    f.block(() => {}, this.#place);
+    this.add(f, access, 0);
   }
 
-  /** Whether bytes at `distance` can be found with the others; if so, they will be. */
-  takes({ first, end, writes }: { first: number; end: number; writes: boolean }): boolean {
+  /** An access that was taken, at a distance from the first: its code goes here. */
+  add(f: FunctionBuilder, access: Access, at: number): void {
+    const place = f.label("block");
+    f.block(() => {}, place);
+    this.#accesses.push({ access, at, place });
+  }
+
+  /** Whether bytes from `first` before `end` can be found with the others; if so, they will be. */
+  takes(first: number, end: number, writes: boolean): boolean {
     const [low, high] = [Math.min(this.first, first), Math.max(this.end, end)];
     if (high - low > MOST_BYTES) return false;
-    this.isSame &&= first === this.first && end === this.end;
+    this.#isSame &&= first === this.first && end === this.end;
+    this.#isShared = true;
     this.first = low;
     this.end = high;
     this.writes ||= writes;
     return true;
   }
 
-  /** An access that was taken, at a distance from the first. */
-  share(at: number): SharedPlace {
-    const offset = new LateOffset();
-    this.#accesses.push({ at, offset });
-    return { address: this.host.get(), offset };
-  }
-
-  /** Makes the code that finds it; all that it takes it has taken. */
-  finish(f: FunctionBuilder, joined: Reach | undefined): void {
-    f.fill(this.place, () => this.host.set(joined ? joined.group.host.get() : this.#look(this)));
-    const first = joined ? joined.group.first - joined.distance : this.first;
-    for (const { at, offset } of this.#accesses) offset.set(at - first);
+  /** Makes its code, all that it takes being taken; `joined` is the group that it is found with. */
+  finish(f: FunctionBuilder, joined: Reach | undefined, isSure: boolean): void {
+    const { access, place } = this.#accesses[0] as GroupedAccess;
+    const first = access.linear.add(this.first);
+    const bytes = this.end - this.first;
+    const extent = { linear: first, bytes, isSame: this.#isSame, writes: this.writes };
+    const onlyReady = this.writes && !access.write;
+    if (!joined && !this.#isShared) {
+      f.fill(place, () => access.perform(access.look({ ...extent, onlyReady }, false), 0));
+      return;
+    }
+    if (!joined) {
+      f.fill(this.#place, () => {
+        const whole = { ...extent, onlyReady };
+        this.#host.set(isSure ? access.look(whole, true) : access.tryLook(whole));
+      });
+    }
+    const { group, distance } = joined ?? { group: this, distance: 0 };
+    for (const { access, at, place } of this.#accesses) {
+      const offset = distance + at - group.first;
+      f.fill(place, () => {
+        const host = group.#host.get();
+        if (isSure) access.perform(host, offset);
+        else {
+          f.if(
+            host,
+            () => access.perform(host, offset),
+            () => access.perform(access.lookRarely(), 0),
+            "likely",
+          );
+        }
+      });
+    }
   }
 }
 
@@ -90,12 +137,6 @@ interface Reach {
   readonly distance: number;
 }
 export type Reaches = ReadonlyMap<string, Reach>;
-
-export interface SharedPlace {
-  /** An address in the shared memory, and what is to be added to it. */
-  readonly address: Value;
-  readonly offset: number | LateOffset;
-}
 
 export class AccessGroups {
   readonly #f: FunctionBuilder;
@@ -125,19 +166,19 @@ export class AccessGroups {
     this.#split = this.#all.length;
   }
 
-  /** Where an access of `bytes` bytes at `linear` can be done: behind what `look` makes, now or where its group began. */
-  access(linear: Value, bytes: number, write: boolean, look: (access: GroupAccess) => Value): SharedPlace {
+  /** Has the code of an access made here. */
+  add(access: Access): void {
+    const { linear, bytes, write } = access;
     const { from, distance } = this.#positions.of(linear);
     const open = this.#open.get(from);
-    if (open) {
-      const at = distance - open.distance;
-      if (open.takes({ first: at, end: at + bytes, writes: write })) return open.share(at);
+    const at = distance - (open?.distance ?? 0);
+    if (open?.takes(at, at + bytes, write)) {
+      open.add(this.#f, access, at);
+      return;
     }
-    const group = new Group(this.#f, { linear, from, distance, bytes, write }, look);
-    this.#f.block(() => {}, group.place);
+    const group = new Group(this.#f, from, distance, access);
     this.#open.set(from, group);
     this.#all.push(group);
-    return group.share(0);
   }
 
   /** A node ends: no access of its own joins any more. */
@@ -181,9 +222,9 @@ export class NodeGroups {
       const other = reached.get(group.from);
       if (other === undefined) continue;
       const at = group.distance - other.distance;
-      // Who is only read may not be writable, and control may go another way.
+      // What is only read need not be writable, and control may go another way.
       if (group.writes && !other.group.writes) continue;
-      if (!other.group.takes({ first: at + group.first, end: at + group.end, writes: false })) continue;
+      if (!other.group.takes(at + group.first, at + group.end, false)) continue;
       this.#joined.set(group, { group: other.group, distance: at });
     }
     if (this.#split < Number.POSITIVE_INFINITY) reached.clear();
@@ -198,8 +239,8 @@ export class NodeGroups {
     return this.#reaches;
   }
 
-  /** Makes the code that finds pages; all groups that could join have joined. */
-  finish(): void {
-    for (const group of this.#groups) group.finish(this.#f, this.#joined.get(group));
+  /** Makes the code of all accesses; all groups that could join have joined. `isSure`: nearly all looks find all. */
+  finish(isSure: boolean): void {
+    for (const group of this.#groups) group.finish(this.#f, this.#joined.get(group), isSure);
   }
 }

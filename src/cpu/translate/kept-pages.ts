@@ -7,12 +7,14 @@ import type { Callee } from "../../wasm/function.ts";
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import { tlbEntry } from "../emit/memory.ts";
 import { ACCESS } from "../mmu/paging.ts";
-import { fieldAddress, KEPT, TLB } from "../state.ts";
+import { fieldAddress, KEPT, REGION_HEATS, REGION_MISSES, TLB } from "../state.ts";
 
 /** A miss within so many instructions of the last is soon: about what a wrong guess costs. */
 const SOON = 150;
 /** So many of them are too many. */
 const TOO_MANY = 500;
+/** Groups of accesses not found in one region: each costs some hundred instructions of the interpreter's. */
+const TOO_MANY_GROUPS = 200;
 
 /**
  * Exports `keepPage`, (linear, bytes, access, address of the kept page, budget) → whether the access can be done in the
@@ -46,5 +48,29 @@ export function keepPageFunction(module: ModuleBuilder, vcpu: number, fillTlb: C
       f.return(f.i32(1));
     },
     { export: "keepPage" },
+  );
+}
+
+/**
+ * Exports `missGroup`, (table entry of a region, address of the byte to set): notes that a group of its accesses was not
+ * found, and has the region made again where that was too often.
+ */
+export function missGroupFunction(module: ModuleBuilder, vcpu: number, remakeRegion: Callee): void {
+  module.function(
+    signature(["i32", "i32"]),
+    (f) => {
+      const [handler, unsure] = [f.param(0), f.param(1)];
+      const counter = handler
+        .and(REGION_HEATS - 1)
+        .shl(2)
+        .add(vcpu + REGION_MISSES);
+      const misses = f.load("i32", counter).add(1);
+      f.store("i32", counter, misses);
+      f.if(misses.eq(TOO_MANY_GROUPS), () => {
+        f.store("i32.8", unsure, 1);
+        f.call(remakeRegion, handler);
+      });
+    },
+    { export: "missGroup" },
   );
 }

@@ -18,6 +18,7 @@ import {
   KEPT_WRITES,
   REGION_HEAT,
   REGION_HEATS,
+  REGION_MISSES,
   SCATTERED,
   SCATTERED_SIZE,
 } from "../state.ts";
@@ -142,18 +143,23 @@ export class RegionCompiler {
       f.unreachable();
       return { job, instructions: 0, isCovered: true, code: [] };
     }
-    const heat = this.#settings.vcpu + REGION_HEAT + (job.handler % REGION_HEATS) * 4;
-    this.#i32[heat >> 2] = GROWTH_HEAT;
+    const { vcpu } = this.#settings;
+    const counter = (job.handler % REGION_HEATS) * 4;
+    this.#i32[(vcpu + REGION_HEAT + counter) >> 2] = GROWTH_HEAT;
+    this.#i32[(vcpu + REGION_MISSES + counter) >> 2] = 0;
+    const unsure = vcpu + SCATTERED + scatteredSlot(job.physical, "group", false);
     const code = this.#reader(job);
     const { instructions, nodes } = buildRegion({
       f,
-      vcpu: this.#settings.vcpu,
+      vcpu,
       context: codeContext(job.context),
       linkage,
       code,
       isWarm: (delta) => this.#isWarm(code.physical(delta), job.context),
       size: SIZES[job.large ? 1 : 0] as RegionSize,
-      grows: job.large ? undefined : job.handler,
+      handler: job.handler,
+      grows: !job.large,
+      unsure: this.#bytes[unsure] ? undefined : unsure,
       keptPage: (origin, write) => this.#keptPage(job, origin, write),
       targets: (delta) => this.#targets(code.physical(delta), job),
     });

@@ -28,8 +28,12 @@ export interface FrameOptions {
    * where that page was found to change too often.
    */
   keptPage(origin: string, write: boolean): number | undefined;
-  /** Table entry of the region, to be made larger where it runs much; undefined for one that is large. */
-  readonly grows: number | undefined;
+  /** Table entry of the region. */
+  readonly handler: number;
+  /** Whether it is to be made larger where it runs much. */
+  readonly grows: boolean;
+  /** Address of the byte that says that groups of accesses are often not found in the region; undefined where it is set. */
+  readonly unsure: number | undefined;
 }
 
 export class RegionFrame {
@@ -165,6 +169,16 @@ export class RegionFrame {
     this.#pageKey.set(f.load("i64", 0, fieldAddress(vcpu, "pageKey")));
   }
 
+  /** Whether groups of accesses are nearly always found. */
+  get isSure(): boolean {
+    return this.#options.unsure !== undefined;
+  }
+  /** Counts a group that was not found. */
+  missGroup(): void {
+    const { handler, unsure } = this.#options;
+    if (unsure !== undefined) this.f.call(this.linkage.callee("missGroup"), handler, unsure);
+  }
+
   /** Address of the page kept for addresses of one origin. */
   keptPage(origin: string, write: boolean): number | undefined {
     const key = `${write ? "write" : "read"} ${origin}`;
@@ -253,14 +267,14 @@ export class RegionFrame {
   /** Counts instructions that the region has run, until it is worth making larger. */
   #cool(spent: Value): void {
     const { f, vcpu, linkage } = this;
-    const { grows } = this.#options;
-    if (grows === undefined) return;
-    const at = vcpu + REGION_HEAT + (grows % REGION_HEATS) * 4;
+    const { grows, handler } = this.#options;
+    if (!grows) return;
+    const at = vcpu + REGION_HEAT + (handler % REGION_HEATS) * 4;
     const left = f.load("i32", 0, at).sub(spent);
     f.store("i32", 0, left, at);
     f.ifRare(left.ltS(0), () => {
       f.store("i32", 0, 0x7fff_ffff, at);
-      f.call(linkage.callee("growRegion"), grows);
+      f.call(linkage.callee("growRegion"), handler);
     });
   }
 

@@ -97,6 +97,7 @@ export class RegionInstruction extends WasmSemantics {
       },
       interpret: () => this.#wayOut(),
       groups: () => (frame.isApart ? undefined : frame.groups),
+      missed: () => frame.missGroup(),
     });
   }
 

@@ -8,13 +8,13 @@
  * itself: it is not translated.
  */
 import type { FunctionBuilder } from "../../wasm/function.ts";
-import type { LoadKind } from "../../wasm/opcodes.ts";
+import { LOADS, type LoadKind } from "../../wasm/opcodes.ts";
 import type { Value } from "../../wasm/value.ts";
 import { LOAD, type MemoryUnit, type OnStack, storeKind, tlbAddress, tlbEntry, tlbHit } from "../emit/memory.ts";
 import type { Linkage } from "../emit/semantics.ts";
 import { ACCESS } from "../mmu/paging.ts";
 import { KEPT, TLB } from "../state.ts";
-import type { AccessGroups, GroupAccess, SharedPlace } from "./access-groups.ts";
+import type { Access, AccessGroups, Extent } from "./access-groups.ts";
 import { NotTranslatable } from "./not-translatable.ts";
 
 export interface MemoryOptions {
@@ -28,6 +28,18 @@ export interface MemoryOptions {
   readonly interpret: () => () => void;
   /** Groups that the access at hand may join; undefined where it stands alone. */
   readonly groups: () => AccessGroups | undefined;
+  /** Counts a group that was not found. */
+  readonly missed: () => void;
+}
+
+/** A way to find bytes in the shared memory. */
+interface Look {
+  /** i32: whether they are not where it looks first. */
+  readonly isElsewhere: Value;
+  /** Code that looks further: i32, whether they are there now. */
+  refill(): Value;
+  /** Where they are in the shared memory. */
+  host(): Value;
 }
 
 export class RegionMemory implements MemoryUnit {
@@ -40,91 +52,100 @@ export class RegionMemory implements MemoryUnit {
     this.#options = options;
   }
 
-  /** Where in the shared memory the access can be done in place. */
-  #place(linear: Value, width: number, write: boolean): SharedPlace {
-    const { keptPage, interpret, groups } = this.#options;
+  /** An access, of which the code is made when all of its group are known, or here where it has none. */
+  #access(linear: Value, width: number, write: boolean, perform: Access["perform"]): void {
+    const f = this.#f;
+    const { keptPage, interpret, groups, linkage } = this.#options;
     const [kept, leave] = [keptPage(), interpret()];
-    const look = (access: GroupAccess) => {
-      const page = kept(access.writes);
-      return page === undefined ? this.#lookUp(access, leave) : this.#keep(access, page, leave);
-    };
     const bytes = width / 8;
-    const joined = groups()?.access(linear, bytes, write, look);
-    if (joined) return joined;
-    const access = { linear, first: 0, end: bytes, isSame: true, writes: write, writesFirst: write };
-    return { address: look(access), offset: 0 };
+    const access: Access = {
+      linear,
+      bytes,
+      write,
+      look: (extent, isShared) => {
+        const { isElsewhere, refill, host } = this.#look(extent, kept(extent.writes));
+        const miss = () => {
+          if (isShared) this.#options.missed();
+          leave();
+        };
+        f.ifRare(isElsewhere, () => f.if(refill().eqz(), miss));
+        return host();
+      },
+      tryLook: (extent) => {
+        const { isElsewhere, refill, host } = this.#look(extent, kept(extent.writes));
+        const found = f.variable("i32");
+        const again = () =>
+          f.if(
+            refill(),
+            () => found.set(host()),
+            () => found.set(0),
+          );
+        f.if(isElsewhere, again, () => found.set(host()), "unlikely");
+        return found.get();
+      },
+      lookRarely: () => {
+        const found = f.call(linkage.callee("reachPage"), linear, bytes, write ? ACCESS.write : 0);
+        f.if(found.eqz(), leave);
+        return found;
+      },
+      perform,
+    };
+    const group = groups();
+    if (group) group.add(access);
+    else perform(access.look({ linear, bytes, isSame: true, writes: write, onlyReady: false }, false), 0);
   }
 
-  /** Looks into a page that is kept. */
-  #keep(access: GroupAccess, kept: number, leave: () => void): Value {
+  #look(extent: Extent, kept: number | undefined): Look {
+    return kept === undefined ? this.#lookIntoTlb(extent) : this.#lookIntoKept(extent, kept);
+  }
+
+  #lookIntoKept({ linear, bytes, isSame, writes, onlyReady }: Extent, kept: number): Look {
     const f = this.#f;
     const { key, budget } = this.#options.pages();
-    const { low, bytes } = extent(access);
-    const tag = f.load("i64", 0, kept + KEPT.tag);
     // An access that is not aligned, and may reach into the next page, differs in the low bits.
-    const differs = low
-      .and(BigInt(access.isSame ? -4096 | (bytes - 1) : -4096))
+    const differs = linear
+      .and(BigInt(isSame ? -4096 | (bytes - 1) : -4096))
       .or(key)
-      .ne(tag);
+      .ne(f.load("i64", 0, kept + KEPT.tag));
     const last = 4096 - bytes;
-    f.ifRare(access.isSame ? differs : differs.or(low.wrap().and(4095).gtU(last)), () => {
-      const kind = access.writes ? ACCESS.write : 0;
-      const found = f.call(
-        this.#options.linkage.callee("keepPage"),
-        low,
-        bytes,
-        isEarly(access) ? kind | ACCESS.probe : kind,
-        kept,
-        budget,
-      );
-      f.if(found.eqz(), leave);
-    });
-    return low.wrap().add(f.load("i32", 0, kept + KEPT.addend));
+    const access = (writes ? ACCESS.write : 0) | (onlyReady ? ACCESS.probe : 0);
+    return {
+      isElsewhere: isSame ? differs : differs.or(linear.wrap().and(4095).gtU(last)),
+      refill: () => f.call(this.#options.linkage.callee("keepPage"), linear, bytes, access, kept, budget),
+      host: () => linear.wrap().add(f.load("i32", 0, kept + KEPT.addend)),
+    };
   }
 
-  /** Looks into the TLB, which is filled where need be. */
-  #lookUp(access: GroupAccess, leave: () => void): Value {
+  #lookIntoTlb({ linear, bytes, writes, onlyReady }: Extent): Look {
     const f = this.#f;
-    const { low, bytes } = extent(access);
-    const entry = tlbEntry(this.#options.pages().tlb, low);
-    f.ifRare(tlbHit(f, entry, low, bytes, access.writes ? TLB.write : TLB.read).eqz(), () => {
-      if (isEarly(access)) {
-        leave();
-        return;
-      }
-      const callee = this.#options.linkage.callee("fillTlb");
-      const filled = f.call(callee, low, bytes, access.writes ? ACCESS.write : 0);
-      f.if(filled.eqz(), leave);
-    });
-    return tlbAddress(f, entry, low);
+    const entry = tlbEntry(this.#options.pages().tlb, linear);
+    const access = writes ? ACCESS.write : 0;
+    return {
+      isElsewhere: tlbHit(f, entry, linear, bytes, writes ? TLB.write : TLB.read).eqz(),
+      refill: () => (onlyReady ? f.i32(0) : f.call(this.#options.linkage.callee("fillTlb"), linear, bytes, access)),
+      host: () => tlbAddress(f, entry, linear),
+    };
   }
 
   load(linear: Value, width: number, _onStack?: OnStack, kind = LOAD[width] as LoadKind): Value {
     if (this.#hasWritten) throw new NotTranslatable();
-    const { address, offset } = this.#place(linear, width, false);
-    return this.#f.load(kind, address, offset);
+    const f = this.#f;
+    const result = f.variable(LOADS[kind].type);
+    this.#access(linear, width, false, (host, offset) => result.set(f.load(kind, host, offset)));
+    return result.get();
   }
 
   store(linear: Value, width: number, value: Value): void {
     this.#hasWritten = true;
-    const { address, offset } = this.#place(linear, width, true);
-    this.#f.store(storeKind(value, width), address, value, offset);
+    this.#access(linear, width, true, (host, offset) => this.#f.store(storeKind(value, width), host, value, offset));
   }
 
   update(linear: Value, width: number, change: (old: Value) => Value): void {
-    const { address, offset } = this.#place(linear, width, true);
-    const old = this.#f.load(LOAD[width] as LoadKind, address, offset);
-    const changed = change(old);
-    this.#f.store(storeKind(changed, width), address, changed, offset);
+    const f = this.#f;
+    const place = f.variable("i32");
+    this.#access(linear, width, true, (host, offset) => place.set(host.add(offset)));
+    const host = place.get();
+    const changed = change(f.load(LOAD[width] as LoadKind, host));
+    f.store(storeKind(changed, width), host, changed);
   }
-}
-
-/** Where the bytes of a group begin, and how many they are. */
-function extent({ linear, first, end }: GroupAccess): { low: Value; bytes: number } {
-  return { low: linear.add(first), bytes: end - first };
-}
-
-/** Whether a page would be asked for to be written at a moment when it is only read: it is not dirty yet. */
-function isEarly({ writes, writesFirst }: GroupAccess): boolean {
-  return writes && !writesFirst;
 }

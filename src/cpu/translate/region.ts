@@ -287,7 +287,7 @@ class RegionWriter {
 
   writeAll(entry: Node): void {
     this.#write(entry, NONE);
-    for (const { groups } of this.#written) groups.finish();
+    for (const { groups } of this.#written) groups.finish(this.#frame.isSure);
   }
 
   /** Writes `node` and all that it dominates; `reaches` are groups that all who come to it have come by. */
