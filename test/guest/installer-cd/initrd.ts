@@ -36,6 +36,9 @@ const PERL = { "perl-base": ["./usr/bin/perl", "*/perl-base/*"] };
 const OF_NETWORKS =
   /^Package: (netcfg|ethdetect|download-installer|net-retriever|choose-mirror(-bin)?|network-preseed)$/m;
 
+/** Hooks that ask apt for what is not on the CD, or copy the network's settings. */
+const HOOKS_WITHOUT_USE = /^usr\/lib\/base-installer\.d\/\d+(console-setup|netcfg)$/;
+
 const FILES = new URL("files/", import.meta.url);
 
 export interface InitrdParts {
@@ -59,6 +62,7 @@ export async function makeInitrd({ apt, amd64, architecture, netboot, kernel }: 
   const own = (name: string) => readFile(new URL(name, FILES));
 
   add(...readCpio(gunzipSync(netboot)).filter((entry) => !/kernel\/(drivers\/)?net\//.test(entry.path)));
+  for (const place of [...tree.keys()].filter((place) => HOOKS_WITHOUT_USE.test(place))) tree.delete(place);
   add(...(await modulesOf(apt, kernelVersion(tree))));
   for (const [name, patterns] of Object.entries(PROGRAMS)) add(...(await filesOf(apt, name, patterns)));
 
@@ -76,6 +80,8 @@ export async function makeInitrd({ apt, amd64, architecture, netboot, kernel }: 
   for (const component of ["find-cd", "partition", "boot-loader", "finish"]) {
     addFile(infoOf(`${component}.postinst`), await own(`${component}.postinst`), 0o755);
   }
+  addFile("/usr/lib/base-installer.d/90step", await own("step-apt"), 0o755);
+  addFile("/usr/lib/post-base-installer.d/90step", await own("step-kernel"), 0o755);
   addFile(infoOf("find-cd.templates"), await own("components.templates"));
   addFile("/lib/debian-installer-startup.d/S03load-modules", await own("load-modules.sh"), 0o755);
   const answers = textOf(await own("preseed.cfg"));
