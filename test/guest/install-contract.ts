@@ -63,7 +63,7 @@ export function installContract(architecture: DebianArchitecture, firmware: Firm
       const start = performance.now();
       const cpu = cpuMinutes();
       for (const step of STEPS) {
-        await vm.serial.expect(`STEP ${step}`, { timeout: PATIENCE });
+        await stepOf(vm, step);
         const minutes = ((performance.now() - start) / 60_000).toFixed(1);
         t.diagnostic(`${minutes} min, ${(cpuMinutes() - cpu).toFixed(1)} min of processor time: ${step}`);
         await keepScreenshot(vm, `${architecture}-${STEPS.indexOf(step)}`);
@@ -118,6 +118,14 @@ export function installContract(architecture: DebianArchitecture, firmware: Firm
       await qemu.expect("installed login: ", PATIENCE);
     });
   });
+}
+
+/** Waits for a step of the installer; fails where it asks somebody about an error instead. */
+async function stepOf(vm: VirtualMachine, step: string): Promise<void> {
+  const { match } = await vm.serial.expect(new RegExp(`STEP ${step}|!! ERROR`), { timeout: PATIENCE });
+  if (match !== "!! ERROR") return;
+  const { before } = await vm.serial.expect("[Press enter to continue]");
+  assert.fail(`before the step "${step}" the installer shows an error${before}`);
 }
 
 /** What makes a machine start with each firmware; undefined, with the test skipped, without Debian's packages. */

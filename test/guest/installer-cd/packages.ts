@@ -35,7 +35,8 @@ export async function writeArchive(apt: AptCache, architecture: string, kernel: 
     await copyFile(files[index] as string, place);
     stanzas.push(format(record));
   }
-  await writeIndex(stanzas.join("\n"), architecture, directory);
+  // debootstrap takes a stanza for whole only at the empty line after it.
+  await writeIndex(stanzas.map((stanza) => `${stanza}\n`).join(""), architecture, directory);
 }
 
 function isRequired(record: SourceStanza): boolean {
