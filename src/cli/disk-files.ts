@@ -4,7 +4,7 @@ import path from "node:path";
 import process from "node:process";
 import { SECTOR_SIZE } from "../bits/units.ts";
 import { BlockError } from "../disk/block-device.ts";
-import { FORMATS, formatOf } from "../disk/formats.ts";
+import { FORMAT_NAMES, formatOf } from "../disk/formats.ts";
 import type { Content, ContentKind } from "../disk/identify.ts";
 import { createImageFile } from "../disk/node/create-image.ts";
 import { hostErrorCode } from "../disk/node/host-error.ts";
@@ -13,7 +13,7 @@ import { type DiskOptions, openDisks } from "../vm/node/disks.ts";
 import { progressBar } from "./disk/progress-bar.ts";
 import type { DiskOption } from "./disk-option.ts";
 import { fileError, usageError } from "./failure.ts";
-import { packingOf, unpackImage } from "./unpack-image.ts";
+import { type Packing, packingOf } from "./packing.ts";
 
 /** Images that are recognised, and have no format of ours. */
 const FOREIGN: readonly ContentKind[] = ["qcow", "disk-image"];
@@ -38,7 +38,7 @@ export async function inspectDisk(option: DiskOption, warn: (line: string) => vo
   if (packing !== undefined) return inspectDisk(await unpacked(option, packing), warn);
   const problem = option.format === undefined ? problemWith(content, option.file) : undefined;
   if (problem !== undefined) throw fileError(`${option.file} seems to be ${content.phrase}; ${problem}`);
-  if ((option.format ?? formatOf(content).name) === "raw") await checkSectors(option.file, content, warn);
+  if ((option.format ?? (await formatOf(content)).name) === "raw") await checkSectors(option.file, content, warn);
   return {
     file: option.file,
     // Nobody wants a disc image changed by a guest that mounts it.
@@ -52,10 +52,11 @@ export async function inspectDisk(option: DiskOption, warn: (line: string) => vo
 }
 
 /** The option with the unpacked image, which several machines may be reading: nobody writes to it. */
-async function unpacked(option: DiskOption, packing: Parameters<typeof unpackImage>[1]): Promise<DiskOption> {
+async function unpacked(option: DiskOption, packing: Packing): Promise<DiskOption> {
   if (option.readOnly === false) {
     throw usageError(`--disk ${option.file}: a packed image cannot be written; unpack it, or use snapshot=on`);
   }
+  const { unpackImage } = await import("./unpack-image.ts");
   const bar = progressBar(`unpacking ${path.basename(option.file)}`, process.stderr, process.stdout);
   try {
     const file = await unpackImage(option.file, packing, { report: bar.report });
@@ -98,7 +99,7 @@ export async function openDiskFiles(disks: readonly DiskOptions[]): ReturnType<t
 /** What keeps this content from being a disk, and the way out. */
 function problemWith({ kind }: Content, file: string): string | undefined {
   if (FOREIGN.includes(kind)) {
-    const names = FORMATS.map(({ name }) => name).join(", ");
+    const names = FORMAT_NAMES.join(", ");
     return `images of that format cannot be attached (only ${names}); convert it: qemu-img convert -O qcow2 ${file} ${file}.qcow2`;
   }
   if (kind === "compressed")

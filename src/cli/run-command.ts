@@ -8,18 +8,17 @@ import type { Writable } from "node:stream";
 import { MIB } from "../bits/units.ts";
 import { BlockError } from "../disk/block-device.ts";
 import { hostError } from "../disk/node/host-error.ts";
-import { type BootKind, DEFAULT_ORDER } from "../firmware/bios/boot.ts";
+import { type BootKind, DEFAULT_ORDER } from "../firmware/bios/boot-order.ts";
 import type { DriveKind } from "../firmware/bios/disk/drive.ts";
 import { BootError } from "../firmware/boot-error.ts";
-import { type PreparedGuest, prepareGuest } from "../hypervisor/catalogue/debian-guest.ts";
+import type { PreparedGuest } from "../hypervisor/catalogue/debian-guest.ts";
 import { CatalogueError } from "../hypervisor/catalogue/failure.ts";
-import { progressOn } from "../hypervisor/catalogue/progress.ts";
-import type { KernelDefinition, MachineDefinition, MachineEnd } from "../vm/definition.ts";
+import type { Host, KernelDefinition, MachineDefinition, MachineEnd } from "../vm/definition.ts";
 import { Machine } from "../vm/machine.ts";
 import { type CdromOptions, type DiskOptions, openCdroms } from "../vm/node/disks.ts";
-import { type OpenFirmware, openFirmware } from "../vm/node/firmware.ts";
+import type { OpenFirmware } from "../vm/node/firmware.ts";
 import { type FloppyOptions, openFloppies } from "../vm/node/floppies.ts";
-import { GdbServer, GdbServerError } from "../vm/node/gdb-server.ts";
+import type { GdbServer } from "../vm/node/gdb-server.ts";
 import { nodeHost } from "../vm/node/host.ts";
 import { readBootFile } from "./boot-files.ts";
 import { requireBootable, roleOfFile } from "./boot-medium.ts";
@@ -73,7 +72,10 @@ export async function runCommand(options: RunOptions): Promise<number> {
   try {
     // Kernels that are started directly are told to use the serial console.
     viewers = await openViewers(options, plan.kernel === undefined);
-    firmware = options.firmware && (await openFirmware(options.firmware));
+    if (options.firmware) {
+      const { openFirmware } = await import("../vm/node/firmware.ts");
+      firmware = await openFirmware(options.firmware);
+    }
     gdb = options.gdb && (await waitForGdb(options.gdb));
     const medium =
       plan.named &&
@@ -88,7 +90,8 @@ export async function runCommand(options: RunOptions): Promise<number> {
       ...(firmware ? { firmware: firmware.definition } : {}),
       bios: {
         order: options.bootOrder ?? bootOrder(plan.named?.kind),
-        menu: options.bootMenu,
+        // Where somebody may be looking.
+        menu: options.bootMenu || ((viewers.showsScreen || process.stdin.isTTY) && ("offered" as const)),
         serialScreen: options.serialScreen && options.console.kind !== "none" && !viewers.showsScreen,
         keepTrying: viewers.showsScreen,
       },
@@ -102,10 +105,11 @@ export async function runCommand(options: RunOptions): Promise<number> {
       ...(options.displays !== undefined || viewers.showsScreen ? { display: true } : {}),
     };
     end = await runSession(
-      (serial, pace) => {
+      async (serial, pace) => {
         const complete = { ...definition, serial: viewers?.tap(serial ?? NOWHERE) ?? NOWHERE };
-        const machine = createMachine(complete, pace(nodeHost()), options.firmware?.image ?? plan.kernel?.file ?? "");
-        viewers?.attach(machine, { changeFloppy: (drive, disk) => floppies.change(machine, drive, disk) });
+        const source = options.firmware?.image ?? plan.kernel?.file ?? "";
+        const machine = await createMachine(complete, pace(nodeHost()), source);
+        await viewers?.attach(machine, { changeFloppy: (drive, disk) => floppies.change(machine, drive, disk) });
         gdb?.attach(machine);
         if (options.gdb?.wait) machine.pause();
         return machine;
@@ -211,6 +215,8 @@ async function readKernel(
 }
 
 async function makeReady(name: string, signal: AbortSignal): Promise<PreparedGuest> {
+  const { progressOn } = await import("../hypervisor/catalogue/progress.ts");
+  const { prepareGuest } = await import("../hypervisor/catalogue/debian-guest.ts");
   const progress = progressOn(process.stderr);
   try {
     return await prepareGuest(name, { progress, signal });
@@ -247,6 +253,7 @@ function nameOf(source: RunOptions["source"]): string {
 
 /** Listens for a debugger, and says where. */
 async function waitForGdb(address: NonNullable<RunOptions["gdb"]>): Promise<GdbServer> {
+  const { GdbServer, GdbServerError } = await import("../vm/node/gdb-server.ts");
   try {
     const gdb = await GdbServer.listen(address);
     const waiting = address.wait ? "the guest waits for gdb" : "gdb can connect";
@@ -271,9 +278,9 @@ async function openOutput(target: ConsoleTarget): Promise<Writable | undefined> 
   }
 }
 
-function createMachine(definition: MachineDefinition, host: ReturnType<typeof nodeHost>, file: string): Machine {
+async function createMachine(definition: MachineDefinition, host: Host, file: string): Promise<Machine> {
   try {
-    return Machine.create(definition, host);
+    return await Machine.create(definition, host);
   } catch (error) {
     if (error instanceof BootError) throw new BootError(error.kind, `${file}: ${error.message}`);
     // What WebAssembly.Memory throws.

@@ -11,7 +11,7 @@ import { Handlers, RESUME } from "./interpret/handlers.ts";
 import { pagingMode } from "./mmu/code-walk.ts";
 import { ACCESS } from "./mmu/paging.ts";
 import { Registers } from "./registers.ts";
-import { type RuntimeExports, type RuntimeHost, runtimeModule } from "./runtime.ts";
+import type { RuntimeExports, RuntimeHost } from "./runtime.ts";
 import {
   BLOCK_COUNT,
   CONTEXT,
@@ -47,13 +47,14 @@ import {
   reportDebugException,
   watchesData,
 } from "./system/debug-registers.ts";
-import { createSystem, type System, wasmFunctions } from "./system/functions.ts";
+import { createSystem, type System } from "./system/functions.ts";
 import { GuestFault } from "./system/guest-fault.ts";
 import type { LinearMemory, SystemContext } from "./system/system.ts";
-import { DEFAULT_HEAT } from "./translate/region-compiler.ts";
-import { type RegionMaker, Translator } from "./translate/translator.ts";
+import { DEFAULT_HEAT, type RegionMaker, Translator } from "./translate/translator.ts";
 
 export interface ProcessorOptions {
+  /** The module of build-runtime.ts. */
+  readonly runtime: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly memoryPages: { readonly initial: number; readonly maximum: number };
   readonly bus: ProcessorBus;
@@ -147,8 +148,7 @@ export class Processor implements SystemContext {
     this.system = createSystem(this, model);
     const table = new WebAssembly.Table({ element: "anyfunc", initial: 4096 });
     const host = this.#hostFunctions();
-    const module = runtimeModule(vcpu, memoryPages, wasmFunctions);
-    const instance = new WebAssembly.Instance(module, { env: { memory, table }, host });
+    const instance = new WebAssembly.Instance(options.runtime, { env: { memory, table }, host });
     this.#runtime = instance.exports as unknown as RuntimeExports;
     const runtime = instance.exports as Record<string, WebAssembly.ImportValue>;
     const environment = { memory, memoryPages, table, runtime, host, trace };
@@ -635,7 +635,8 @@ export class Processor implements SystemContext {
 
   #forgetJumps(): void {
     const { i32 } = this.registers;
-    for (let i = 0; i < JUMP_ENTRIES; i++) i32[this.#jumpCache(i)] = -1;
+    const end = this.#jumpCache(JUMP_ENTRIES);
+    for (let at = this.#jumpCache(0); at < end; at += JUMP_ENTRY >> 2) i32[at] = -1;
   }
 
   #forgetJump(linear: bigint): void {

@@ -39,7 +39,7 @@ test("F12 at power-on gives a menu, which starts GRUB's rescue CD rather than th
   if (!cd) return;
   const disk = path.join(await directoryOf(t), "disk.img");
   await writeFile(disk, bootSector("halted: hlt\njmp halted"));
-  const boot = { order: ["disk", "cd"] } as const;
+  const boot = { order: ["disk", "cd"], menu: "offered" } as const;
   const machine = await MediaMachine.start(t, OWN_BIOS, { disks: [{ file: disk }], cdroms: [{ file: cd }], boot });
   if (!machine) return;
   await machine.press("f12");

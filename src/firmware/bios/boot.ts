@@ -2,22 +2,20 @@
  * Boots: tries the media in order, lets the user choose, and says why none could be booted.
  * @spec BIOS Boot Specification 1.01 (order of devices, INT 18h, INT 19h); "El Torito" 1.0
  */
+
 import type { Clock } from "../../machine/device.ts";
+import type { BootKind } from "./boot-order.ts";
 import type { BiosCall, Outcome } from "./call.ts";
 import { type BiosDrive, mediumOf, numberDrive, readMedium } from "./disk/drive.ts";
 import type { DriveTable } from "./disk/drive-table.ts";
 import { type BootEntry, readBootCatalogue, readBootImage } from "./disk/el-torito.ts";
 import { GPR, SEG } from "./processor.ts";
 
-export const BOOT_KINDS = ["cd", "disk", "floppy", "net"] as const;
-export type BootKind = (typeof BOOT_KINDS)[number];
-export const DEFAULT_ORDER: readonly BootKind[] = ["cd", "disk", "floppy"];
-
 export interface BootSettings {
   /** Kinds of drive in the order in which they are tried. */
   readonly order: readonly BootKind[];
-  /** Lets the user choose, before anything is booted. */
-  readonly menu: boolean;
+  /** Lets the user choose, before anything is booted: at once, or, where it is "offered", if F12 is pressed in time. */
+  readonly menu: boolean | "offered";
 }
 
 export interface BootParts {
@@ -99,12 +97,15 @@ export class Boot {
     this.state.queue = this.#candidates;
     if (this.#parts.settings.order.includes("net"))
       this.state.reasons.push("network: booting from a network is not supported");
-    if (this.#parts.settings.menu) return this.#showMenu(call);
+    if (this.#parts.settings.menu === true) return this.#showMenu(call);
     // What calls INT 19h later may have left no clock to wait by.
     if (!isFirst || !this.#canChoose) return this.#next(call);
-    this.#parts.print(call, "F12: boot menu\r\n");
     this.state.phase = "offer";
-    this.state.offerEnds = this.#parts.clock.now() + OFFER;
+    this.state.offerEnds = this.#parts.clock.now();
+    if (this.#parts.settings.menu === "offered") {
+      this.#parts.print(call, "F12: boot menu\r\n");
+      this.state.offerEnds += OFFER;
+    }
     return this.#afterOffer(call);
   }
 
