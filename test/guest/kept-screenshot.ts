@@ -2,10 +2,12 @@
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 import type { VirtualMachine } from "../../src/vm/index.ts";
 
-const SCREENSHOTS = fileURLToPath(new URL("../../artifacts/screens/", import.meta.url));
+const SCREENSHOTS =
+  process.env.BUNKHOUSE_ARTEFACTS ?? fileURLToPath(new URL("../../artifacts/screens/", import.meta.url));
 
 /** Keeps a picture of the screen under the name of what is seen on it. */
 export async function keepScreenshot(vm: VirtualMachine, name: string): Promise<void> {
