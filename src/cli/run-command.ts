@@ -90,7 +90,8 @@ export async function runCommand(options: RunOptions): Promise<number> {
       ...(firmware ? { firmware: firmware.definition } : {}),
       bios: {
         order: options.bootOrder ?? bootOrder(plan.named?.kind),
-        menu: options.bootMenu,
+        // Where somebody may be looking.
+        menu: options.bootMenu || ((viewers.showsScreen || process.stdin.isTTY) && ("offered" as const)),
         serialScreen: options.serialScreen && options.console.kind !== "none" && !viewers.showsScreen,
         keepTrying: viewers.showsScreen,
       },
@@ -134,13 +135,17 @@ function bootOrder(named: DriveKind | undefined): readonly BootKind[] {
   return named === undefined ? DEFAULT_ORDER : [named, ...DEFAULT_ORDER.filter((kind) => kind !== named)];
 }
 
+const warn = (line: string): void => {
+  process.stderr.write(`bunk: ${line}\n`);
+};
+
 const NOWHERE: Pick<ConsoleOutput, "write"> = { write: () => {} };
 
 async function makePlan(options: RunOptions, signal: AbortSignal): Promise<Plan> {
   const { source, diskBus } = options;
   const onBus = (disk: DiskOptions): DiskOptions => ({ bus: diskBus, ...disk });
   // First, so that a wrong disk is told before a guest is built.
-  const disks = (await Promise.all(options.disks.map(inspectDisk))).map(onBus);
+  const disks = (await Promise.all(options.disks.map((disk) => inspectDisk(disk, warn)))).map(onBus);
   const cdroms = options.cdroms.map(({ file, bus }) => (bus === undefined ? { file } : { file, bus }));
   const media = { disks, cdroms, floppies: options.floppies };
   const memory = options.memory ?? MEMORY;
@@ -193,7 +198,7 @@ async function planFile(
     case "floppy":
       return { ...plan, floppies: [{ disk: { file, readOnly: false, snapshot: false } }, ...plan.floppies], named };
     case "disk": {
-      const disk = onBus(await inspectDisk(parseDisk(file.replaceAll(",", ",,"))));
+      const disk = onBus(await inspectDisk(parseDisk(file.replaceAll(",", ",,")), warn));
       return { ...plan, disks: [disk, ...plan.disks], named };
     }
   }

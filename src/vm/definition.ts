@@ -23,8 +23,8 @@ export interface KernelDefinition {
 export interface BiosDefinition {
   /** Kinds of drive in the order in which they are tried; CDs, disks and floppies unless given. */
   readonly order?: readonly BootKind[];
-  /** Lets a person choose what to boot from. */
-  readonly menu?: boolean;
+  /** Lets a person choose what to boot from: always, or, where it is "offered", who presses F12 within half a second. */
+  readonly menu?: boolean | "offered";
   /** Shows the text screen on COM1 too, and takes what is typed there as keys. */
   readonly serialScreen?: boolean;
   /** Where nothing can be booted, wait for a key and try again, instead of ending the machine. */

@@ -70,7 +70,7 @@ export interface VirtualMachineOptions {
   cdroms?: readonly { file?: string; bus?: CdromBus }[];
   /**
    * How the machine's BIOS boots, where there is neither kernel nor firmware: kinds of drive in their order ("cd", "disk",
-   * "floppy"); `menu` lets a person choose; `serialScreen` shows the text screen on `serial` too, and takes keys from
+   * "floppy"); `menu` lets a person choose (who presses F12 in time, where it is "offered"); `serialScreen` shows the text screen on `serial` too, and takes keys from
    * there; with `keepTrying` a machine without anything to boot waits for a key instead of ending.
    */
   boot?: BiosDefinition;

@@ -123,8 +123,8 @@ export class BareMachine {
   }
 
   /** Writes a page table entry, and tells the processor nothing. */
-  mapPage(linear: number, physical: number): void {
-    this.ram.setBigUint64(PAGE_TABLES + (linear / 4096) * 8, BigInt(physical | 7), true);
+  mapPage(linear: number, physical: number, writable = true): void {
+    this.ram.setBigUint64(PAGE_TABLES + (linear / 4096) * 8, BigInt(physical | (writable ? 7 : 5)), true);
   }
 
   /** Makes the privilege level 3. */
