@@ -1,6 +1,6 @@
 /** Reads the command line. It has no effects: what is to be done, or printed, is returned. */
 import { Command, CommanderError, Option } from "commander";
-import type { BootKind } from "../firmware/bios/boot.ts";
+import type { BootKind } from "../firmware/bios/boot-order.ts";
 import { CPU_MODELS, type CpuModel } from "../vm/definition.ts";
 import { DISK_BUSES, type DiskBus } from "../vm/drive-places.ts";
 import type { FloppyOptions } from "../vm/node/floppies.ts";

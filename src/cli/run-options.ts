@@ -1,5 +1,5 @@
 /** What `bunk run` is told, checked. */
-import type { BootKind } from "../firmware/bios/boot.ts";
+import type { BootKind } from "../firmware/bios/boot-order.ts";
 import type { CpuModel } from "../vm/definition.ts";
 import type { DiskBus } from "../vm/drive-places.ts";
 import type { FloppyOptions } from "../vm/node/floppies.ts";

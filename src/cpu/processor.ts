@@ -12,7 +12,7 @@ import { pagingMode } from "./mmu/code-walk.ts";
 import { ACCESS } from "./mmu/paging.ts";
 import { allOf, type EmittedObservation, type Observation, type ProcessorObserver } from "./observe/observer.ts";
 import { Registers } from "./registers.ts";
-import { type RuntimeExports, type RuntimeHost, runtimeModule } from "./runtime.ts";
+import type { RuntimeExports, RuntimeHost } from "./runtime.ts";
 import {
   BLOCK_COUNT,
   CONTEXT,
@@ -48,13 +48,14 @@ import {
   reportDebugException,
   watchesData,
 } from "./system/debug-registers.ts";
-import { createSystem, type System, wasmFunctions } from "./system/functions.ts";
+import { createSystem, type System } from "./system/functions.ts";
 import { GuestFault } from "./system/guest-fault.ts";
 import type { LinearMemory, SystemContext } from "./system/system.ts";
-import { DEFAULT_HEAT } from "./translate/region-compiler.ts";
-import { type RegionMaker, Translator } from "./translate/translator.ts";
+import { DEFAULT_HEAT, type RegionMaker, Translator } from "./translate/translator.ts";
 
 export interface ProcessorOptions {
+  /** The module of build-runtime.ts, built for what is observed. */
+  readonly runtime: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly memoryPages: { readonly initial: number; readonly maximum: number };
   readonly bus: ProcessorBus;
@@ -71,7 +72,7 @@ export interface ProcessorOptions {
   readonly trace?: number;
   /** Instructions that a repeated instruction counts for each time it is started again; REPEATED_COST unless given. */
   readonly repeatedCost?: number;
-  /** Who watches what the processor does; nothing is noted or counted for it unless given. */
+  /** Who watches what the processor does; nothing is noted or counted for it unless given. `runtime` is built for it. */
   readonly observe?: Observation | undefined;
 }
 
@@ -157,8 +158,7 @@ export class Processor implements SystemContext {
     const table = new WebAssembly.Table({ element: "anyfunc", initial: 4096 });
     const host = this.#observer?.hostFunctions(this.#hostFunctions()) ?? this.#hostFunctions();
     const { observers, ...emitted } = observe ?? { observers: [] };
-    const module = runtimeModule(vcpu, memoryPages, wasmFunctions, emitted);
-    const instance = new WebAssembly.Instance(module, { env: { memory, table }, host });
+    const instance = new WebAssembly.Instance(options.runtime, { env: { memory, table }, host });
     this.#runtime = instance.exports as unknown as RuntimeExports;
     const runtime = instance.exports as Record<string, WebAssembly.ImportValue>;
     const environment = { memory, memoryPages, table, runtime, host, trace, observe: emitted };
@@ -655,7 +655,8 @@ export class Processor implements SystemContext {
 
   #forgetJumps(): void {
     const { i32 } = this.registers;
-    for (let i = 0; i < JUMP_ENTRIES; i++) i32[this.#jumpCache(i)] = -1;
+    const end = this.#jumpCache(JUMP_ENTRIES);
+    for (let at = this.#jumpCache(0); at < end; at += JUMP_ENTRY >> 2) i32[at] = -1;
   }
 
   #forgetJump(linear: bigint): void {

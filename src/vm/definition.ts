@@ -3,7 +3,7 @@ import type { RegionSettings } from "../cpu/processor.ts";
 import type { RegionMaker } from "../cpu/translate/translator.ts";
 import type { FloppyType } from "../device/i82077/medium.ts";
 import type { BlockDevice } from "../disk/block-device.ts";
-import type { BootKind } from "../firmware/bios/boot.ts";
+import type { BootKind } from "../firmware/bios/boot-order.ts";
 import type { ByteSink } from "../machine/device.ts";
 import type { CdromDefinition, DiskDefinition } from "./drive-places.ts";
 import type { FlashContents } from "./flash-file.ts";
@@ -24,8 +24,8 @@ export interface KernelDefinition {
 export interface BiosDefinition {
   /** Kinds of drive in the order in which they are tried; CDs, disks and floppies unless given. */
   readonly order?: readonly BootKind[];
-  /** Lets a person choose what to boot from. */
-  readonly menu?: boolean;
+  /** Lets a person choose what to boot from: always, or, where it is "offered", who presses F12 within half a second. */
+  readonly menu?: boolean | "offered";
   /** Shows the text screen on COM1 too, and takes what is typed there as keys. */
   readonly serialScreen?: boolean;
   /** Where nothing can be booted, wait for a key and try again, instead of ending the machine. */
@@ -124,6 +124,8 @@ export interface Host {
   yield(): Promise<void>;
   /** Resolves after about `ns` nanoseconds, or when `wake` is called. */
   sleep(ns: number): { readonly done: Promise<void>; wake(): void };
+  /** The module of src/cpu/build-runtime.ts, from where it is kept; without it it is made anew. */
+  runtime?(): Promise<WebAssembly.Module>;
   /** Makes the processor's regions on another thread; without it they are made in place. */
   regions?(settings: RegionSettings): RegionMaker;
 }

@@ -19,6 +19,11 @@ export interface GuestRamOptions {
   readonly tools?: number;
 }
 
+const wholePages = (bytes: number): number => Math.ceil(bytes / WASM_PAGE) * WASM_PAGE;
+const videoBase = (size: number): number => wholePages(RAM_BASE + size);
+/** Where the bytes for tools are beside so much RAM and video memory. */
+export const toolsAt = (size: number, video: number): number => wholePages(videoBase(size) + video);
+
 export class GuestRam implements GuestMemory, PhysicalMemory {
   readonly memory: WebAssembly.Memory;
   readonly memoryPages: { readonly initial: number; readonly maximum: number };
@@ -39,8 +44,8 @@ export class GuestRam implements GuestMemory, PhysicalMemory {
   onVideoPlaced: (offset: number) => void = () => {};
 
   constructor(size: number, { video = 0, tools = 0 }: GuestRamOptions = {}) {
-    this.#videoBase = Math.ceil((RAM_BASE + size) / WASM_PAGE) * WASM_PAGE;
-    this.toolsAt = Math.ceil((this.#videoBase + video) / WASM_PAGE) * WASM_PAGE;
+    this.#videoBase = videoBase(size);
+    this.toolsAt = toolsAt(size, video);
     const pages = Math.ceil((this.toolsAt + tools) / WASM_PAGE);
     this.memoryPages = { initial: pages, maximum: pages };
     this.memory = new WebAssembly.Memory({ ...this.memoryPages, shared: true });

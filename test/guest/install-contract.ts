@@ -1,6 +1,6 @@
 /** What an installation of Debian from a CD must come to, whichever architecture and firmware. */
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { type TestContext, test } from "node:test";
@@ -10,6 +10,7 @@ import type { DebianArchitecture } from "../../src/hypervisor/catalogue/apt.ts";
 import { VirtualMachine, type VirtualMachineOptions } from "../../src/vm/index.ts";
 import { orSkip } from "./catalogue-guest.ts";
 import { GuestShell } from "./guest-shell.ts";
+import { cpuMinutes, follow, keepDisk, keepScreenshot } from "./install-artefacts.ts";
 import { makeInstallerCd } from "./installer-cd/disc.ts";
 import { packagedFile } from "./packaged-file.ts";
 import { QemuDisk } from "./qemu-disk.ts";
@@ -23,6 +24,8 @@ const STEPS = [
   "the CD is mounted",
   "partitioning /dev/",
   "installing the base system",
+  "configuring apt",
+  "installing the kernel",
   "installing the boot loader",
   "finishing",
   "installed",
@@ -56,13 +59,17 @@ export function installContract(architecture: DebianArchitecture, firmware: Firm
       });
       t.after(() => vm.stop());
       const ended = vm.start();
+      t.after(follow(vm, `${architecture}-serial`));
       const start = performance.now();
+      const cpu = cpuMinutes();
       for (const step of STEPS) {
-        await vm.serial.expect(`STEP ${step}`, { timeout: PATIENCE });
-        t.diagnostic(`${((performance.now() - start) / 60_000).toFixed(1)} min: ${step}`);
+        await stepOf(vm, step);
+        const minutes = ((performance.now() - start) / 60_000).toFixed(1);
+        t.diagnostic(`${minutes} min, ${(cpuMinutes() - cpu).toFixed(1)} min of processor time: ${step}`);
         await keepScreenshot(vm, `${architecture}-${STEPS.indexOf(step)}`);
       }
       assert.deepEqual(await ended, { kind: "power-off" });
+      await keepDisk(disk, architecture);
     });
 
     await t.test("qemu-img finds nothing wrong with the image", { skip: withoutQemuImg }, async () => {
@@ -113,6 +120,14 @@ export function installContract(architecture: DebianArchitecture, firmware: Firm
   });
 }
 
+/** Waits for a step of the installer; fails where it asks somebody about an error instead. */
+async function stepOf(vm: VirtualMachine, step: string): Promise<void> {
+  const { match } = await vm.serial.expect(new RegExp(`STEP ${step}|!! ERROR`), { timeout: PATIENCE });
+  if (match !== "!! ERROR") return;
+  const { before } = await vm.serial.expect("[Press enter to continue]");
+  assert.fail(`before the step "${step}" the installer shows an error${before}`);
+}
+
 /** What makes a machine start with each firmware; undefined, with the test skipped, without Debian's packages. */
 async function firmwareFiles(
   t: TestContext,
@@ -124,12 +139,4 @@ async function firmwareFiles(
     await writeFile(path.join(directory, name), content);
   }
   return { own: {}, seabios: { firmware: { image: path.join(directory, "bios-256k.bin") } } };
-}
-
-/** Screenshots stay in the folder that `BUNKHOUSE_ARTEFACTS` names, if it does. */
-async function keepScreenshot(vm: VirtualMachine, name: string): Promise<void> {
-  const folder = process.env.BUNKHOUSE_ARTEFACTS;
-  if (folder === undefined) return;
-  await mkdir(folder, { recursive: true });
-  await writeFile(path.join(folder, `install-${name}.png`), await vm.display.screenshot());
 }

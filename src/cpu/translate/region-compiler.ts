@@ -31,8 +31,6 @@ import { type CpuModel, cpuModel } from "../system/models.ts";
 import { CodeReader, type ReadCode } from "./code-reader.ts";
 import { buildRegion, type RegionInput, type RegionSize } from "./region.ts";
 
-/** How often a block runs in the interpreter before it is translated. */
-export const DEFAULT_HEAT = 4000;
 /** What part of that a block must have run to become part of the region of another. */
 const WARM = 0.1;
 

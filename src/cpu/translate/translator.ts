@@ -7,6 +7,9 @@ import { hostAddress } from "../state.ts";
 import type { ReadCode } from "./code-reader.ts";
 import type { CompiledRegion, CompiledRegions, RegionJob } from "./region-compiler.ts";
 
+/** How often a block runs in the interpreter before it is translated. */
+export const DEFAULT_HEAT = 4000;
+
 /**
  * Who makes regions of jobs: in place, with the result at once, or on another thread, which lets the guest run on
  * meanwhile. `done` is called where no guest code runs, or from within `request`.

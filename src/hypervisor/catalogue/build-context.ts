@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { AptCache, type DebianArchitecture } from "./apt.ts";
+import { withLock } from "./build-lock.ts";
 import type { Progress } from "./progress.ts";
 
 export interface BuildContext {
@@ -19,7 +20,8 @@ export interface Release {
 
 /**
  * Runs a build with the private apt for one release and architecture, its package lists up to date. Packages
- * are deleted when the build has used them; those of a build that failed stay for the next attempt.
+ * are deleted when the build has used them; those of a build that failed stay for the next attempt. One build at a
+ * time, also between processes: another's packages would be deleted under it.
  */
 export async function withApt<T>(
   { architecture, suite, backports }: Release,
@@ -30,10 +32,14 @@ export async function withApt<T>(
   const name = `${suite}${backports ? "-backports" : ""}-${architecture}`;
   const directory = path.join(cacheDirectory, "apt", name);
   const apt = new AptCache({ directory, architecture, suite, backports, progress, signal });
-  await apt.update();
-  const result = await build(apt);
-  await apt.clean();
-  return result;
+  const onWait = () => progress.step("waiting for another bunk that takes packages from Debian");
+  const work = async () => {
+    await apt.update();
+    const result = await build(apt);
+    await apt.clean();
+    return result;
+  };
+  return withLock(path.join(directory, "build.lock"), work, { onWait, signal });
 }
 
 export interface GuestFile {

@@ -24,7 +24,7 @@ interface Run {
 }
 
 async function run(tools?: ToolsDefinition): Promise<Run> {
-  const machine = Machine.create(
+  const machine = await Machine.create(
     {
       memory: 16 * MIB,
       cpu: "max",

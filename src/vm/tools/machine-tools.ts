@@ -1,7 +1,7 @@
 /** What a machine keeps for the developers of its processor: a profile, listings of regions, a trace. */
 import type { ProcessorBus } from "../../cpu/bus.ts";
 import { type MemoryArea, whereAt } from "../../cpu/observe/count-area.ts";
-import type { Observation, ProcessorObserver } from "../../cpu/observe/observer.ts";
+import type { EmittedObservation, Observation, ProcessorObserver } from "../../cpu/observe/observer.ts";
 import { PATH_SIZE } from "../../cpu/observe/path-ring.ts";
 import { ProcessorProfile, Tally } from "../../cpu/observe/processor-profile.ts";
 import { ProcessorTrace, type TraceOptions } from "../../cpu/observe/processor-trace.ts";
@@ -32,6 +32,16 @@ export function toolsSize(tools: ToolsDefinition | undefined): number {
   return (tools?.profile ? COUNTS_SIZE : 0) + (tools?.trace?.blocks ? PATH_SIZE : 0);
 }
 
+/** What emitted code has to do for tools whose part of the shared memory is at `at`. */
+export function emittedFor(
+  { profile = false, listings = false, trace }: ToolsDefinition,
+  at: number,
+): EmittedObservation {
+  const counts: MemoryArea | undefined = profile ? { at, size: COUNTS_SIZE } : undefined;
+  const path = trace?.blocks ? { at: at + (counts?.size ?? 0), size: PATH_SIZE } : undefined;
+  return { ...(counts ? { counts } : {}), ...(path ? { path } : {}), listings };
+}
+
 export class MachineTools {
   readonly profile: ProcessorProfile | undefined;
   readonly observation: Observation;
@@ -43,15 +53,15 @@ export class MachineTools {
   /** `at` is where `toolsSize` bytes of the shared memory are. */
   constructor(definition: ToolsDefinition, memory: ArrayBufferLike, at: number) {
     this.#definition = definition;
-    const { profile = false, listings = false, trace } = definition;
-    const counts: MemoryArea | undefined = profile ? { at, size: COUNTS_SIZE } : undefined;
-    const path = trace?.blocks ? { at: at + (counts?.size ?? 0), size: PATH_SIZE } : undefined;
+    const { trace } = definition;
+    const emitted = emittedFor(definition, at);
+    const { counts, path } = emitted;
     this.profile = counts && new ProcessorProfile(memory, counts);
     this.#trace = trace && new ProcessorTrace(memory, path, trace);
     const observers: ProcessorObserver[] = [];
     if (this.profile) observers.push(this.profile);
     if (this.#trace) observers.push(this.#trace);
-    this.observation = { ...(counts ? { counts } : {}), ...(path ? { path } : {}), listings, observers };
+    this.observation = { ...emitted, observers };
   }
 
   bus(bus: ProcessorBus): ProcessorBus {

@@ -36,6 +36,12 @@ const PERL = { "perl-base": ["./usr/bin/perl", "*/perl-base/*"] };
 const OF_NETWORKS =
   /^Package: (netcfg|ethdetect|download-installer|net-retriever|choose-mirror(-bin)?|network-preseed)$/m;
 
+/**
+ * Programs of the installer that find nothing to do: two hooks ask apt for what is not on the CD and copy the network's
+ * settings, and where the answers are a file all disks are searched for one.
+ */
+const WITHOUT_USE = /^(usr\/lib\/base-installer\.d\/\d+(console-setup|netcfg)|bin\/mountmedia)$/;
+
 const FILES = new URL("files/", import.meta.url);
 
 export interface InitrdParts {
@@ -59,7 +65,10 @@ export async function makeInitrd({ apt, amd64, architecture, netboot, kernel }: 
   const own = (name: string) => readFile(new URL(name, FILES));
 
   add(...readCpio(gunzipSync(netboot)).filter((entry) => !/kernel\/(drivers\/)?net\//.test(entry.path)));
-  add(...(await modulesOf(apt, kernelVersion(tree))));
+  for (const place of [...tree.keys()].filter((place) => WITHOUT_USE.test(place))) tree.delete(place);
+  const modules = await modulesOf(apt, kernelVersion(tree));
+  add(...modules);
+  addFile("/etc/cd-modules", bytesOf(modules.map((module) => `${module.path}\n`).join("")));
   for (const [name, patterns] of Object.entries(PROGRAMS)) add(...(await filesOf(apt, name, patterns)));
 
   add(...(await filesOf(apt, "base-installer", [])));
@@ -76,8 +85,13 @@ export async function makeInitrd({ apt, amd64, architecture, netboot, kernel }: 
   for (const component of ["find-cd", "partition", "boot-loader", "finish"]) {
     addFile(infoOf(`${component}.postinst`), await own(`${component}.postinst`), 0o755);
   }
+  addFile("/usr/lib/base-installer.d/90step", await own("step-apt"), 0o755);
+  addFile("/usr/lib/post-base-installer.d/90step", await own("step-kernel"), 0o755);
   addFile(infoOf("find-cd.templates"), await own("components.templates"));
   addFile("/lib/debian-installer-startup.d/S03load-modules", await own("load-modules.sh"), 0o755);
+  for (const entry of tree.values()) {
+    if (entry.kind === "file" && TEMPLATES.test(entry.path)) add({ ...entry, content: inEnglish(entry.content) });
+  }
   const answers = textOf(await own("preseed.cfg"));
   addFile("/preseed.cfg", bytesOf(answers.replace("@KERNEL@", kernel).replace("@INCLUDES@", INCLUDED.join(" "))));
   addFile(STATUS, bytesOf(`${componentsKept(tree)}\n\n${textOf(await own("components.status"))}`));
@@ -85,6 +99,7 @@ export async function makeInitrd({ apt, amd64, architecture, netboot, kernel }: 
 }
 
 const STATUS = "/var/lib/dpkg/status";
+const TEMPLATES = /var\/lib\/dpkg\/info\/.*\.templates$/;
 const infoOf = (name: string) => `/var/lib/dpkg/info/${name}`;
 
 /** The list of components without those for networks. */
@@ -98,6 +113,11 @@ function componentsKept(tree: ReadonlyMap<string, CpioEntry>): string {
     .trim();
 }
 
+/** Questions without their translations, which take the installer longest to read. */
+function inEnglish(templates: Uint8Array): Uint8Array {
+  return bytesOf(textOf(templates).replace(/^\w+-[a-z]+(_[A-Z]+)?(@\w+)?\.UTF-8:.*\n([ \t].*\n)*/gm, ""));
+}
+
 function kernelVersion(tree: ReadonlyMap<string, CpioEntry>): string {
   for (const name of tree.keys()) {
     const version = /^lib\/modules\/([^/]+)\//.exec(name)?.[1];
@@ -106,7 +126,7 @@ function kernelVersion(tree: ReadonlyMap<string, CpioEntry>): string {
   throw new Error("the installer's initrd has no kernel modules");
 }
 
-/** Drivers of the kernel that the installer runs, out of the package of the same build. */
+/** Drivers of the kernel that the installer runs, out of the package of the same build; each after what it needs. */
 async function modulesOf(apt: AptCache, version: string): Promise<CpioEntry[]> {
   const [archive = ""] = await apt.download([await apt.resolve(`linux-image-${version}`)]);
   return inScratch(async (directory) => {

@@ -13,9 +13,11 @@ export const INCLUDED = [
   ...["init", "systemd-sysv", "dbus", "udev", "kmod"],
   // By its modules packages put their questions to the installer.
   "debconf-i18n",
+  // base-installer would install each of these in a run of apt of its own.
+  ...["busybox", "zstd", "initramfs-tools"],
 ];
 /** What the installer's steps install after the base system, besides the kernel. */
-const LATER = ["initramfs-tools", "busybox", "zstd", "grub-pc", "debian-archive-keyring"];
+const LATER = ["grub-pc", "debian-archive-keyring"];
 
 /** Writes `pool/` and `dists/` of an archive with all that an installation needs below `directory`. */
 export async function writeArchive(apt: AptCache, architecture: string, kernel: string, directory: string) {
@@ -33,7 +35,8 @@ export async function writeArchive(apt: AptCache, architecture: string, kernel: 
     await copyFile(files[index] as string, place);
     stanzas.push(format(record));
   }
-  await writeIndex(stanzas.join("\n"), architecture, directory);
+  // debootstrap takes a stanza for whole only at the empty line after it.
+  await writeIndex(stanzas.map((stanza) => `${stanza}\n`).join(""), architecture, directory);
 }
 
 function isRequired(record: SourceStanza): boolean {

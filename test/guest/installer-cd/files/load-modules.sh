@@ -1,5 +1,6 @@
 #!/bin/sh
-# The CD's drivers came on top of those that the initrd's index of modules knows.
-depmod -a
-udevadm trigger --action=add --type=devices
+# The CD's drivers came on top of those that the initrd's index of modules knows. Some of them are in that, too.
+while read -r module; do
+	insmod "$module" 2>/dev/null || true
+done </etc/cd-modules
 udevadm settle
