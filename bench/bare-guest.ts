@@ -2,6 +2,8 @@
  * A program of bench/guest on a processor alone, in this thread: no Linux, no devices. Its pages are as a process has
  * them (4 KiB, user mode); its system calls (write, exit, clock_gettime) are served here.
  */
+
+import { runtimeModule } from "../src/cpu/build-runtime.ts";
 import type { ProcessorBus } from "../src/cpu/bus.ts";
 import { Processor, type ProcessorOptions } from "../src/cpu/processor.ts";
 import { TR } from "../src/cpu/state.ts";
@@ -67,6 +69,7 @@ export class BareGuest {
     this.#view = new DataView(this.#ram.memory.buffer, this.#ram.bytes.byteOffset, RAM_BYTES);
     const { memory, memoryPages } = this.#ram;
     this.processor = new Processor({
+      runtime: runtimeModule(),
       memory,
       memoryPages,
       bus: this.#bus(),

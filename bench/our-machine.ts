@@ -61,7 +61,7 @@ function onMark(line: string): void {
   else stopProfile(profile);
 }
 
-const machine = Machine.create(
+const machine = await Machine.create(
   {
     memory: Number(mebibytes) * MIB,
     cpu: "max",

@@ -3,7 +3,6 @@ import { stat } from "node:fs/promises";
 import type { BlockDevice } from "../disk/block-device.ts";
 import type { Content } from "../disk/identify.ts";
 import { identifyFile } from "../disk/node/open-image.ts";
-import { findBoot } from "../firmware/bios/boot.ts";
 import { type DriveKind, isFloppySize } from "../firmware/bios/disk/drive.ts";
 import { fileError } from "./failure.ts";
 
@@ -40,6 +39,7 @@ export async function roleOfFile(file: string): Promise<FileRole> {
 
 /** Rejects with CliError where a BIOS finds nothing to boot on the medium that the user named. */
 export async function requireBootable(file: string, kind: DriveKind, medium: BlockDevice): Promise<void> {
+  const { findBoot } = await import("../firmware/bios/boot.ts");
   const found = await findBoot({ kind, name: file, medium: () => medium });
   if (found.kind !== "none") return;
   const remedy = /UEFI/.test(found.reason) ? "; start it with UEFI firmware: --firmware OVMF.fd" : "";

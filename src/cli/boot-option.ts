@@ -1,5 +1,5 @@
 /** The value of --boot: kinds of drive in the order in which the BIOS tries them. */
-import { BOOT_KINDS, type BootKind } from "../firmware/bios/boot.ts";
+import { BOOT_KINDS, type BootKind } from "../firmware/bios/boot-order.ts";
 import { usageError } from "./failure.ts";
 
 /** Throws CliError with what to change. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmod, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { appendFile, chmod, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -37,6 +37,26 @@ test("a disc image is read-only unless told otherwise", async (t) => {
   assert.equal((await inspectDisk(parseDisk(name))).readOnly, true);
   assert.equal((await inspectDisk(parseDisk(`${name},readonly=off`))).readOnly, false);
   assert.equal((await inspectDisk(parseDisk(`${name},snapshot=on`))).readOnly, false);
+});
+
+test("a raw image that ends within a sector is attached with a warning", async (t) => {
+  const warnings = async (name: string, settings = "") => {
+    const lines: string[] = [];
+    await inspectDisk(parseDisk(`${name}${settings}`), (line) => lines.push(line));
+    return lines;
+  };
+  const name = await file(t, "some text", { size: 1000 });
+  for (const settings of ["", ",format=raw"]) {
+    const [line = "", ...others] = await warnings(name, settings);
+    assert.match(line, /^\/.*disk\.img \(.*\) has 1000 bytes, .* its end is missing; the guest sees 24 zeros/);
+    assert.deepEqual(others, []);
+  }
+  assert.deepEqual(await warnings(await file(t)), []);
+  // Tables of other formats end anywhere.
+  const qcow2 = `${name}.qcow2,size=1M`;
+  await warnings(qcow2);
+  await appendFile(`${name}.qcow2`, "x");
+  assert.deepEqual(await warnings(qcow2), []);
 });
 
 test("an image of a format that is not supported is refused with how to convert it, or taken as it is", async (t) => {

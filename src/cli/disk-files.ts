@@ -2,8 +2,9 @@
 import { stat } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
+import { SECTOR_SIZE } from "../bits/units.ts";
 import { BlockError } from "../disk/block-device.ts";
-import { FORMATS } from "../disk/formats.ts";
+import { FORMAT_NAMES, formatOf } from "../disk/formats.ts";
 import type { Content, ContentKind } from "../disk/identify.ts";
 import { createImageFile } from "../disk/node/create-image.ts";
 import { hostErrorCode } from "../disk/node/host-error.ts";
@@ -12,7 +13,7 @@ import { type DiskOptions, openDisks } from "../vm/node/disks.ts";
 import { progressBar } from "./disk/progress-bar.ts";
 import type { DiskOption } from "./disk-option.ts";
 import { fileError, usageError } from "./failure.ts";
-import { packingOf, unpackImage } from "./unpack-image.ts";
+import { type Packing, packingOf } from "./packing.ts";
 
 /** Images that are recognised, and have no format of ours. */
 const FOREIGN: readonly ContentKind[] = ["qcow", "disk-image"];
@@ -20,9 +21,9 @@ const DISCS: readonly ContentKind[] = ["iso9660", "udf"];
 
 /**
  * Checks and completes what the command line says of a disk; rejects with BlockError or CliError. A packed image is
- * unpacked, and read from the cache.
+ * unpacked, and read from the cache. `warn` is told of what the user may not have meant, in a line.
  */
-export async function inspectDisk(option: DiskOption): Promise<DiskOptions> {
+export async function inspectDisk(option: DiskOption, warn: (line: string) => void = () => {}): Promise<DiskOptions> {
   if (option.size !== undefined) await createIfMissing(option, option.size);
   const content = await identifyFile(option.file).catch((error: unknown) => {
     const isMissing = error instanceof BlockError && hostErrorCode(error.cause) === "ENOENT";
@@ -34,9 +35,10 @@ export async function inspectDisk(option: DiskOption): Promise<DiskOptions> {
     );
   }
   const packing = option.format === undefined ? packingOf(content) : undefined;
-  if (packing !== undefined) return inspectDisk(await unpacked(option, packing));
+  if (packing !== undefined) return inspectDisk(await unpacked(option, packing), warn);
   const problem = option.format === undefined ? problemWith(content, option.file) : undefined;
   if (problem !== undefined) throw fileError(`${option.file} seems to be ${content.phrase}; ${problem}`);
+  if ((option.format ?? (await formatOf(content)).name) === "raw") await checkSectors(option.file, content, warn);
   return {
     file: option.file,
     // Nobody wants a disc image changed by a guest that mounts it.
@@ -50,10 +52,11 @@ export async function inspectDisk(option: DiskOption): Promise<DiskOptions> {
 }
 
 /** The option with the unpacked image, which several machines may be reading: nobody writes to it. */
-async function unpacked(option: DiskOption, packing: Parameters<typeof unpackImage>[1]): Promise<DiskOption> {
+async function unpacked(option: DiskOption, packing: Packing): Promise<DiskOption> {
   if (option.readOnly === false) {
     throw usageError(`--disk ${option.file}: a packed image cannot be written; unpack it, or use snapshot=on`);
   }
+  const { unpackImage } = await import("./unpack-image.ts");
   const bar = progressBar(`unpacking ${path.basename(option.file)}`, process.stderr, process.stdout);
   try {
     const file = await unpackImage(option.file, packing, { report: bar.report });
@@ -61,6 +64,16 @@ async function unpacked(option: DiskOption, packing: Parameters<typeof unpackIma
   } finally {
     bar.finish();
   }
+}
+
+/** A raw image that ends within a sector is most often a part of one, or no disk. */
+async function checkSectors(file: string, { phrase }: Content, warn: (line: string) => void): Promise<void> {
+  const { size } = await stat(file);
+  const beyond = size % SECTOR_SIZE;
+  if (beyond === 0) return;
+  warn(
+    `${file} (${phrase}) has ${size} bytes, which is no whole number of ${SECTOR_SIZE}-byte sectors: if it is a disk's image, its end is missing; the guest sees ${SECTOR_SIZE - beyond} zeros in its place`,
+  );
 }
 
 /** A new disk, thin: it takes the host's storage as the guest writes. */
@@ -86,7 +99,7 @@ export async function openDiskFiles(disks: readonly DiskOptions[]): ReturnType<t
 /** What keeps this content from being a disk, and the way out. */
 function problemWith({ kind }: Content, file: string): string | undefined {
   if (FOREIGN.includes(kind)) {
-    const names = FORMATS.map(({ name }) => name).join(", ");
+    const names = FORMAT_NAMES.join(", ");
     return `images of that format cannot be attached (only ${names}); convert it: qemu-img convert -O qcow2 ${file} ${file}.qcow2`;
   }
   if (kind === "compressed")

@@ -8,18 +8,17 @@ import type { Writable } from "node:stream";
 import { MIB } from "../bits/units.ts";
 import { BlockError } from "../disk/block-device.ts";
 import { hostError } from "../disk/node/host-error.ts";
-import { type BootKind, DEFAULT_ORDER } from "../firmware/bios/boot.ts";
+import { type BootKind, DEFAULT_ORDER } from "../firmware/bios/boot-order.ts";
 import type { DriveKind } from "../firmware/bios/disk/drive.ts";
 import { BootError } from "../firmware/boot-error.ts";
-import { type PreparedGuest, prepareGuest } from "../hypervisor/catalogue/debian-guest.ts";
+import type { PreparedGuest } from "../hypervisor/catalogue/debian-guest.ts";
 import { CatalogueError } from "../hypervisor/catalogue/failure.ts";
-import { progressOn } from "../hypervisor/catalogue/progress.ts";
-import type { KernelDefinition, MachineDefinition, MachineEnd } from "../vm/definition.ts";
+import type { Host, KernelDefinition, MachineDefinition, MachineEnd } from "../vm/definition.ts";
 import { Machine } from "../vm/machine.ts";
 import { type CdromOptions, type DiskOptions, openCdroms } from "../vm/node/disks.ts";
-import { type OpenFirmware, openFirmware } from "../vm/node/firmware.ts";
+import type { OpenFirmware } from "../vm/node/firmware.ts";
 import { type FloppyOptions, openFloppies } from "../vm/node/floppies.ts";
-import { GdbServer, GdbServerError } from "../vm/node/gdb-server.ts";
+import type { GdbServer } from "../vm/node/gdb-server.ts";
 import { nodeHost } from "../vm/node/host.ts";
 import { readBootFile } from "./boot-files.ts";
 import { requireBootable, roleOfFile } from "./boot-medium.ts";
@@ -34,6 +33,7 @@ import { formatMemory } from "./memory-size.ts";
 import type { ConsoleTarget, RunOptions } from "./run-options.ts";
 import { runSession, type SessionEnd } from "./session.ts";
 import { withSignals } from "./signals.ts";
+import type { ToolOutputs } from "./tool-outputs.ts";
 import { Viewers } from "./viewers.ts";
 
 const MEMORY = 512 * MIB;
@@ -70,10 +70,18 @@ export async function runCommand(options: RunOptions): Promise<number> {
   let gdb: GdbServer | undefined;
   let viewers: Viewers | undefined;
   let firmware: OpenFirmware | undefined;
+  let machine: Machine | undefined;
+  let tools: ToolOutputs | undefined;
   try {
+    if (Object.values(options.tools).some((asked) => asked !== undefined)) {
+      tools = await (await import("./tool-outputs.ts")).ToolOutputs.open(options.tools);
+    }
     // Kernels that are started directly are told to use the serial console.
     viewers = await openViewers(options, plan.kernel === undefined);
-    firmware = options.firmware && (await openFirmware(options.firmware));
+    if (options.firmware) {
+      const { openFirmware } = await import("../vm/node/firmware.ts");
+      firmware = await openFirmware(options.firmware);
+    }
     gdb = options.gdb && (await waitForGdb(options.gdb));
     const medium =
       plan.named &&
@@ -88,7 +96,8 @@ export async function runCommand(options: RunOptions): Promise<number> {
       ...(firmware ? { firmware: firmware.definition } : {}),
       bios: {
         order: options.bootOrder ?? bootOrder(plan.named?.kind),
-        menu: options.bootMenu,
+        // Where somebody may be looking.
+        menu: options.bootMenu || ((viewers.showsScreen || process.stdin.isTTY) && ("offered" as const)),
         serialScreen: options.serialScreen && options.console.kind !== "none" && !viewers.showsScreen,
         keepTrying: viewers.showsScreen,
       },
@@ -98,17 +107,21 @@ export async function runCommand(options: RunOptions): Promise<number> {
       debugExit: options.debugExit,
       noReboot: options.noReboot,
       check: options.check,
+      ...(tools?.definition ? { tools: tools.definition } : {}),
       // Also one that nobody looks at: bunk screenshot does.
       ...(options.displays !== undefined || viewers.showsScreen ? { display: true } : {}),
     };
     end = await runSession(
-      (serial, pace) => {
+      async (serial, pace) => {
         const complete = { ...definition, serial: viewers?.tap(serial ?? NOWHERE) ?? NOWHERE };
-        const machine = createMachine(complete, pace(nodeHost()), options.firmware?.image ?? plan.kernel?.file ?? "");
-        viewers?.attach(machine, { changeFloppy: (drive, disk) => floppies.change(machine, drive, disk) });
-        gdb?.attach(machine);
-        if (options.gdb?.wait) machine.pause();
-        return machine;
+        const source = options.firmware?.image ?? plan.kernel?.file ?? "";
+        const started = await createMachine(complete, pace(nodeHost()), source);
+        machine = started;
+        tools?.start(started);
+        await viewers?.attach(started, { changeFloppy: (drive, disk) => floppies.change(started, drive, disk) });
+        gdb?.attach(started);
+        if (options.gdb?.wait) started.pause();
+        return started;
       },
       {
         input: options.console.kind === "stdio" ? process.stdin : undefined,
@@ -122,6 +135,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
     await gdb?.close(end && machineEnd(end));
     await closeFiles(floppies, disks, firmware);
     for (const { medium } of cdroms) await medium?.close();
+    await tools?.finish(machine);
   }
   return report(end);
 }
@@ -131,13 +145,17 @@ function bootOrder(named: DriveKind | undefined): readonly BootKind[] {
   return named === undefined ? DEFAULT_ORDER : [named, ...DEFAULT_ORDER.filter((kind) => kind !== named)];
 }
 
+const warn = (line: string): void => {
+  process.stderr.write(`bunk: ${line}\n`);
+};
+
 const NOWHERE: Pick<ConsoleOutput, "write"> = { write: () => {} };
 
 async function makePlan(options: RunOptions, signal: AbortSignal): Promise<Plan> {
   const { source, diskBus } = options;
   const onBus = (disk: DiskOptions): DiskOptions => ({ bus: diskBus, ...disk });
   // First, so that a wrong disk is told before a guest is built.
-  const disks = (await Promise.all(options.disks.map(inspectDisk))).map(onBus);
+  const disks = (await Promise.all(options.disks.map((disk) => inspectDisk(disk, warn)))).map(onBus);
   const cdroms = options.cdroms.map(({ file, bus }) => (bus === undefined ? { file } : { file, bus }));
   const media = { disks, cdroms, floppies: options.floppies };
   const memory = options.memory ?? MEMORY;
@@ -190,7 +208,7 @@ async function planFile(
     case "floppy":
       return { ...plan, floppies: [{ disk: { file, readOnly: false, snapshot: false } }, ...plan.floppies], named };
     case "disk": {
-      const disk = onBus(await inspectDisk(parseDisk(file.replaceAll(",", ",,"))));
+      const disk = onBus(await inspectDisk(parseDisk(file.replaceAll(",", ",,")), warn));
       return { ...plan, disks: [disk, ...plan.disks], named };
     }
   }
@@ -207,6 +225,8 @@ async function readKernel(
 }
 
 async function makeReady(name: string, signal: AbortSignal): Promise<PreparedGuest> {
+  const { progressOn } = await import("../hypervisor/catalogue/progress.ts");
+  const { prepareGuest } = await import("../hypervisor/catalogue/debian-guest.ts");
   const progress = progressOn(process.stderr);
   try {
     return await prepareGuest(name, { progress, signal });
@@ -243,6 +263,7 @@ function nameOf(source: RunOptions["source"]): string {
 
 /** Listens for a debugger, and says where. */
 async function waitForGdb(address: NonNullable<RunOptions["gdb"]>): Promise<GdbServer> {
+  const { GdbServer, GdbServerError } = await import("../vm/node/gdb-server.ts");
   try {
     const gdb = await GdbServer.listen(address);
     const waiting = address.wait ? "the guest waits for gdb" : "gdb can connect";
@@ -267,9 +288,9 @@ async function openOutput(target: ConsoleTarget): Promise<Writable | undefined> 
   }
 }
 
-function createMachine(definition: MachineDefinition, host: ReturnType<typeof nodeHost>, file: string): Machine {
+async function createMachine(definition: MachineDefinition, host: Host, file: string): Promise<Machine> {
   try {
-    return Machine.create(definition, host);
+    return await Machine.create(definition, host);
   } catch (error) {
     if (error instanceof BootError) throw new BootError(error.kind, `${file}: ${error.message}`);
     // What WebAssembly.Memory throws.

@@ -1,7 +1,6 @@
 /** One machine with its console, from start to end: input, output, keys, signals. */
 import type { EventEmitter } from "node:events";
 import type { Writable } from "node:stream";
-import { setTimeout as delay } from "node:timers/promises";
 import type { Host, MachineEnd } from "../vm/definition.ts";
 import { ConsoleInput, type InputStream, type InputTarget } from "./console-input.ts";
 import { ConsoleOutput, pacedHost } from "./console-output.ts";
@@ -32,17 +31,17 @@ export type SessionEnd =
   | { readonly kind: "signal"; readonly signal: NodeJS.Signals }
   | { readonly kind: "output-failed"; readonly error: Error };
 
-/** Makes the machine over the session's output and host; throws for a definition that cannot start. */
-export type StartMachine = (output: ConsoleOutput | undefined, pace: (host: Host) => Host) => SessionMachine;
+/** Makes the machine over the session's output and host; rejects for a definition that cannot start. */
+export type StartMachine = (output: ConsoleOutput | undefined, pace: (host: Host) => Host) => Promise<SessionMachine>;
 
 /** How long output may still take when the user asked for the end, in milliseconds. */
 const PATIENCE = 1000;
 
 /** Runs a machine to its end, whatever ends it. The terminal is as before afterwards. */
 export async function runSession(start: StartMachine, streams: SessionStreams): Promise<SessionEnd> {
-  const session = new Session(start, streams);
+  const session = new Session(streams);
   try {
-    return await session.run();
+    return await session.run(start);
   } finally {
     session.close();
   }
@@ -51,8 +50,9 @@ export async function runSession(start: StartMachine, streams: SessionStreams): 
 class Session {
   readonly #streams: SessionStreams;
   readonly #output: ConsoleOutput | undefined;
-  readonly #input: ConsoleInput | undefined;
-  readonly #machine: SessionMachine;
+  /** Undefined until the machine is made. */
+  #input: ConsoleInput | undefined;
+  #machine: SessionMachine | undefined;
   readonly #listeners: [string, (signal: NodeJS.Signals) => void][];
   /** What ended the machine, other than itself or the user's key. */
   #cause: SessionEnd | undefined;
@@ -61,12 +61,10 @@ class Session {
     this.#stopRequested = resolve;
   });
 
-  constructor(start: StartMachine, streams: SessionStreams) {
+  constructor(streams: SessionStreams) {
     this.#streams = streams;
-    const { input, output } = streams;
+    const { output } = streams;
     this.#output = output && new ConsoleOutput(output, (error) => this.#stop({ kind: "output-failed", error }));
-    this.#machine = start(this.#output, (host) => pacedHost(host, this.#output, () => this.#input?.resume()));
-    this.#input = input && new ConsoleInput(input, this.#machine, ({ kind }) => this.#act(kind));
     this.#listeners = [
       ...END_SIGNALS.map((name): [string, (signal: NodeJS.Signals) => void] => [
         name,
@@ -77,13 +75,19 @@ class Session {
     ];
   }
 
-  async run(): Promise<SessionEnd> {
+  async run(start: StartMachine): Promise<SessionEnd> {
     for (const [event, listener] of this.#listeners) this.#streams.process.on(event, listener);
+    const machine = await start(this.#output, (host) => pacedHost(host, this.#output, () => this.#input?.resume()));
+    this.#machine = machine;
+    // Asked for while the machine was made.
+    if (this.#cause) machine.stop();
+    const { input } = this.#streams;
+    this.#input = input && new ConsoleInput(input, machine, ({ kind }) => this.#act(kind));
     if (this.#streams.input?.isTTY) this.#streams.messages.write("bunk: Ctrl-A X quits, Ctrl-A H lists the keys\n");
     this.#input?.open();
-    const end = await this.#machine.run();
+    const end = await machine.run();
     // Output that nobody takes must not keep a machine's user from ending it.
-    const impatience = this.#stopped.then(() => delay(PATIENCE));
+    const impatience = this.#stopped.then(() => new Promise((resolve) => setTimeout(resolve, PATIENCE)));
     await Promise.race([this.#output?.finish(), impatience]);
     return this.#cause ?? end;
   }
@@ -103,14 +107,14 @@ class Session {
         this.#streams.messages.write(`\n${KEY_HELP}\n`);
         return;
       case "power-button":
-        this.#machine.powerButton();
+        this.#machine?.powerButton();
     }
   }
 
   #stop(cause?: SessionEnd): void {
     this.#cause ??= cause;
     this.#stopRequested();
-    this.#machine.stop();
+    this.#machine?.stop();
     this.#output?.release();
   }
 }

@@ -6,7 +6,8 @@ import zlib from "node:zlib";
 import { identifyFile } from "../disk/node/open-image.ts";
 import { diskContent, MIB, mustBeSame } from "../disk/testing/node/image-content.ts";
 import { missing, run, scratch } from "../disk/testing/node/qemu-img.ts";
-import { packingOf, unpackImage } from "./unpack-image.ts";
+import { packingOf } from "./packing.ts";
+import { unpackImage } from "./unpack-image.ts";
 
 const CONTENT = diskContent(3, 5 * MIB);
 

@@ -12,23 +12,12 @@ import process from "node:process";
 import type { Readable } from "node:stream";
 import zlib from "node:zlib";
 import { byteOffset } from "../bits/units.ts";
-import type { Content } from "../disk/identify.ts";
 import { FileStore } from "../disk/node/file-store.ts";
 import { hostError } from "../disk/node/host-error.ts";
 import { defaultCacheDirectory } from "../hypervisor/catalogue/guest-store.ts";
 import { ExitStatus } from "./exit-status.ts";
 import { CliError, fileError } from "./failure.ts";
-
-type Packing = "gzip" | "xz" | "zstd";
-
-const PACKINGS: Readonly<Record<string, Packing>> = {
-  "a gzip file": "gzip",
-  "an xz file": "xz",
-  "a zstd file": "zstd",
-};
-
-/** How a file of this content is packed; undefined where it is in no way that is known here. */
-export const packingOf = ({ phrase }: Content): Packing | undefined => PACKINGS[phrase];
+import type { Packing } from "./packing.ts";
 
 /** Where unpacked images are kept. */
 export const unpackedDirectory = (cache: string = defaultCacheDirectory()): string => path.join(cache, "unpacked");

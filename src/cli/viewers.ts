@@ -1,19 +1,18 @@
 /** All ways in which people see and use a machine that `bunk run` runs: VNC viewers, a page, the control socket. */
-import { spawn } from "node:child_process";
 import { rmSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
 import { hostError } from "../disk/node/host-error.ts";
 import type { ByteSink } from "../machine/device.ts";
+import type { DisplaySource } from "../machine/display.ts";
 import type { Machine } from "../vm/machine.ts";
 import { ListenError } from "../vm/node/screen/listen.ts";
-import { ScreenHub } from "../vm/node/screen/screen-hub.ts";
+import type { ScreenHub } from "../vm/node/screen/screen-hub.ts";
 import { NO_SCREEN } from "../vm/node/screen/screen-port.ts";
-import { VncPassword } from "../vm/node/screen/vnc-password.ts";
-import { VncServer } from "../vm/node/screen/vnc-server.ts";
-import { knownFonts } from "../vm/screen/known-fonts.ts";
-import { ScreenReader } from "../vm/screen/screen-reader.ts";
+import type { VncPassword } from "../vm/node/screen/vnc-password.ts";
+import type { VncServer } from "../vm/node/screen/vnc-server.ts";
+import type { ScreenReader } from "../vm/screen/screen-reader.ts";
 import { ControlServer } from "./control/control-server.ts";
 import { MachineControls, type MediaControls } from "./control/machine-controls.ts";
 import { makeRuntimeDirectory, runtimeDirectory } from "./control/runtime-directory.ts";
@@ -74,6 +73,7 @@ export class Viewers {
       if (display.kind === "vnc") {
         const { address, passwordFile } = display;
         const password = passwordFile === undefined ? undefined : await readPassword(passwordFile);
+        const { VncServer } = await import("../vm/node/screen/vnc-server.ts");
         this.#vnc.push(await VncServer.listen(address, password));
       } else if (display.kind === "web") {
         const { WebServer } = await import("./web/web-server.ts");
@@ -89,16 +89,17 @@ export class Viewers {
     return this.#serial;
   }
 
-  /** Lets viewers in. Throws CliError where the machine has nothing to see. */
-  attach(machine: Pick<Machine, "display" | "input" | "sendSerial">, media?: MediaControls): void {
+  /** Lets viewers in. Rejects with CliError where the machine has nothing to see. */
+  async attach(machine: Pick<Machine, "display" | "input" | "sendSerial">, media?: MediaControls): Promise<void> {
     const { name, messages, opensBrowser } = this.#settings;
     const { display, input } = machine;
-    const screen = display && new ScreenReader(display, knownFonts());
+    const screen = display && (await screenReader(display));
     const controls = new MachineControls(name, input, screen);
     // The socket is its user's alone, who may open any file.
     this.#control?.attach(new MachineControls(name, input, screen, media));
     if (this.#vnc.length === 0 && this.#web.length === 0) return;
     if (display === undefined) throw usageError(`--display: ${NO_SCREEN}`);
+    const { ScreenHub } = await import("../vm/node/screen/screen-hub.ts");
     const hub = new ScreenHub({ display, input, name });
     this.#hub = hub;
     for (const vnc of this.#vnc) {
@@ -122,6 +123,7 @@ export class Viewers {
       this.#files.push(file);
       await writeFile(file, `<!doctype html><meta http-equiv="refresh" content="0; url=${url}">\n`, { mode: 0o600 });
       const program = process.platform === "darwin" ? "open" : "xdg-open";
+      const { spawn } = await import("node:child_process");
       const child = spawn(program, [file], { stdio: "ignore", detached: true });
       child.on("error", () => {});
       child.unref();
@@ -148,5 +150,12 @@ async function readPassword(file: string): Promise<VncPassword> {
   }
   const [password = ""] = text.split(/\r?\n/);
   if (password === "") throw fileError(`${file} has no password in its first line`);
+  const { VncPassword } = await import("../vm/node/screen/vnc-password.ts");
   return new VncPassword(password);
+}
+
+async function screenReader(display: DisplaySource): Promise<ScreenReader> {
+  const { knownFonts } = await import("../vm/screen/known-fonts.ts");
+  const { ScreenReader } = await import("../vm/screen/screen-reader.ts");
+  return new ScreenReader(display, knownFonts());
 }

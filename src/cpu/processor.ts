@@ -10,8 +10,9 @@ import { BlockCache } from "./interpret/blocks.ts";
 import { Handlers, RESUME } from "./interpret/handlers.ts";
 import { pagingMode } from "./mmu/code-walk.ts";
 import { ACCESS } from "./mmu/paging.ts";
+import { allOf, type EmittedObservation, type Observation, type ProcessorObserver } from "./observe/observer.ts";
 import { Registers } from "./registers.ts";
-import { type RuntimeExports, type RuntimeHost, runtimeModule } from "./runtime.ts";
+import type { RuntimeExports, RuntimeHost } from "./runtime.ts";
 import {
   BLOCK_COUNT,
   CONTEXT,
@@ -47,13 +48,14 @@ import {
   reportDebugException,
   watchesData,
 } from "./system/debug-registers.ts";
-import { createSystem, type System, wasmFunctions } from "./system/functions.ts";
+import { createSystem, type System } from "./system/functions.ts";
 import { GuestFault } from "./system/guest-fault.ts";
 import type { LinearMemory, SystemContext } from "./system/system.ts";
-import { DEFAULT_HEAT } from "./translate/region-compiler.ts";
-import { type RegionMaker, Translator } from "./translate/translator.ts";
+import { DEFAULT_HEAT, type RegionMaker, Translator } from "./translate/translator.ts";
 
 export interface ProcessorOptions {
+  /** The module of build-runtime.ts, built for what is observed. */
+  readonly runtime: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly memoryPages: { readonly initial: number; readonly maximum: number };
   readonly bus: ProcessorBus;
@@ -70,6 +72,8 @@ export interface ProcessorOptions {
   readonly trace?: number;
   /** Instructions that a repeated instruction counts for each time it is started again; REPEATED_COST unless given. */
   readonly repeatedCost?: number;
+  /** Who watches what the processor does; nothing is noted or counted for it unless given. `runtime` is built for it. */
+  readonly observe?: Observation | undefined;
 }
 
 /** What a maker of regions needs to know of a processor. */
@@ -81,6 +85,8 @@ export interface RegionSettings {
   readonly model: string;
   /** How often a block runs before it is translated. */
   readonly heat: number;
+  /** What is counted and noted in regions. */
+  readonly observe?: EmittedObservation;
 }
 
 /** Exceptions that push an error code. @spec SDM 3A table 6-1 */
@@ -90,7 +96,7 @@ const HAS_ERROR_CODE = new Set([8, 10, 11, 12, 13, 14, 17, 21]);
  * Instructions that a repeated instruction counts for each time it is started again, some 2,000 elements or 100 port
  * accesses later: about what they take.
  */
-const REPEATED_COST = 256;
+export const REPEATED_COST = 256;
 
 /**
  * What one `run` does at most of what takes far longer than an instruction: calls from WebAssembly to the host count
@@ -117,6 +123,8 @@ export class Processor implements SystemContext {
   readonly system: System;
   /** What a debugger outside of the guest asked for. */
   readonly debugger = new Debugger();
+  readonly delivering: SystemContext["delivering"];
+  readonly #observer: Required<ProcessorObserver> | undefined;
   readonly #bus: ProcessorBus;
   readonly #runtime: RuntimeExports;
   readonly #handlers: Handlers;
@@ -136,7 +144,9 @@ export class Processor implements SystemContext {
 
   constructor(options: ProcessorOptions) {
     const { memory, memoryPages, bus, model, regions, heat = DEFAULT_HEAT } = options;
-    const { mostHandlers, blockLimit, trace } = options;
+    const { mostHandlers, blockLimit, trace, observe } = options;
+    this.#observer = observe && allOf(observe.observers);
+    this.delivering = this.#observer?.delivering;
     const vcpu = VCPU_BASE;
     this.#bus = bus;
     this.#repeatedCost = options.repeatedCost ?? REPEATED_COST;
@@ -146,12 +156,12 @@ export class Processor implements SystemContext {
     this.memory = this.#linearMemory();
     this.system = createSystem(this, model);
     const table = new WebAssembly.Table({ element: "anyfunc", initial: 4096 });
-    const host = this.#hostFunctions();
-    const module = runtimeModule(vcpu, memoryPages, wasmFunctions);
-    const instance = new WebAssembly.Instance(module, { env: { memory, table }, host });
+    const host = this.#observer?.hostFunctions(this.#hostFunctions()) ?? this.#hostFunctions();
+    const { observers, ...emitted } = observe ?? { observers: [] };
+    const instance = new WebAssembly.Instance(options.runtime, { env: { memory, table }, host });
     this.#runtime = instance.exports as unknown as RuntimeExports;
     const runtime = instance.exports as Record<string, WebAssembly.ImportValue>;
-    const environment = { memory, memoryPages, table, runtime, host, trace };
+    const environment = { memory, memoryPages, table, runtime, host, trace, observe: emitted };
     this.#handlers = new Handlers(environment, vcpu, mostHandlers);
     const has = (feature: Feature) => this.system.has(feature);
     this.#blocks = new BlockCache({
@@ -167,6 +177,7 @@ export class Processor implements SystemContext {
       heat: regions ? heat : 0,
       blockLimit,
       regionDropped: (handler) => this.#translator?.dropped(handler),
+      observer: this.#observer,
     });
     this.#translator =
       regions &&
@@ -174,7 +185,8 @@ export class Processor implements SystemContext {
         environment,
         handlers: this.#handlers,
         blocks: this.#blocks,
-        maker: regions({ memory, memoryPages, vcpu, model, heat }),
+        maker: regions({ memory, memoryPages, vcpu, model, heat, ...(observe ? { observe: emitted } : {}) }),
+        observer: this.#observer,
         paging: () => pagingMode(this.registers),
         marks: () => this.debugger.marks,
       });
@@ -236,7 +248,11 @@ export class Processor implements SystemContext {
 
   /** Instructions executed since power-on, as of the block that runs. */
   get instructions(): number {
-    return this.#executed + this.#granted - this.registers.get32("budget") - this.registers.get32("budgetAside");
+    return this.instructionsAt(this.registers.get32("budget") + this.registers.get32("budgetAside"));
+  }
+  /** The same, as of when `budget` instructions of what was granted were left. */
+  instructionsAt(budget: number): number {
+    return this.#executed + this.#granted - budget;
   }
   #executed = 0;
   #granted = 0;
@@ -299,6 +315,7 @@ export class Processor implements SystemContext {
   /** Adds up what ran of the budget that was granted. */
   #account(): void {
     this.#recallBudget();
+    this.#observer?.pausing();
     this.#executed += this.#granted - this.registers.get32("budget");
     this.#granted = 0;
     this.registers.set32("budget", 0);
@@ -362,6 +379,7 @@ export class Processor implements SystemContext {
       return;
     }
     registers.set32("budget", left);
+    this.#observer?.entering(record, left + count);
     this.#runtime.enter(record);
     if (this.#cut !== undefined) registers.i32[this.#cut.at >> 2] = this.#cut.handler;
     this.#cut = undefined;
@@ -459,6 +477,7 @@ export class Processor implements SystemContext {
     if (record === 0) return false;
     // The budget ends with this instruction, so that the next block is not entered.
     const budget = registers.get32("budget");
+    this.#observer?.entering(record, budget);
     registers.set32("budget", 0);
     this.#runtime.enter(record);
     registers.set32("budget", registers.get32("budget") + budget - 1);
@@ -517,6 +536,7 @@ export class Processor implements SystemContext {
 
   #afterRun(): RunResult | undefined {
     const { registers } = this;
+    this.#observer?.returned(registers.get32("exit"));
     switch (registers.get32("exit")) {
       case EXIT.fault: {
         // The instruction raised the exception in place of its accesses; where `pc` is 0 the next one did.
@@ -635,7 +655,8 @@ export class Processor implements SystemContext {
 
   #forgetJumps(): void {
     const { i32 } = this.registers;
-    for (let i = 0; i < JUMP_ENTRIES; i++) i32[this.#jumpCache(i)] = -1;
+    const end = this.#jumpCache(JUMP_ENTRIES);
+    for (let at = this.#jumpCache(0); at < end; at += JUMP_ENTRY >> 2) i32[at] = -1;
   }
 
   #forgetJump(linear: bigint): void {

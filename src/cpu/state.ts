@@ -227,12 +227,14 @@ export const KEPT = {
 } as const;
 export const KEPT_READS = area(KEPT_PAGES_EACH * KEPT_PAGE, 4096);
 export const KEPT_WRITES = area(KEPT_PAGES_EACH * KEPT_PAGE, 4096);
-/** One byte each for pages that are not worth keeping: see translate/region-compiler.ts. */
+/** One byte each for what was found not to be worth doing: see translate/region-compiler.ts. */
 export const SCATTERED_SIZE = 16384;
 export const SCATTERED = area(SCATTERED_SIZE, 4096);
 /** How many instructions a region is still to run before it is worth making larger, by its table entry. */
 export const REGION_HEATS = 8192;
 export const REGION_HEAT = area(REGION_HEATS * 4, 4096);
+/** How often a group of a region's accesses was not found, by its table entry (translate/access-groups.ts). */
+export const REGION_MISSES = area(REGION_HEATS * 4, 4096);
 /**
  * Bits of `pageKey`: from bit 6 to 11 a number, not 0, that changes when a translation goes; below it the MMU mode. The low
  * four bits are zero, so that a comparison with a tag finds accesses that are not aligned, too.
@@ -363,6 +365,8 @@ export const BLOCK_NEXT = -36;
 /** How many bytes of code it has, and the physical address that they go on at on a second page, or -1. */
 export const BLOCK_BYTES = -40;
 export const BLOCK_SECOND = -44;
+/** How often it was entered, where that is counted (observe/block-runs.ts). */
+export const BLOCK_RUNS = -48;
 /** Targets that are noted, as low words of linear addresses. A target's place follows from its address. */
 export const NOTED_TARGETS = 8;
 

@@ -18,7 +18,7 @@ const SUBJECTS: readonly (readonly [FormatName, rarity: number])[] = [
 
 for (const [name, rarity] of SUBJECTS) {
   test(`a ${name} image survives crashes with all that was flushed`, async () => {
-    const format = formatNamed(name);
+    const format = await formatNamed(name);
     if (format?.create === undefined || format.check === undefined) throw new Error(`${name} lacks an operation`);
     const { create, check, open } = format;
     const host = imageHost();

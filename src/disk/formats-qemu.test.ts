@@ -130,7 +130,7 @@ describe("images made by Bunkhouse", { skip }, () => {
     test(`a ${options.variant ?? "plain"} ${name} image is sound to qemu-img and has its content`, async (t) => {
       const directory = await scratch(t);
       const file = path.join(directory, "a.img");
-      const format = formatNamed(name);
+      const format = await formatNamed(name);
       const store = await FileStore.open(file, { create: 0 });
       await format?.create?.(store, nodeImageHost(file), { ...options, size: SIZE + 512 });
       await store.close();

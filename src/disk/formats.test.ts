@@ -8,10 +8,10 @@ import { blockDeviceContract, type OpenDisk, readOnlyContract } from "./testing/
 import { imageHost } from "./testing/node/image-host.ts";
 
 function opener(name: FormatName, options: Partial<CreateOptions>): OpenDisk {
-  const format = formatNamed(name);
-  if (format?.create === undefined) throw new Error(`${name} images cannot be made`);
-  const { create } = format;
   return async (content, { readOnly }) => {
+    const format = await formatNamed(name);
+    if (format?.create === undefined) throw new Error(`${name} images cannot be made`);
+    const { create } = format;
     const host = imageHost();
     const store = new MemoryStore(0, { name: "disk" });
     await create(store, host, { ...options, size: content.length });

@@ -5,8 +5,8 @@
 import type { BlockDevice } from "./block-device.ts";
 import type { ByteStore } from "./byte-store.ts";
 import type { Decompressor } from "./decompress.ts";
-import type { ContentKind } from "./identify.ts";
 
+/** Also what identification calls their content. */
 export type FormatName = "raw" | "qcow2" | "vmdk" | "vdi" | "vhd" | "vhdx";
 
 /** What a format gets from the host besides the image's bytes. */
@@ -90,8 +90,6 @@ export interface CheckResult {
 
 export interface ImageFormat {
   readonly name: FormatName;
-  /** What identification says of such images. */
-  readonly content: readonly ContentKind[];
   /** The disk closes `store`, also where opening fails. */
   open(store: ByteStore, host: ImageHost, options: OpenOptions): Promise<ImageDisk>;
   /** Makes `store`, which is empty, an image. */

@@ -2,7 +2,6 @@
  * The PC: an i440FX-like board with its chips wired up. The board knows every device and nothing of the host.
  */
 import { guestPhysical } from "../bits/units.ts";
-import { Ahci } from "../device/ahci/ahci.ts";
 import { DEBUG_CONSOLE_PORT, DebugConsole } from "../device/debug-console/debug-console.ts";
 import { FwCfg } from "../device/fw-cfg/fw-cfg.ts";
 import { HPET_ADDRESS, HPET_SIZE, Hpet } from "../device/hpet/hpet.ts";
@@ -12,7 +11,7 @@ import { Ps2Mouse } from "../device/i8042/ps2-mouse.ts";
 import { DMA_PAGE_PORT, DMA1_PORT, DMA2_PORT, I8237Pair } from "../device/i8237/i8237.ts";
 import { I8254 } from "../device/i8254/i8254.ts";
 import { I8259Pair } from "../device/i8259/i8259.ts";
-import { FLOPPY_PORT, I82077 } from "../device/i82077/i82077.ts";
+import type { I82077 } from "../device/i82077/i82077.ts";
 import { FLOPPY_TYPES, mediumFor } from "../device/i82077/medium.ts";
 import { IO_APIC_LENGTH, IoApic } from "../device/io-apic/io-apic.ts";
 import { IsaDebugExit } from "../device/isa-debug-exit/isa-debug-exit.ts";
@@ -21,7 +20,6 @@ import { LocalApic } from "../device/local-apic/local-apic.ts";
 import { fixedRateTsc } from "../device/local-apic/tsc.ts";
 import { Mc146818 } from "../device/mc146818/mc146818.ts";
 import { Ns16550 } from "../device/ns16550/ns16550.ts";
-import { Nvme } from "../device/nvme/nvme.ts";
 import { HostBridge, type ShadowArea } from "../device/pci/i440fx.ts";
 import { PciBus } from "../device/pci/pci-bus.ts";
 import { Piix3IsaBridge } from "../device/pci/piix3-isa-bridge.ts";
@@ -31,25 +29,21 @@ import { PiixIde } from "../device/piix-ide/piix-ide.ts";
 import { Piix4Pm } from "../device/piix4-pm/piix4-pm.ts";
 import { Port92 } from "../device/port92/port92.ts";
 import type { ScsiCdrom } from "../device/scsi/scsi-cdrom.ts";
-import { Vga } from "../device/vga/vga.ts";
 import { VirtioPci } from "../device/virtio/virtio-pci.ts";
 import { VirtioBalloon } from "../device/virtio-balloon/virtio-balloon.ts";
 import { VirtioBlk } from "../device/virtio-blk/virtio-blk.ts";
 import { VirtioConsole } from "../device/virtio-console/virtio-console.ts";
 import { VirtioRng } from "../device/virtio-rng/virtio-rng.ts";
-import { VirtioScsi } from "../device/virtio-scsi/virtio-scsi.ts";
 import { ApicBus } from "../machine/apic-bus.ts";
 import type { AsyncWork, ByteSink, Device, RandomSource, SignalLine, TimeSource } from "../machine/device.ts";
 import type { DisplaySource } from "../machine/display.ts";
 import { fanOut, OrGate } from "../machine/lines.ts";
 import { MemoryBus } from "../machine/memory-bus.ts";
 import { PortBus } from "../machine/port-bus.ts";
-import { makeAtaDrive } from "./ata-drives.ts";
 import type { FirmwareDefinition, FloppyDrive } from "./definition.ts";
 import { type CdromDefinition, type DiskDefinition, type Drive, placeDrives } from "./drive-places.ts";
 import type { GuestRam } from "./guest-ram.ts";
-import { makeScsiUnit } from "./scsi-units.ts";
-import { placeFirmware } from "./system-rom.ts";
+import type { OptionalDevices } from "./parts.ts";
 
 /** Ticks a second of the time stamp counter. */
 export const TSC_HERTZ = 1_000_000_000;
@@ -131,7 +125,8 @@ export class Board {
   readonly devices = new Map<string, Device<object>>();
   #localApicRange: ReturnType<MemoryBus["map"]> | undefined;
 
-  constructor(config: BoardConfig, wiring: BoardWiring) {
+  /** `optional` has the devices that `config` asks for. */
+  constructor(config: BoardConfig, optional: OptionalDevices, wiring: BoardWiring) {
     const { ram, time, work } = wiring;
     const apicBus = this.#add("apic-bus", new ApicBus());
     const pic: I8259Pair = this.#add(
@@ -198,6 +193,7 @@ export class Board {
       return medium ? { type, medium } : { type };
     });
     if (drives.length > 0) {
+      const { FLOPPY_PORT, I82077 } = optional.floppy!;
       this.floppy = this.#add("i82077", new I82077({ drives }, { time, work, dma: dma.channel(2), irq: irq(6) }));
       // Port 3F6h belongs to the IDE controller.
       this.ports.register(FLOPPY_PORT + 2, 4, this.floppy, { name: "82077", width: 1 });
@@ -265,7 +261,8 @@ export class Board {
       new Piix4PmFunction({ ports, memory, bus: this.pci, slot: SOUTH_BRIDGE, block: this.power.block }),
     );
     const rom =
-      config.firmware && placeFirmware(config.firmware, ram, memory, (name, device) => this.#add(name, device));
+      config.firmware &&
+      optional.systemRom!.placeFirmware(config.firmware, ram, memory, (name, device) => this.#add(name, device));
     if (config.firmware?.log) {
       const output = config.firmware.log;
       const debugConsole = this.#add("debug-console", new DebugConsole({ output }));
@@ -279,7 +276,11 @@ export class Board {
 
     const places = placeDrives(config.disks, config.cdroms);
     const driveOn = (connection: "pata" | "sata") => (drive: Drive | undefined) =>
-      drive && makeAtaDrive(drive, connection, { add: (name, device) => this.#add(name, device), cdroms: this.cdroms });
+      drive &&
+      optional.ataDrives!.makeAtaDrive(drive, connection, {
+        add: (name, device) => this.#add(name, device),
+        cdroms: this.cdroms,
+      });
     const ide = new PiixIde({
       ports,
       memory,
@@ -294,6 +295,7 @@ export class Board {
     this.#add("ide.pci", ide.pci);
     if (ram.video) {
       const { video } = ram;
+      const { Vga } = optional.vga!;
       const vga = this.#add(
         "vga",
         new Vga(video.bytes, {
@@ -325,11 +327,14 @@ export class Board {
       const { device: disk, serial = `nvme${number}` } = definition;
       const name = `nvme${number}`;
       const intx = pirq.pin(slot, 0, 1);
-      const nvme = this.#add(name, new Nvme({ name, ports, memory, ram, disk, work, serial, intx, msi: apicBus }));
+      const nvme = this.#add(
+        name,
+        new optional.nvme!.Nvme({ name, ports, memory, ram, disk, work, serial, intx, msi: apicBus }),
+      );
       this.pci.attach(slot++, 0, nvme.pci);
     }
     if (places.ahci.length > 0) {
-      const ahci = new Ahci({
+      const ahci = new optional.ahci!.Ahci({
         ports,
         memory,
         ram,
@@ -345,9 +350,9 @@ export class Board {
     if (places.scsi.length > 0) {
       const { cdroms } = this;
       const units = places.scsi.map((drive) =>
-        makeScsiUnit(drive, { add: (name, device) => this.#add(name, device), cdroms }),
+        optional.scsiUnits!.makeScsiUnit(drive, { add: (name, device) => this.#add(name, device), cdroms }),
       );
-      plug("virtio-scsi", new VirtioScsi({ memory: ram, work, units }));
+      plug("virtio-scsi", new optional.virtioScsi!.VirtioScsi({ memory: ram, work, units }));
     }
     if (config.virtioConsole) {
       this.virtioConsole = new VirtioConsole({

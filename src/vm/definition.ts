@@ -3,10 +3,11 @@ import type { RegionSettings } from "../cpu/processor.ts";
 import type { RegionMaker } from "../cpu/translate/translator.ts";
 import type { FloppyType } from "../device/i82077/medium.ts";
 import type { BlockDevice } from "../disk/block-device.ts";
-import type { BootKind } from "../firmware/bios/boot.ts";
+import type { BootKind } from "../firmware/bios/boot-order.ts";
 import type { ByteSink } from "../machine/device.ts";
 import type { CdromDefinition, DiskDefinition } from "./drive-places.ts";
 import type { FlashContents } from "./flash-file.ts";
+import type { ToolsDefinition } from "./tools/machine-tools.ts";
 
 export const CPU_MODELS = ["max", "x86-64-v2", "i686", "pentium", "486"] as const;
 export type CpuModel = (typeof CPU_MODELS)[number];
@@ -23,8 +24,8 @@ export interface KernelDefinition {
 export interface BiosDefinition {
   /** Kinds of drive in the order in which they are tried; CDs, disks and floppies unless given. */
   readonly order?: readonly BootKind[];
-  /** Lets a person choose what to boot from. */
-  readonly menu?: boolean;
+  /** Lets a person choose what to boot from: always, or, where it is "offered", who presses F12 within half a second. */
+  readonly menu?: boolean | "offered";
   /** Shows the text screen on COM1 too, and takes what is typed there as keys. */
   readonly serialScreen?: boolean;
   /** Where nothing can be booted, wait for a key and try again, instead of ending the machine. */
@@ -92,6 +93,8 @@ export interface MachineDefinition {
   readonly noReboot: boolean;
   /** Compare the translator with the interpreter at every step, which is slow; with the clock "icount" only. */
   readonly check?: boolean;
+  /** What developers of the processor ask of a run; all of it makes the run slower, and none of it changes it. */
+  readonly tools?: ToolsDefinition;
 }
 
 /** Why a machine stopped. */
@@ -121,6 +124,8 @@ export interface Host {
   yield(): Promise<void>;
   /** Resolves after about `ns` nanoseconds, or when `wake` is called. */
   sleep(ns: number): { readonly done: Promise<void>; wake(): void };
+  /** The module of src/cpu/build-runtime.ts, from where it is kept; without it it is made anew. */
+  runtime?(): Promise<WebAssembly.Module>;
   /** Makes the processor's regions on another thread; without it they are made in place. */
   regions?(settings: RegionSettings): RegionMaker;
 }

@@ -20,10 +20,10 @@ class Text {
   }
 }
 
-function machineWith(different: Partial<MachineDefinition>) {
+async function machineWith(different: Partial<MachineDefinition>) {
   const log = new Text();
   const serial = new Text();
-  const machine = Machine.create(
+  const machine = await Machine.create(
     {
       memory: 64 << 20,
       cpu: "max",
@@ -42,7 +42,7 @@ function machineWith(different: Partial<MachineDefinition>) {
 
 /** How it goes through SeaBIOS where there is nothing to boot from: after a minute it resets the machine. */
 async function withoutMedia(different: Partial<MachineDefinition>): Promise<void> {
-  const { machine, log, serial } = machineWith(different);
+  const { machine, log, serial } = await machineWith(different);
   assert.deepEqual(await machine.run(), { kind: "reset", cause: "reset control register" });
   for (const expected of [
     /^Running on QEMU \(i440fx\)$/m,
@@ -85,26 +85,28 @@ function optionRom(text: string): Uint8Array {
 test("SeaBIOS runs option ROMs that it finds in fw_cfg", OPTIONS, async () => {
   const log = new Text();
   const optionRoms = ["one", "two"].map((name) => ({ name: `${name}.rom`, image: optionRom(`<${name}>`) }));
-  const { machine } = machineWith({ firmware: { image: new Uint8Array(readFileSync(SEABIOS)), log, optionRoms } });
+  const { machine } = await machineWith({
+    firmware: { image: new Uint8Array(readFileSync(SEABIOS)), log, optionRoms },
+  });
   assert.equal((await machine.run()).kind, "reset");
   for (const name of ["one", "two"]) assert.equal(log.text.split(`<${name}>`).length, 2, log.text);
 });
 
 test("SeaBIOS runs the graphics card's BIOS from its expansion ROM, and shows its messages with it", VGA, async () => {
   const firmware = { image: new Uint8Array(readFileSync(SEABIOS)), vgaBios: new Uint8Array(readFileSync(VGA_BIOS)) };
-  const { machine, serial } = machineWith({ firmware, display: true });
+  const { machine, serial } = await machineWith({ firmware, display: true });
   assert.equal((await machine.run()).kind, "reset");
   assert.match(machine.board.display?.text()?.join("\n") ?? "", /^Booting from Hard Disk\.\.\..*No bootable device/ms);
   assert.equal(serial.text, "");
 });
 
-test("a BIOS is given no kernel, which it could not start", OPTIONS, () => {
+test("a BIOS is given no kernel, which it could not start", OPTIONS, async () => {
   const kernel = { image: new Uint8Array(1024), commandLine: "" };
-  assert.throws(() => machineWith({ kernel }), /a BIOS starts no kernel that is not on a disk/);
+  await assert.rejects(() => machineWith({ kernel }), /a BIOS starts no kernel that is not on a disk/);
 });
 
 test("SeaBIOS starts from ROM again after a reset", OPTIONS, async () => {
-  const { machine, log } = machineWith({ noReboot: false });
+  const { machine, log } = await machineWith({ noReboot: false });
   const ended = machine.run();
   const starts = () => log.text.split("SeaBIOS (version").length - 1;
   const seen = (async () => {
@@ -116,14 +118,14 @@ test("SeaBIOS starts from ROM again after a reset", OPTIONS, async () => {
   assert.match(log.text, /In resume/);
 });
 
-test("what is no firmware is refused, with what is wrong", () => {
+test("what is no firmware is refused, with what is wrong", async () => {
   const image = (bytes: Uint8Array) => () => Machine.create({ ...BLANK, firmware: { image: bytes } }, nodeHost());
   const contents = (bytes: Uint8Array) => ({ bytes, changed: () => {} });
-  assert.throws(image(new Uint8Array(100)), /whole pages of 4 KiB/);
-  assert.throws(image(new Uint8Array(4096)), /no code where a processor starts/);
+  await assert.rejects(image(new Uint8Array(100)), /whole pages of 4 KiB/);
+  await assert.rejects(image(new Uint8Array(4096)), /no code where a processor starts/);
   const code = new Uint8Array(4 << 20).map((_, i) => i);
-  assert.throws(image(new Uint8Array(8 << 20).map((_, i) => i)), /may have 4096 KiB/);
-  assert.throws(
+  await assert.rejects(image(new Uint8Array(8 << 20).map((_, i) => i)), /may have 4096 KiB/);
+  await assert.rejects(
     () =>
       Machine.create({ ...BLANK, firmware: { image: code, variables: contents(new Uint8Array(4096)) } }, nodeHost()),
     (error) => error instanceof BootError && error.kind === "no-room",

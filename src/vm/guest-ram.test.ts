@@ -1,7 +1,9 @@
 /** What the processor finds at physical pages: RAM, ROM, a device, video memory. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { guestPhysical } from "../bits/units.ts";
+import { runtimeModule } from "../cpu/build-runtime.ts";
 import { Processor } from "../cpu/processor.ts";
 import { InPlace } from "../cpu/translate/in-place.ts";
 import { assemble } from "../isa/assemble.ts";
@@ -18,6 +20,7 @@ function rig(video = VIDEO) {
   const ram = new GuestRam(RAM, { video });
   const seen: string[] = [];
   const processor = new Processor({
+    runtime: runtimeModule(),
     memory: ram.memory,
     memoryPages: ram.memoryPages,
     model: "max",

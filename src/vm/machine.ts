@@ -5,24 +5,23 @@
 import { guestPhysical } from "../bits/units.ts";
 import type { FaultReport, ProcessorBus } from "../cpu/bus.ts";
 import type { DebugStop } from "../cpu/debugger.ts";
-import { LockStep } from "../cpu/lockstep/lock-step.ts";
+import type { LockStep } from "../cpu/lockstep/lock-step.ts";
 import { PHYSICAL_BITS } from "../cpu/mmu/paging.ts";
 import { Processor, type ProcessorOptions } from "../cpu/processor.ts";
-import { InPlace } from "../cpu/translate/in-place.ts";
 import { mediumFor } from "../device/i82077/medium.ts";
-import { VIDEO_MEMORY_SIZE } from "../device/vga/vga.ts";
 import type { BlockDevice } from "../disk/block-device.ts";
 import type { AccessSize, ByteSink, Completion, RandomSource } from "../machine/device.ts";
 import type { DisplaySource } from "../machine/display.ts";
 import { GuestTime } from "../machine/guest-time.ts";
 import { Board } from "./board.ts";
 import { ConsoleInput } from "./console-input.ts";
-import { crashReport } from "./crash-report.ts";
 import type { Host, MachineDefinition, MachineEnd } from "./definition.ts";
 import { GuestRam } from "./guest-ram.ts";
 import { GuestInput } from "./input/guest-input.ts";
+import { loadParts, type Parts } from "./parts.ts";
 import { SeededRandom } from "./seeded-random.ts";
-import { type Start, startOf } from "./start.ts";
+import type { Start } from "./start.ts";
+import type { MachineTools } from "./tools/machine-tools.ts";
 import { WatchedRam } from "./watched-ram.ts";
 import { WorkQueue } from "./work-queue.ts";
 
@@ -48,6 +47,8 @@ export class Machine {
   readonly ram: GuestRam;
   /** Keyboard and mouse. */
   readonly input: GuestInput;
+  /** What was asked for of them. */
+  readonly tools: MachineTools | undefined;
   /** Runs the processor beside another one and compares the two. */
   readonly #check: LockStep | undefined;
   readonly #definition: MachineDefinition;
@@ -80,18 +81,21 @@ export class Machine {
   /** Instructions a nanosecond of host time takes, as measured. */
   #rate = 0.05;
 
-  static create(definition: MachineDefinition, host: Host): Machine {
-    return new Machine(definition, host);
+  /** Rejects with BootError, DrivePlaceError, or RangeError where the host has not the memory. */
+  static async create(definition: MachineDefinition, host: Host): Promise<Machine> {
+    return new Machine(definition, host, await loadParts(definition, host));
   }
 
-  private constructor(definition: MachineDefinition, host: Host) {
+  private constructor(definition: MachineDefinition, host: Host, parts: Parts) {
     this.#definition = definition;
     this.#host = host;
     this.#startedAt = host.monotonic();
     const icount = definition.clock === "icount";
     this.#random = icount ? new SeededRandom(ICOUNT_SEED) : { fill: (target) => host.random(target) };
-    const hasDisplay = definition.display ?? definition.kernel === undefined;
-    const memories = { video: hasDisplay ? VIDEO_MEMORY_SIZE : 0 };
+    const memories = {
+      video: parts.devices.vga?.VIDEO_MEMORY_SIZE ?? 0,
+      tools: parts.tools?.toolsSize(definition.tools) ?? 0,
+    };
     const ram = definition.check
       ? new WatchedRam(definition.memory, memories)
       : new GuestRam(definition.memory, memories);
@@ -103,17 +107,20 @@ export class Machine {
       () => this.processor.requestReturn(),
     );
     this.#work = new WorkQueue({ inOrder: icount, onSettled: () => this.#wake() });
+    this.tools = parts.tools && new parts.tools.MachineTools(definition.tools ?? {}, ram.memory.buffer, ram.toolsAt);
     const options: ProcessorOptions = {
+      runtime: parts.runtime,
       memory: this.ram.memory,
       memoryPages: this.ram.memoryPages,
-      bus: this.#bus(),
+      bus: this.tools?.bus(this.#bus()) ?? this.#bus(),
+      observe: this.tools?.observation,
       model: definition.cpu,
       ...(definition.heat === undefined ? {} : { heat: definition.heat }),
-      // What runs when must depend on the inputs alone where time is a count of instructions.
-      regions: (settings) => (icount ? undefined : host.regions?.(settings)) ?? new InPlace(settings),
+      regions: parts.regions,
     };
-    this.#check = definition.check ? new LockStep({ ...options, heat: CHECK_HEAT }, ram.size) : undefined;
+    this.#check = parts.lockStep && new parts.lockStep.LockStep({ ...options, heat: CHECK_HEAT }, ram.size);
     this.processor = this.#check?.processor ?? new Processor(options);
+    this.tools?.attach(this.processor);
     if (ram instanceof WatchedRam) ram.onWrite = (address, length) => this.#check?.written(address, length);
     ram.onCodeWritten = (first, last) => this.processor.physicalWritten(first, last);
     ram.onKindChanged = (address, length) => {
@@ -134,6 +141,7 @@ export class Machine {
         ...(definition.virtioConsole ? { virtioConsole: definition.virtioConsole } : {}),
         ...(definition.firmware ? { firmware: definition.firmware } : {}),
       },
+      parts.devices,
       {
         ram: this.ram,
         time: this.#time,
@@ -161,7 +169,7 @@ export class Machine {
       wake: () => this.#wake(),
     });
     if (this.board.virtioConsole) this.#consoleInput = new ConsoleInput(this.board.virtioConsole);
-    this.#start = startOf({
+    this.#start = parts.start({
       definition,
       processor: this.processor,
       board: this.board,
@@ -333,6 +341,7 @@ export class Machine {
     } finally {
       this.input.end();
       this.processor.close();
+      this.tools?.finish();
     }
   }
 
@@ -364,6 +373,7 @@ export class Machine {
       if (result.kind === "shutdown" && this.#resetCause === undefined) {
         if (this.onDebugStop) await this.#stopFor({ kind: "shutdown", fault: result.fault });
         if (this.#end !== undefined) break;
+        const { crashReport } = await import("./crash-report.ts");
         return { kind: "crash", report: crashReport(this.processor, this.ram, result.fault) };
       }
       const now = this.#host.monotonic();
@@ -440,10 +450,12 @@ export class Machine {
   }
 
   async #sleep(ns: number): Promise<void> {
+    this.tools?.waits(true);
     const { done, wake } = this.#host.sleep(ns);
     this.#wake = wake;
     await done;
     this.#wake = () => {};
+    this.tools?.waits(false);
   }
 }
 

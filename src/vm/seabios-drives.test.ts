@@ -69,7 +69,7 @@ function disc(): BlockDevice {
 
 async function boot(drives: Pick<MachineDefinition, "disks" | "cdroms">): Promise<string> {
   let log = "";
-  const machine = Machine.create(
+  const machine = await Machine.create(
     {
       memory: 64 << 20,
       cpu: "max",

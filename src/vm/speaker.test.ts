@@ -32,7 +32,7 @@ const KERNEL = `
 
 test("the speaker's tone is told as it comes and goes", async () => {
   const { bytes } = assemble(KERNEL, { bits: 32, origin: 0x10_0000n });
-  const machine = Machine.create(
+  const machine = await Machine.create(
     {
       memory: 16 << 20,
       cpu: "max",

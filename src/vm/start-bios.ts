@@ -1,7 +1,7 @@
 /** Starts the machine by its own BIOS. */
 import type { BlockDevice } from "../disk/block-device.ts";
 import { Bios } from "../firmware/bios/bios.ts";
-import { DEFAULT_ORDER } from "../firmware/bios/boot.ts";
+import { DEFAULT_ORDER } from "../firmware/bios/boot-order.ts";
 import { writeCmos, writePci } from "../firmware/bios/chips.ts";
 import type { BiosDrive } from "../firmware/bios/disk/drive.ts";
 import { BIOS_PORT } from "../firmware/bios/segment.ts";

@@ -37,7 +37,7 @@ function startFirmware({ definition, processor, board }: StartParts): void {
     system: smbiosSystem(definition, processor),
     vcpus: 1,
     optionRoms: definition.firmware?.optionRoms ?? [],
-    bootMenu: bios.menu ?? false,
+    bootMenu: bios.menu === true,
     hasScreen: board.display !== undefined,
     serialScreen: (bios.serialScreen ?? !hasScreen) ? COM1 : undefined,
     board: () => {

@@ -14,9 +14,6 @@ import type { Clock, Completion, RandomSource } from "../machine/device.ts";
 import type { Board } from "./board.ts";
 import type { MachineDefinition, MachineEnd } from "./definition.ts";
 import type { GuestRam } from "./guest-ram.ts";
-import { biosStart } from "./start-bios.ts";
-import { firmwareStart } from "./start-firmware.ts";
-import { startKernel } from "./start-kernel.ts";
 
 /** What a start works with. */
 export interface StartParts {
@@ -40,15 +37,27 @@ export interface StartParts {
 /** Sets the machine up for its first instruction; the board and the processor have just been reset. */
 export type Start = () => void;
 
+/** Whether the machine has a graphics card. */
+export const hasDisplay = ({ display, kernel }: MachineDefinition): boolean => display ?? kernel === undefined;
+
 /** Whether the machine's own BIOS starts it. */
 export const startsByBios = ({ kernel, firmware }: MachineDefinition): boolean =>
   kernel === undefined && firmware === undefined;
 
-/** How this definition's machine starts, again after each reset. */
-export function startOf(parts: StartParts): Start {
-  const { kernel, firmware, bios = {} } = parts.definition;
-  if (firmware) return firmwareStart(parts, firmware);
-  return kernel ? () => startKernel(parts, kernel) : biosStart(parts, bios);
+/** Loads what starts this definition's machine, and starts it again after each reset. */
+export async function loadStart(definition: MachineDefinition): Promise<(parts: StartParts) => Start> {
+  const { kernel, firmware, bios = {} } = definition;
+  if (firmware) {
+    const { firmwareStart } = await import("./start-firmware.ts");
+    return (parts) => firmwareStart(parts, firmware);
+  }
+  if (kernel) {
+    const { startKernel } = await import("./start-kernel.ts");
+    const setUpScreen = hasDisplay(definition) ? (await import("./start-screen.ts")).setUpScreen : undefined;
+    return (parts) => () => startKernel(parts, kernel, setUpScreen);
+  }
+  const { biosStart } = await import("./start-bios.ts");
+  return (parts) => biosStart(parts, bios);
 }
 
 /** The board as tables describe it. */

@@ -18,7 +18,7 @@ function romOf(code: string): Uint8Array {
 }
 
 async function run(code: string, different: Partial<MachineDefinition> = {}) {
-  const machine = Machine.create(
+  const machine = await Machine.create(
     {
       memory: 16 << 20,
       cpu: "max",

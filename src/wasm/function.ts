@@ -38,6 +38,8 @@ export class Body {
 
 export type StatementKind =
   | "set"
+  /** Emits nothing: see `mark`. */
+  | "mark"
   | "store"
   | "call"
   | "return"
@@ -53,7 +55,7 @@ export type StatementKind =
 export class Statement {
   readonly kind: StatementKind;
   readonly args: readonly Value[];
-  /** The instruction's bytes, where nothing else makes them. */
+  /** The instruction's bytes, where nothing else makes them; of a mark, its note. */
   code: readonly number[] = NOTHING;
   callee: Callee | undefined = undefined;
   /** What a branch leaves for; of a switch, in the order of the selector. */
@@ -245,6 +247,11 @@ export class FunctionBuilder implements Recorder {
     return body;
   }
 
+  /** What is emitted from here on, up to the next mark, is told as belonging to `note`; the code stays as it is. */
+  mark(note: number): void {
+    this.#statement("mark", NO_VALUES, [note]);
+  }
+
   /** Builds a body apart from the rest; `place` puts it where it belongs, once. */
   detached(build: () => void): Body {
     return this.#nested(build);
@@ -286,11 +293,16 @@ export class FunctionBuilder implements Recorder {
   }
 
   #labelled(label: Label, build: (label: Label) => void): void {
+    this.fill(label, () => build(label));
+    this.#body.entries.push(label.statement);
+  }
+
+  /** Builds more of a block, at its end: also of one that has been placed. */
+  fill(label: Label, build: () => void): void {
     const outer = this.#body;
     this.#body = label.statement.body as Body;
-    build(label);
+    build();
     this.#body = outer;
-    outer.entries.push(label.statement);
   }
 
   branch(label: Label): void {

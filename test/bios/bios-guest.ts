@@ -44,9 +44,9 @@ export interface BiosGuest {
   serial(): string;
 }
 
-export function biosGuest(definition: Partial<MachineDefinition>): BiosGuest {
+export async function biosGuest(definition: Partial<MachineDefinition>): Promise<BiosGuest> {
   let serial = "";
-  const machine = Machine.create(
+  const machine = await Machine.create(
     {
       memory: 16 << 20,
       cpu: "max",
@@ -74,7 +74,7 @@ export const runSector = (code: string, definition: Partial<MachineDefinition> =
 export async function runMachine(
   definition: Partial<MachineDefinition>,
 ): Promise<{ end: MachineEnd; guest: BiosGuest; ram: DataView }> {
-  const guest = biosGuest(definition);
+  const guest = await biosGuest(definition);
   const end = await guest.machine.run();
   const { bytes } = guest.machine.ram;
   return { end, guest, ram: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) };

@@ -72,7 +72,7 @@ test("where nothing can be booted the machine ends and says why, medium by mediu
 });
 
 test("with somebody at the display the BIOS waits for a key and tries again", async () => {
-  const guest = biosGuest({
+  const guest = await biosGuest({
     disks: [{ device: diskOf(new Uint8Array(512)) }],
     bios: { keepTrying: true, serialScreen: true },
   });
@@ -100,7 +100,7 @@ test("what gives up in the middle of a line is followed by a line of its own, an
 });
 
 test("the boot menu offers the drives, and boots the one that is chosen", async () => {
-  const guest = biosGuest({
+  const guest = await biosGuest({
     disks: [{ device: sayingDisk(1) }, { device: sayingDisk(2) }],
     bios: { menu: true, serialScreen: true },
   });
@@ -109,6 +109,57 @@ test("the boot menu offers the drives, and boots the one that is chosen", async 
   assert.match(guest.serial(), /Boot from:\r\n\n {2}1 {2}disk 1\r\n {2}2 {2}disk 2\r\n/);
   assert.equal(guest.machine.ram.bytes[0x600], 0x81);
   assert.equal(guest.machine.ram.bytes[0x608], 2);
+});
+
+/** Puts the key that waits for a program at 60Ah: its scan code and character, or zero for none. */
+const NEXT_KEY = `
+    mov ah,0x11
+    int 0x16
+    jnz waits
+    xor ax,ax
+  waits: mov [0x60a],ax
+`;
+const twoDisks = () => ({
+  disks: [{ device: diskOf(bootSector(`mov byte [0x608],1\n${NEXT_KEY}${SAYS}`)) }, { device: sayingDisk(2) }],
+});
+
+test("F12 at the start gives the boot menu, from the keyboard and from the serial line", async () => {
+  const keyboard = await biosGuest({ ...twoDisks(), bios: { menu: "offered" }, display: true });
+  keyboard.machine.board.keyboard.key("F12", true);
+  keyboard.machine.board.keyboard.key("F12", false);
+  for (const down of [true, false]) keyboard.machine.board.keyboard.key("Digit2", down);
+  const serial = await biosGuest({ ...twoDisks(), bios: { menu: "offered", serialScreen: true } });
+  serial.machine.sendSerial(new TextEncoder().encode("\x1b[24~2"));
+  for (const { machine } of [keyboard, serial]) {
+    assert.deepEqual(await machine.run(), { kind: "power-off" });
+    assert.equal(machine.ram.bytes[0x608], 2);
+  }
+  assert.match(serial.serial(), /^F12: boot menu\r\n\nBoot from:\r\n\n {2}1 {2}disk 1\r\n/);
+});
+
+test("any other key at the start is for what is booted, at once", async () => {
+  const guest = await biosGuest({ ...twoDisks(), bios: { menu: "offered", serialScreen: true } });
+  guest.machine.sendSerial(new TextEncoder().encode("x"));
+  assert.deepEqual(await guest.machine.run(), { kind: "power-off" });
+  const { bytes } = guest.machine.ram;
+  assert.deepEqual([bytes[0x608], bytes[0x60a]], [1, "x".charCodeAt(0)]);
+});
+
+test("F12 is waited for half a second where there is a choice, and not at all where there is none", async () => {
+  const ticks = async (definition: Parameters<typeof runMachine>[0]) => {
+    const { end, ram, guest } = await runMachine(definition);
+    assert.deepEqual([end.kind, ram.getUint8(0x608), ram.getUint16(0x60a, true)], ["power-off", 1, 0]);
+    return { ticks: ram.getUint16(0x46c, true), screen: screenText(guest) };
+  };
+  const offered = { bios: { menu: "offered" } } as const;
+  const choice = await ticks({ ...twoDisks(), ...offered });
+  assert.deepEqual(choice.screen.slice(0, 2), ["F12: boot menu", "Booting from disk 1..."]);
+  const none = await ticks({ disks: twoDisks().disks.slice(0, 1), cdroms: [{}], ...offered });
+  const quiet = await ticks(twoDisks());
+  assert.deepEqual([quiet.screen[0], quiet.ticks - none.ticks <= 1], ["Booting from disk 1...", true]);
+  assert.equal(none.screen[0], "Booting from disk...");
+  const waited = choice.ticks - none.ticks;
+  assert.ok(waited >= 9 && waited <= 11, `${waited} ticks of 55 ms`);
 });
 
 test("a disc without emulation loads its sectors where the catalogue says, and tells of them", async () => {
@@ -275,7 +326,7 @@ test("a machine can be stopped while the BIOS waits for a disk that never answer
     readOnly: true,
     read: () => new Promise<void>(() => {}),
   };
-  const guest = biosGuest({ clock: "real", disks: [{ device: stuck as BlockDevice }] });
+  const guest = await biosGuest({ clock: "real", disks: [{ device: stuck as BlockDevice }] });
   setTimeout(() => guest.machine.stop(), 50);
   assert.deepEqual(await guest.machine.run(), { kind: "stopped" });
 });

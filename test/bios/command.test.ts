@@ -64,7 +64,8 @@ test("a file is started as what it seems to be: a disk, a floppy, a disc", async
   const { output } = await bunk(["run", floppy, "--disk", inOption, ...MEMORY]);
   assert.equal(output, "Booting from floppy...\r\nfloppy 00");
   const disc = await file("disc.iso", bootableDisc([{ image: sector("disc") }]));
-  assert.equal((await bunk(["run", disc, "--disk", inOption, ...MEMORY])).output, "Booting from CD...\r\ndisc E0");
+  const { output: fromDisc } = await bunk(["run", disc, "--disk", inOption, ...MEMORY]);
+  assert.equal(fromDisc, "Booting from CD...\r\ndisc E0");
 });
 
 test("--boot says what comes first, --no-serial-screen keeps the screen to itself", async () => {
@@ -93,6 +94,13 @@ test("media that cannot be booted are refused before the start, with status 66",
     /zeros\.img seems to be a blank disk: there is nothing to boot/,
   );
   await refused(await file("notes.txt", new TextEncoder().encode("some notes\n")), /seems to be a text file/);
+});
+
+test("a disk that ends within a sector is booted with a warning", async () => {
+  const disk = await file("cut.img", sector("disk"), 1000);
+  const { status, output, errors } = await bunk(["run", disk, ...MEMORY]);
+  assert.deepEqual([status, output], [0, "Booting from disk...\r\ndisk 80"]);
+  assert.match(errors, /^bunk: .*cut\.img .*1000 bytes, .*sectors: .*\n$/);
 });
 
 test("a machine that finds nothing to boot ends with a line for each medium, and status 78", async () => {

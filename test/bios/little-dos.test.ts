@@ -31,7 +31,7 @@ async function fileOn(image: string, name: string): Promise<Buffer> {
 }
 
 /** Types a key once the machine takes it. */
-async function press(machine: ReturnType<typeof biosGuest>["machine"], name: string): Promise<void> {
+async function press(machine: Awaited<ReturnType<typeof biosGuest>>["machine"], name: string): Promise<void> {
   for (const down of [true, false]) {
     while (!machine.board.keyboard.key(name, down)) await new Promise((resolve) => setTimeout(resolve, 5));
   }
@@ -47,7 +47,7 @@ async function session(t: TestContext, definition: Partial<MachineDefinition>): 
     "COMMANDS.TXT": text.encode(COMMANDS.map((line) => `${line}\r\n`).join("")),
   };
   const device = diskOf(littleDosDisk(files), 1440 * 1024);
-  const { machine } = biosGuest({ floppies: [{ type: "1.44M", device }], debugExit: true, ...definition });
+  const { machine } = await biosGuest({ floppies: [{ type: "1.44M", device }], debugExit: true, ...definition });
   const ended = machine.run();
   const screen = () => machine.board.display?.text()?.map((row) => row.trimEnd()) ?? [];
   // The script ends with a listing; what follows comes from the keyboard.

@@ -64,7 +64,7 @@ for (const [what, file, place] of [
   test(`GRUB's rescue system starts from ${what}`, async (t) => {
     if (!needs(t, `${GRUB}/${file}`, "grub-rescue-pc")) return;
     const device = await open(t, `${GRUB}/${file}`);
-    const guest = biosGuest({
+    const guest = await biosGuest({
       memory: MEMORY,
       ...(place === "cd" ? { cdroms: [{ medium: device }] } : { disks: [{ device }] }),
     });
@@ -85,7 +85,7 @@ test("ISOLINUX shows its prompt, from a disc that xorriso makes", async (t) => {
   const image = path.join(directory, "disc.iso");
   const options = ["-as", "mkisofs", "-quiet", "-o", image, "-b", "isolinux.bin", "-c", "boot.cat", "-no-emul-boot"];
   execFileSync("xorriso", [...options, "-boot-load-size", "4", "-boot-info-table", files], { stdio: "pipe" });
-  const guest = biosGuest({ memory: MEMORY, cdroms: [{ medium: await open(t, image) }] });
+  const guest = await biosGuest({ memory: MEMORY, cdroms: [{ medium: await open(t, image) }] });
   const shown = await screenWith(guest, /^boot: *$/m);
   assert.match(shown, /ISOLINUX \d.*\n(.*\n)*what there is to start/);
 });
@@ -99,7 +99,7 @@ test("SYSLINUX shows its prompt, from a FAT floppy", async (t) => {
   execFileSync("syslinux", ["--install", image], { stdio: "pipe" });
   await writeFile(path.join(directory, "syslinux.cfg"), "PROMPT 1\nDEFAULT none\n");
   execFileSync("mcopy", ["-i", image, path.join(directory, "syslinux.cfg"), "::syslinux.cfg"]);
-  const guest = biosGuest({ memory: MEMORY, floppies: [{ type: "1.44M", device: await open(t, image) }] });
+  const guest = await biosGuest({ memory: MEMORY, floppies: [{ type: "1.44M", device: await open(t, image) }] });
   const shown = await screenWith(guest, /^boot: *$/m);
   assert.match(shown, /SYSLINUX/);
 });
@@ -113,7 +113,11 @@ test("a disc of grub-mkrescue runs its script, on the serial line too", async (t
   await writeFile(path.join(files, "boot/grub/grub.cfg"), 'echo "from the script"\nhalt\n');
   const image = path.join(directory, "disc.iso");
   execFileSync("grub-mkrescue", ["-o", image, files], { stdio: "pipe" });
-  const guest = biosGuest({ memory: MEMORY, cdroms: [{ medium: await open(t, image) }], bios: { serialScreen: true } });
+  const guest = await biosGuest({
+    memory: MEMORY,
+    cdroms: [{ medium: await open(t, image) }],
+    bios: { serialScreen: true },
+  });
   assert.deepEqual(await guest.machine.run(), { kind: "power-off" });
   assert.match(guest.serial(), /from the script/);
 });
@@ -129,7 +133,7 @@ test("Memtest86+ starts through GRUB's 16-bit entry and finds the memory map", a
   await writeFile(path.join(files, "boot/grub/grub.cfg"), "linux16 /memtest\nboot\n");
   const image = path.join(directory, "disc.iso");
   execFileSync("grub-mkrescue", ["-o", image, files], { stdio: "pipe" });
-  const guest = biosGuest({ memory: MEMORY, cdroms: [{ medium: await open(t, image) }] });
+  const guest = await biosGuest({ memory: MEMORY, cdroms: [{ medium: await open(t, image) }] });
   const shown = await screenWith(guest, /Pass:[\s\S]*Errors/);
   assert.match(shown, /Memory +: +64MB|Memory +: +6[34]/);
 });

@@ -175,7 +175,7 @@ const READY = `
 
 /** Runs a boot sector, and types when it says so. */
 async function type(code: string, keys: readonly (readonly [name: string, down: boolean])[]) {
-  const guest = biosGuest({
+  const guest = await biosGuest({
     disks: [{ device: diskOf(bootSector(code)) }],
     serial: {
       write: () => {

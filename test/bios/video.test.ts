@@ -321,7 +321,7 @@ test("the screen is on the serial line, with colours, and keys come from there",
   ${PRINT}
   text: db "Hello ",0xb1,13,10,0
   `;
-  const guest = biosGuest({ disks: [{ device: diskOf(bootSector(code)) }], bios: { serialScreen: true } });
+  const guest = await biosGuest({ disks: [{ device: diskOf(bootSector(code)) }], bios: { serialScreen: true } });
   guest.machine.sendSerial(new TextEncoder().encode("k\x1b[A"));
   assert.deepEqual(await guest.machine.run(), { kind: "power-off" });
   const shade = String.fromCharCode(...new TextEncoder().encode("▒"));

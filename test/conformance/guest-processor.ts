@@ -3,6 +3,8 @@
  * privilege level 3, the same linear addresses
  * mapped, the same records read and written.
  */
+
+import { runtimeModule } from "../../src/cpu/build-runtime.ts";
 import type { ProcessorBus } from "../../src/cpu/bus.ts";
 import { Processor } from "../../src/cpu/processor.ts";
 import { FPU, GPR, LDTR, PAGE, PAGE_FLAGS, RAM_BASE, XMM } from "../../src/cpu/state.ts";
@@ -99,6 +101,7 @@ export class GuestProcessor {
     this.#view = new DataView(memory.buffer);
     this.#bytes.fill(PAGE.io, PAGE_FLAGS + (RAM >> 12), PAGE_FLAGS + (1 << 20));
     this.processor = new Processor({
+      runtime: runtimeModule(),
       memory,
       memoryPages,
       bus: NO_MACHINE,

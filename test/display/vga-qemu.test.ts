@@ -124,7 +124,7 @@ test("a guest's pictures are the same as on QEMU's display adapter", { timeout: 
 async function picturesHere(t: TestContext, image: Uint8Array): Promise<Surface[]> {
   let bytes = 0;
   let wake = () => {};
-  const machine = Machine.create(
+  const machine = await Machine.create(
     {
       memory: 64 << 20,
       cpu: "max",

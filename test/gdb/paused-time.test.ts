@@ -15,7 +15,7 @@ test("guest time stands still while the machine is paused", async (t) => {
   const { file } = await countingKernel(directory, { wide: true });
   let now = 0;
   const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
-  const machine = Machine.create(
+  const machine = await Machine.create(
     {
       memory: 32 * 1024 * 1024,
       cpu: "max",

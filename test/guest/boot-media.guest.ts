@@ -10,6 +10,7 @@ import type { PreparedGuest } from "../../src/hypervisor/catalogue/debian-guest.
 import { VirtualMachine, type VirtualMachineOptions } from "../../src/vm/index.ts";
 import { catalogueGuest } from "./catalogue-guest.ts";
 import { GuestShell } from "./guest-shell.ts";
+import { keepScreenshot } from "./kept-screenshot.ts";
 
 /** What of the host's files a test needs, with the Debian package of each. */
 const ISOLINUX = { "/usr/lib/ISOLINUX/isolinux.bin": "isolinux", "/usr/bin/xorriso": "xorriso" };
@@ -57,6 +58,7 @@ async function boots(t: TestContext, guest: PreparedGuest, media: Partial<Virtua
   await shell.ready();
   assert.match(await shell.run("cat /proc/cmdline"), /console=ttyS0/);
   assert.match(await shell.run("dmesg | grep -i e820 | head -3"), /usable/);
+  await keepScreenshot(vm, t.fullName);
   shell.type("poweroff -f\n");
   assert.deepEqual(await ended, { kind: "power-off" });
 }
@@ -66,7 +68,7 @@ for (const name of ["debian", "debian-686"]) {
     const guest = lacks(t, ISOLINUX) ? undefined : await catalogueGuest(t, name);
     if (!guest) return;
     const { directory, image } = await filesOf(t, guest);
-    await makeIsolinux(directory, image, guest.append);
+    await makeIsolinux(directory, image, `console=tty0 ${guest.append}`);
     await boots(t, guest, { cdroms: [{ file: image }] });
   });
 }
@@ -75,9 +77,9 @@ test("debian starts from a disc of GRUB, and from the same image on a disk of ea
   const guest = lacks(t, GRUB) ? undefined : await catalogueGuest(t, "debian");
   if (!guest) return;
   const { directory, image } = await filesOf(t, guest);
-  await makeGrub(directory, image, guest.append);
-  await t.test("CD", () => boots(t, guest, { cdroms: [{ file: image }] }));
+  await makeGrub(directory, image, `console=tty0 ${guest.append}`);
+  await t.test("CD", (t) => boots(t, guest, { cdroms: [{ file: image }] }));
   for (const bus of ["virtio", "ide", "ahci"] as const) {
-    await t.test(bus, () => boots(t, guest, { disks: [{ file: image, readOnly: true, bus }] }));
+    await t.test(bus, (t) => boots(t, guest, { disks: [{ file: image, readOnly: true, bus }] }));
   }
 });

@@ -13,7 +13,7 @@ const LOOK_EVERY = 200;
 async function startedGuest(t: TestContext, name: string, commandLine: string): Promise<Machine | undefined> {
   const guest = await catalogueGuest(t, name);
   if (!guest) return undefined;
-  const machine = Machine.create(
+  const machine = await Machine.create(
     {
       memory: guest.memoryMiB << 20,
       cpu: "max",

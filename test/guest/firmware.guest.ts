@@ -10,6 +10,7 @@ import { promisify, stripVTControlCharacters } from "node:util";
 import { VirtualMachine, type VirtualMachineOptions } from "../../src/vm/index.ts";
 import { catalogueGuest } from "./catalogue-guest.ts";
 import { GuestShell } from "./guest-shell.ts";
+import { keepScreenshot } from "./kept-screenshot.ts";
 import { packagedFile } from "./packaged-file.ts";
 
 const run = promisify(execFile);
@@ -67,6 +68,7 @@ test("OVMF reaches its shell, resets the machine and switches it off, and keeps 
   assert.match(map, /MMIO +00000000FFC00000-00000000FFFFFFFF/);
   first.type("smbiosview -t 1\r");
   assert.match((await first.expect(SHELL)).before, /ProductName: Bunkhouse VM/);
+  await keepScreenshot(first.vm, "OVMF's shell");
   first.type("reset\r");
   await toShell(first);
   first.type("reset -s\r");
@@ -118,7 +120,8 @@ test("OVMF starts GRUB from a disk, and GRUB Linux, which finds the firmware's s
   if (!grub) return;
   const disk = await fatImage(t, directory, {
     "EFI/BOOT/BOOTX64.EFI": grub,
-    "EFI/debian/grub.cfg": "set timeout=0\nmenuentry Linux { linux /vmlinuz console=ttyS0; initrd /initrd }\n",
+    "EFI/debian/grub.cfg":
+      "set timeout=0\nmenuentry Linux { linux /vmlinuz console=tty0 console=ttyS0; initrd /initrd }\n",
     vmlinuz: await readFile(guest.kernel),
     initrd: await readFile(guest.initrd),
   });
@@ -128,6 +131,7 @@ test("OVMF starts GRUB from a disk, and GRUB Linux, which finds the firmware's s
   await shell.ready();
   assert.match(await shell.run("dmesg | grep 'efi: EFI v'"), /EFI v2\.\d+ by EDK II/);
   assert.match(await shell.run("dmesg | grep 'PM-Timer'"), /IO Port: 0xb008/);
+  await keepScreenshot(vm, "Linux, started by GRUB on OVMF");
   // No resource of a device was where the tables have no room for it.
   assert.equal(await shell.run('dmesg | grep -c "can\'t claim\\|no compatible bridge window"', 1), "0\n");
   shell.type("poweroff -f\n");
@@ -176,4 +180,5 @@ test("SeaBIOS starts GRUB from a disk, which shows on the serial line and takes 
   type("ls\r");
   await seen(vm, /\(hd0\)\s[^>]*grub> /);
   assert.match(vm.serial.text, /Booting from Hard Disk/);
+  await keepScreenshot(vm, "GRUB on SeaBIOS's serial line");
 });

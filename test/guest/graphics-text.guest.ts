@@ -1,6 +1,7 @@
 /**
  * Linux on its screen alone: GRUB starts Debian's installer from a disc, which draws its dialogs in a graphics mode, in
- * the kernel's own font; they are read off the picture and answered on the keyboard.
+ * the kernel's own font; they are read off the picture and answered on the keyboard. Without fb=false the installer would
+ * draw them itself, in Unifont, which is not read.
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -10,10 +11,11 @@ import path from "node:path";
 import { test } from "node:test";
 import { VirtualMachine } from "../../src/vm/index.ts";
 import { catalogueGuest } from "./catalogue-guest.ts";
+import { keepScreenshot } from "./kept-screenshot.ts";
 
 const MENU = `insmod all_video
 set gfxpayload=800x600x32
-linux /kernel console=tty0
+linux /kernel console=tty0 fb=false
 initrd /initrd
 boot
 `;
@@ -43,6 +45,7 @@ test("the installer's dialogs are read off a graphics mode's picture and answere
   assert.deepEqual(await vm.display.size(), { width: 800, height: 600 });
   await vm.display.waitForText("Select a language", { timeout: 1_200_000 });
   await vm.display.waitForText("<Go Back>", { timeout: 600_000 });
+  await keepScreenshot(vm, t.name);
   await vm.keyboard.press("ret");
   await vm.display.waitForText("Select your location", { timeout: 600_000 });
 });

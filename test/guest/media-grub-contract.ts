@@ -52,12 +52,12 @@ export function rescueContract(
     const machine = await MediaMachine.start(t, firmware, machineWith(file, disk));
     if (!machine) return;
     await machine.screen("highlighted");
-    await machine.keepScreenshot();
     await machine.press("c");
     await machine.screen(/^grub>$/m);
     await machine.type("ls\n");
     const found = await machine.screen(/^grub> ls\n(.*\n)+?grub>$/m);
     for (const drive of drives) assert.ok(found.includes(drive), `no ${drive}:\n${found}`);
+    await machine.keepScreenshot();
     await machine.type("clear\n");
     await machine.type("ls ($root)/boot/grub\n");
     assert.match(await machine.screen(/^grub> ls \(\$root\).*\n(.*\n)+?grub>$/m), /grub\.cfg i386-pc\//);

@@ -1,6 +1,11 @@
 /** The rescue media of GRUB's package on each kind of drive: GRUB reaches its prompt and finds all disks. */
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
+import { test } from "node:test";
+import { bootSector } from "../bios/bios-guest.ts";
 import { RESCUE_FLOPPY, type RescueMedium, rescueContract } from "./media-grub-contract.ts";
-import { FIRMWARE } from "./media-machine.ts";
+import { directoryOf, FIRMWARE, MediaMachine, mediumFrom, OWN_BIOS } from "./media-machine.ts";
 
 const CD = "grub-rescue-cdrom.iso";
 
@@ -28,3 +33,18 @@ const MEDIA: readonly RescueMedium[] = [
 ];
 
 for (const medium of MEDIA) for (const firmware of FIRMWARE) rescueContract(medium, firmware);
+
+test("F12 at power-on gives a menu, which starts GRUB's rescue CD rather than the disk", async (t) => {
+  const cd = await mediumFrom(t, "grub-rescue-pc", `usr/lib/grub-rescue/${CD}`);
+  if (!cd) return;
+  const disk = path.join(await directoryOf(t), "disk.img");
+  await writeFile(disk, bootSector("halted: hlt\njmp halted"));
+  const boot = { order: ["disk", "cd"], menu: "offered" } as const;
+  const machine = await MediaMachine.start(t, OWN_BIOS, { disks: [{ file: disk }], cdroms: [{ file: cd }], boot });
+  if (!machine) return;
+  await machine.press("f12");
+  assert.match(await machine.screen("Press a number"), /^ {2}1 {2}disk\n {2}2 {2}CD$/m);
+  await machine.keepScreenshot();
+  await machine.type("2");
+  await machine.screen("highlighted");
+});

@@ -44,6 +44,7 @@ for (const firmware of FIRMWARE) {
     const machine = await MediaMachine.start(t, firmware, options);
     if (!machine) return;
     await machine.screen("*Linux");
+    await machine.keepScreenshot();
     await machine.press("ret");
     await machine.serial("Select a language");
     await machine.serial("<Go Back>");

@@ -1,17 +1,14 @@
 /** Machines that boot media of Debian's packages by the machine's own BIOS or by SeaBIOS, as tests watch them. */
-import assert from "node:assert/strict";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import type { TestContext } from "node:test";
-import { fileURLToPath } from "node:url";
 import { VirtualMachine, type VirtualMachineOptions } from "../../src/vm/index.ts";
+import { keepScreenshot } from "./kept-screenshot.ts";
 import { packagedFile } from "./packaged-file.ts";
 
 /** What a person does who is tired of waiting; systems start slowly on a busy host with few processors. */
 const PATIENCE = { timeout: 900_000 };
-/** Where screenshots are kept, for people to look at. */
-const SCREENSHOTS = fileURLToPath(new URL("../../artifacts/screens/", import.meta.url));
 
 /** A directory that is there until the test ends. */
 export async function directoryOf(t: TestContext): Promise<string> {
@@ -60,7 +57,7 @@ export class MediaMachine {
 
   private constructor(vm: VirtualMachine, name: string) {
     this.vm = vm;
-    this.#name = name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
+    this.#name = name;
   }
 
   /** A machine that has been started and is stopped when the test ends; undefined where the firmware is missing. */
@@ -96,12 +93,8 @@ export class MediaMachine {
     await this.vm.keyboard.press(keys, PATIENCE);
   }
 
-  /** Keeps a picture of the screen, which shows more than black. */
-  async keepScreenshot(): Promise<void> {
-    const picture = await this.vm.display.screenshot();
-    const { width, height } = await this.vm.display.size();
-    assert.ok(width >= 640 && height >= 350, `${width}x${height}`);
-    await mkdir(SCREENSHOTS, { recursive: true });
-    await writeFile(path.join(SCREENSHOTS, `${this.#name}.png`), picture);
+  /** Keeps a picture of the screen. */
+  keepScreenshot(): Promise<void> {
+    return keepScreenshot(this.vm, this.#name);
   }
 }

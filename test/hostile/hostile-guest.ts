@@ -72,7 +72,7 @@ export class HostileGuest {
     let handlers = 0;
     let regions = 0;
     while (this.#left > 0) {
-      const machine = this.#create();
+      const machine = await this.#create();
       machines++;
       this.#machine = machine;
       const { bytes } = machine.ram;
@@ -98,7 +98,7 @@ export class HostileGuest {
     return { instructions, machines, situations: this.#situations, ends: this.#ends, handlers, regions };
   }
 
-  #create(): Machine {
+  #create(): Promise<Machine> {
     const random = this.#random;
     const sink = { write: () => {} };
     const disk = new OverlayDisk({ base: new RawDisk(new MemoryStore(MIB)), limit: 4 * 64 * 1024 });

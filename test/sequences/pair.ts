@@ -1,4 +1,6 @@
 /** The two processors that a sequence runs on: one translates what it runs, the other takes one instruction at a time. */
+
+import { runtimeModule } from "../../src/cpu/build-runtime.ts";
 import type { ProcessorBus } from "../../src/cpu/bus.ts";
 import { decode, MAX_LENGTH } from "../../src/cpu/decode/decoder.ts";
 import { codeAt } from "../../src/cpu/lockstep/listing.ts";
@@ -49,7 +51,7 @@ class Subject {
     new Uint8Array(memory.buffer).fill(PAGE.io, PAGE_FLAGS + (RAM_SIZE >> 12), PAGE_FLAGS + (1 << 20));
     this.ram = new Uint8Array(memory.buffer, RAM_BASE, RAM_SIZE);
     this.#view = new DataView(memory.buffer, RAM_BASE, RAM_SIZE);
-    const options = { memory, memoryPages, bus: NO_MACHINE, model: "max" };
+    const options = { runtime: runtimeModule(), memory, memoryPages, bus: NO_MACHINE, model: "max" };
     this.processor = new Processor(
       heat > 0 ? { ...options, regions: (settings) => new InPlace(settings), heat } : { ...options, blockLimit: 1 },
     );

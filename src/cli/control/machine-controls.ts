@@ -2,7 +2,6 @@
 import process from "node:process";
 import type { GuestInput } from "../../vm/input/guest-input.ts";
 import type { FloppyDiskOptions } from "../../vm/node/floppies.ts";
-import { encodePng } from "../../vm/node/screen/png.ts";
 import { NO_SCREEN } from "../../vm/node/screen/screen-port.ts";
 import { typeKeys } from "../../vm/node/screen/typing.ts";
 import type { ScreenReader } from "../../vm/screen/screen-reader.ts";
@@ -41,6 +40,7 @@ export class MachineControls {
   /** The picture as a PNG file. Rejects where there is no screen. */
   async screenshot(): Promise<Uint8Array> {
     if (this.#screen === undefined) throw new Error(NO_SCREEN);
+    const { encodePng } = await import("../../vm/node/screen/png.ts");
     return encodePng(this.#screen.picture());
   }
 

@@ -54,7 +54,7 @@ async function withBar<T>(what: string, operation: (bar: ProgressBar) => Promise
 }
 
 async function formatOfFile(file: string, given: FormatName | undefined): Promise<ImageFormat> {
-  return (given && formatNamed(given)) || formatOf(await identifyFile(file));
+  return (given && (await formatNamed(given))) || formatOf(await identifyFile(file));
 }
 
 /** Runs an operation on an image's file, which it has alone. */

@@ -1,7 +1,9 @@
 /** A guest runs on two processors in step: what is the same stays unnoticed, what is not is told. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assemble } from "../../isa/assemble.ts";
+import { runtimeModule } from "../build-runtime.ts";
 import type { ProcessorBus } from "../bus.ts";
 import type { ProcessorOptions, RegionSettings } from "../processor.ts";
 import { PAGE, PAGE_FLAGS, RAM_BASE } from "../state.ts";
@@ -62,7 +64,15 @@ class Rig {
     const memory = new WebAssembly.Memory({ ...memoryPages, shared: true });
     new Uint8Array(memory.buffer).fill(PAGE.io, PAGE_FLAGS + (RAM >> 12), PAGE_FLAGS + (1 << 20));
     this.ram = new Uint8Array(memory.buffer, RAM_BASE, RAM);
-    const options: ProcessorOptions = { memory, memoryPages, bus: this.#bus(), model: "max", heat: 3, regions };
+    const options: ProcessorOptions = {
+      runtime: runtimeModule(),
+      memory,
+      memoryPages,
+      bus: this.#bus(),
+      model: "max",
+      heat: 3,
+      regions,
+    };
     this.lockStep = new LockStep(options, RAM);
     this.ram.set(assemble(source, { bits: 16, origin: BigInt(START) }).bytes, START);
     this.ram.set(

@@ -75,9 +75,18 @@ export class LockStep {
     const memoryPages = { initial: pages, maximum: pages };
     const memory = new WebAssembly.Memory({ ...memoryPages, shared: true });
     const trace = options.memoryPages.initial * WASM_PAGE;
-    const { model } = options;
+    const { runtime, model } = options;
     const bus = this.#tape.player();
-    this.#reference = new Processor({ memory, memoryPages, bus, model, blockLimit: 1, repeatedCost, trace });
+    this.#reference = new Processor({
+      runtime,
+      memory,
+      memoryPages,
+      bus,
+      model,
+      blockLimit: 1,
+      repeatedCost,
+      trace,
+    });
     this.#path = new RingReader(memory.buffer, trace + TRACE.path);
     this.#writes = new RingReader(memory.buffer, trace + TRACE.writes);
     this.#tape.takeWritten = () => this.#takeWritten();

@@ -1,9 +1,5 @@
 /** The processor's system functions, put together: what instruction meanings call, and what the run loop calls. */
 import { functionSpec } from "../../isa/functions.ts";
-import { fpuFunctions } from "../fpu/index.ts";
-import { integerFunctions } from "../integer/functions.ts";
-import { sseFunctions } from "../sse/index.ts";
-import type { WasmFunctions } from "../wasm-functions.ts";
 import { ControlRegisters, controlRegisterFunctions } from "./control-registers.ts";
 import { Cpuid, cpuidFunctions } from "./cpuid.ts";
 import { debugRegisterFunctions } from "./debug-registers.ts";
@@ -18,7 +14,6 @@ import { type CpuFeature, cpuModel } from "./models.ts";
 import { ModelSpecificRegisters, type MsrState, msrFunctions } from "./msrs.ts";
 import { portFunctions } from "./ports.ts";
 import { powerOn } from "./power-on.ts";
-import { privilegeFunctions } from "./privilege.ts";
 import { segmentFunctions } from "./segments.ts";
 import type { SystemContext } from "./system.ts";
 import { systemCallFunctions } from "./system-calls.ts";
@@ -48,10 +43,6 @@ export interface System {
   ): { readonly vector: number; readonly errorCode?: number } | "shutdown";
   /** The WebAssembly type of a declared function's result. */
   resultType(name: string): string | undefined;
-}
-
-export function wasmFunctions(): WasmFunctions {
-  return { ...integerFunctions(), ...fpuFunctions(), ...sseFunctions(), ...privilegeFunctions() };
 }
 
 /** @throws Error where no processor model has this name. */

@@ -7,27 +7,40 @@ import type { Callee } from "../../wasm/function.ts";
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import { tlbEntry } from "../emit/memory.ts";
 import { ACCESS } from "../mmu/paging.ts";
-import { fieldAddress, KEPT, TLB } from "../state.ts";
+import type { CountBuilder } from "../observe/count-area.ts";
+import { fieldAddress, KEPT, REGION_HEATS, REGION_MISSES, TLB } from "../state.ts";
 
 /** A miss within so many instructions of the last is soon: about what a wrong guess costs. */
 const SOON = 150;
 /** So many of them are too many. */
 const TOO_MANY = 500;
+/** Groups of accesses not found in one region: each costs some hundred instructions of the interpreter's. */
+const TOO_MANY_GROUPS = 200;
 
 /**
  * Exports `keepPage`, (linear, bytes, access, address of the kept page, budget) → whether the access can be done in the
- * page that is kept now. `fillTlb` has the first three as its parameters; `remakeRegion` takes a region's table entry.
+ * page that is kept now; with ACCESS.probe, the page must be in the TLB. `fillTlb` has the first
+ * three as its parameters; `remakeRegion` takes a region's table entry.
  */
-export function keepPageFunction(module: ModuleBuilder, vcpu: number, fillTlb: Callee, remakeRegion: Callee): void {
+export function keepPageFunction(
+  module: ModuleBuilder,
+  vcpu: number,
+  fillTlb: Callee,
+  remakeRegion: Callee,
+  counts: CountBuilder,
+): void {
   module.function(
     signature(["i64", "i32", "i32", "i32", "i32"], ["i32"]),
     (f) => {
       const [linear, bytes, access, kept, budget] = [f.param(0), f.param(1), f.param(2), f.param(3), f.param(4)];
+      counts.single(f, "keepPage");
       const page = linear.and(-4096n);
       const entry = tlbEntry(f.load("i32", 0, fieldAddress(vcpu, "tlb")), linear);
       const tag = f.load("i64", entry.add(access.and(ACCESS.write).mul(TLB.write)), TLB.read);
       const inPage = linear.add(bytes.extendU()).sub(1).and(-4096n).eq(page);
       f.if(inPage.and(page.eq(tag)).eqz(), () => {
+        counts.refusal(f, "group not ready");
+        f.if(access.and(ACCESS.probe), () => f.return(f.i32(0)));
         f.if(f.call(fillTlb, linear, bytes, access).eqz(), () => f.return(f.i32(0)));
       });
       f.store("i64", kept, page.or(f.load("i64", 0, fieldAddress(vcpu, "pageKey"))), KEPT.tag);
@@ -45,5 +58,29 @@ export function keepPageFunction(module: ModuleBuilder, vcpu: number, fillTlb: C
       f.return(f.i32(1));
     },
     { export: "keepPage" },
+  );
+}
+
+/**
+ * Exports `missGroup`, (table entry of a region, address of the byte to set): notes that a group of its accesses was not
+ * found, and has the region made again where that was too often.
+ */
+export function missGroupFunction(module: ModuleBuilder, vcpu: number, remakeRegion: Callee): void {
+  module.function(
+    signature(["i32", "i32"]),
+    (f) => {
+      const [handler, unsure] = [f.param(0), f.param(1)];
+      const counter = handler
+        .and(REGION_HEATS - 1)
+        .shl(2)
+        .add(vcpu + REGION_MISSES);
+      const misses = f.load("i32", counter).add(1);
+      f.store("i32", counter, misses);
+      f.if(misses.eq(TOO_MANY_GROUPS), () => {
+        f.store("i32.8", unsure, 1);
+        f.call(remakeRegion, handler);
+      });
+    },
+    { export: "missGroup" },
   );
 }

@@ -19,6 +19,7 @@ import type { Value } from "../../wasm/value.ts";
 import type { Decoded, MemoryOperand } from "../decode/decoder.ts";
 import { type BoundOperand, WasmSemantics } from "../emit/semantics.ts";
 import { segmentUse } from "../interpret/handlers.ts";
+import type { InterpretReason } from "../observe/region-counts.ts";
 import { FPU, fieldAddress, SEGMENT_SIZE, SEGMENTS } from "../state.ts";
 import type { LazyFlags } from "./lazy-flags.ts";
 import { NotTranslatable } from "./not-translatable.ts";
@@ -91,8 +92,13 @@ export class RegionInstruction extends WasmSemantics {
       f,
       linkage,
       pages: () => frame.pages(),
-      keptPage: (write) => frame.keptPage(this.#origin, write),
-      interpret: () => this.#interpret(),
+      keptPage: () => {
+        const origin = this.#origin;
+        return (write) => frame.keptPage(origin, write);
+      },
+      interpret: () => this.#wayOut(),
+      groups: () => (frame.isApart ? undefined : frame.groups),
+      missed: () => frame.missGroup(),
     });
   }
 
@@ -102,8 +108,19 @@ export class RegionInstruction extends WasmSemantics {
     return this.#flow;
   }
 
-  #interpret(): void {
-    this.#frame.interpret(this.#delta, this.#executed);
+  #interpret(reason: InterpretReason): void {
+    this.#frame.interpret(this.#delta, this.#executed, reason);
+  }
+  /** Makes a way out of the region to this instruction, later, with flags as they are now. */
+  #wayOut(): () => void {
+    const { flags } = this;
+    const { state } = flags;
+    return () => {
+      const later = flags.state;
+      flags.state = state;
+      this.#interpret("memory");
+      flags.state = later;
+    };
   }
 
   protected override bind(spec: OperandSpec, position: number): BoundOperand {
@@ -386,13 +403,13 @@ export class RegionInstruction extends WasmSemantics {
   }
   /** The interpreter goes on: registers are as of the last element. */
   restart(): void {
-    this.#interpret();
+    this.#interpret("again");
   }
   protected raiseVector(): void {
-    this.#interpret();
+    this.#interpret("exception");
   }
   protected unitTrap(): void {
-    this.#interpret();
+    this.#interpret("unit");
   }
   /** Whether the SSE unit is usable is changed by no instruction that is translated. */
   protected override checkUnit(unit: NonNullable<Instruction["unit"]>): void {
@@ -414,16 +431,19 @@ export class RegionInstruction extends WasmSemantics {
       const exit = fieldAddress(this.vcpu, "exit");
       f.ifRare(f.load("i32", 0, exit), () => {
         f.store("i32", 0, 0, exit);
-        this.#interpret();
+        this.#interpret("rare case");
       });
     }
-    if (spec.changesAccess) this.#frame.loadPages();
+    if (spec.changesAccess) {
+      this.#frame.loadPages();
+      this.#frame.groups.split();
+    }
     return result;
   }
 
   override rarely(condition: Value, slow: () => void, usual: () => void): void {
     void slow;
-    this.f.ifRare(condition, () => this.#interpret());
+    this.f.ifRare(condition, () => this.#interpret("rare case"));
     usual();
   }
 

@@ -1,5 +1,6 @@
 /**
- * Guest memory in translated code. Accesses whose addresses come from the same register tend to stay within a page: the
+ * Guest memory in translated code. Accesses at fixed distances from each other are done with one look for their page
+ * (access-groups.ts). Accesses whose addresses come from the same register tend to stay within a page: the
  * page last found is kept for them, at an address that the code knows, so that finding it does not wait for the access's
  * own address. Otherwise the software TLB is looked up in line, and filled where it has no answer. What then
  * still cannot be done in place (device memory, page crossings, pages with code, faults) is left to the interpreter,
@@ -7,12 +8,13 @@
  * itself: it is not translated.
  */
 import type { FunctionBuilder } from "../../wasm/function.ts";
-import type { LoadKind } from "../../wasm/opcodes.ts";
+import { LOADS, type LoadKind } from "../../wasm/opcodes.ts";
 import type { Value } from "../../wasm/value.ts";
 import { LOAD, type MemoryUnit, type OnStack, storeKind, tlbAddress, tlbEntry, tlbHit } from "../emit/memory.ts";
 import type { Linkage } from "../emit/semantics.ts";
 import { ACCESS } from "../mmu/paging.ts";
 import { KEPT, TLB } from "../state.ts";
+import type { Access, AccessGroups, Extent } from "./access-groups.ts";
 import { NotTranslatable } from "./not-translatable.ts";
 
 export interface MemoryOptions {
@@ -20,69 +22,130 @@ export interface MemoryOptions {
   readonly linkage: Linkage;
   /** Address of the TLB of the present mode, the key of pages that are kept for it, and the instructions left. */
   readonly pages: () => { readonly tlb: Value; readonly key: Value; readonly budget: Value };
-  /** Address of the page that is kept for the access at hand (state.ts, KEPT), if one is. */
-  readonly keptPage: (write: boolean) => number | undefined;
-  /** Leaves the instruction at hand to the interpreter. */
-  readonly interpret: () => void;
+  /** For the access at hand: the address of the page that is kept for it (state.ts, KEPT), if one is. */
+  readonly keptPage: () => (write: boolean) => number | undefined;
+  /** For the state at hand: leaves the instruction to the interpreter. */
+  readonly interpret: () => () => void;
+  /** Groups that the access at hand may join; undefined where it stands alone. */
+  readonly groups: () => AccessGroups | undefined;
+  /** Counts a group that was not found. */
+  readonly missed: () => void;
+}
+
+/** A way to find bytes in the shared memory. */
+interface Look {
+  /** i32: whether they are not where it looks first. */
+  readonly isElsewhere: Value;
+  /** Code that looks further: i32, whether they are there now. */
+  refill(): Value;
+  /** Where they are in the shared memory. */
+  host(): Value;
 }
 
 export class RegionMemory implements MemoryUnit {
   readonly #f: FunctionBuilder;
-  readonly #linkage: Linkage;
-  readonly #pages: MemoryOptions["pages"];
-  readonly #keptPage: MemoryOptions["keptPage"];
-  readonly #interpret: () => void;
+  readonly #options: MemoryOptions;
   #hasWritten = false;
 
   constructor(options: MemoryOptions) {
     this.#f = options.f;
-    this.#linkage = options.linkage;
-    this.#pages = options.pages;
-    this.#keptPage = options.keptPage;
-    this.#interpret = options.interpret;
+    this.#options = options;
   }
 
-  /** Where in the shared memory the access can be done in place. */
-  #place(linear: Value, width: number, write: boolean): Value {
+  /** An access, of which the code is made when all of its group are known, or here where it has none. */
+  #access(linear: Value, width: number, write: boolean, perform: Access["perform"]): void {
     const f = this.#f;
+    const { keptPage, interpret, groups, linkage } = this.#options;
+    const [kept, leave] = [keptPage(), interpret()];
     const bytes = width / 8;
-    const kept = this.#keptPage(write);
-    if (kept === undefined) return tlbAddress(f, this.#look(linear, bytes, write), linear);
-    // An access that is not aligned, and may reach into the next page, differs in the low bits.
-    const tag = linear.and(BigInt(-4096 | (bytes - 1))).or(this.#pages().key);
-    f.ifRare(tag.ne(f.load("i64", 0, kept + KEPT.tag)), () => {
-      const access = write ? ACCESS.write : 0;
-      const found = f.call(this.#linkage.callee("keepPage"), linear, bytes, access, kept, this.#pages().budget);
-      f.if(found.eqz(), () => this.#interpret());
-    });
-    return linear.wrap().add(f.load("i32", 0, kept + KEPT.addend));
+    const access: Access = {
+      linear,
+      bytes,
+      write,
+      look: (extent, isShared) => {
+        const { isElsewhere, refill, host } = this.#look(extent, kept(extent.writes));
+        const miss = () => {
+          if (isShared) this.#options.missed();
+          leave();
+        };
+        f.ifRare(isElsewhere, () => f.if(refill().eqz(), miss));
+        return host();
+      },
+      tryLook: (extent) => {
+        const { isElsewhere, refill, host } = this.#look(extent, kept(extent.writes));
+        const found = f.variable("i32");
+        const again = () =>
+          f.if(
+            refill(),
+            () => found.set(host()),
+            () => found.set(0),
+          );
+        f.if(isElsewhere, again, () => found.set(host()), "unlikely");
+        return found.get();
+      },
+      lookRarely: () => {
+        const found = f.call(linkage.callee("reachPage"), linear, bytes, write ? ACCESS.write : 0);
+        f.if(found.eqz(), leave);
+        return found;
+      },
+      perform,
+    };
+    const group = groups();
+    if (group) group.add(access);
+    else perform(access.look({ linear, bytes, isSame: true, writes: write, onlyReady: false }, false), 0);
   }
 
-  /** The TLB's entry for the access, filled where need be. */
-  #look(linear: Value, bytes: number, write: boolean): Value {
+  #look(extent: Extent, kept: number | undefined): Look {
+    return kept === undefined ? this.#lookIntoTlb(extent) : this.#lookIntoKept(extent, kept);
+  }
+
+  #lookIntoKept({ linear, bytes, isSame, writes, onlyReady }: Extent, kept: number): Look {
     const f = this.#f;
-    const entry = tlbEntry(this.#pages().tlb, linear);
-    f.ifRare(tlbHit(f, entry, linear, bytes, write ? TLB.write : TLB.read).eqz(), () => {
-      const filled = f.call(this.#linkage.callee("fillTlb"), linear, bytes, write ? ACCESS.write : 0);
-      f.if(filled.eqz(), () => this.#interpret());
-    });
-    return entry;
+    const { key, budget } = this.#options.pages();
+    // An access that is not aligned, and may reach into the next page, differs in the low bits.
+    const differs = linear
+      .and(BigInt(isSame ? -4096 | (bytes - 1) : -4096))
+      .or(key)
+      .ne(f.load("i64", 0, kept + KEPT.tag));
+    const last = 4096 - bytes;
+    const access = (writes ? ACCESS.write : 0) | (onlyReady ? ACCESS.probe : 0);
+    return {
+      isElsewhere: isSame ? differs : differs.or(linear.wrap().and(4095).gtU(last)),
+      refill: () => f.call(this.#options.linkage.callee("keepPage"), linear, bytes, access, kept, budget),
+      host: () => linear.wrap().add(f.load("i32", 0, kept + KEPT.addend)),
+    };
+  }
+
+  #lookIntoTlb({ linear, bytes, writes, onlyReady }: Extent): Look {
+    const f = this.#f;
+    const entry = tlbEntry(this.#options.pages().tlb, linear);
+    const access = writes ? ACCESS.write : 0;
+    return {
+      isElsewhere: tlbHit(f, entry, linear, bytes, writes ? TLB.write : TLB.read).eqz(),
+      refill: () => (onlyReady ? f.i32(0) : f.call(this.#options.linkage.callee("fillTlb"), linear, bytes, access)),
+      host: () => tlbAddress(f, entry, linear),
+    };
   }
 
   load(linear: Value, width: number, _onStack?: OnStack, kind = LOAD[width] as LoadKind): Value {
     if (this.#hasWritten) throw new NotTranslatable();
-    return this.#f.load(kind, this.#place(linear, width, false));
+    const f = this.#f;
+    const result = f.variable(LOADS[kind].type);
+    this.#access(linear, width, false, (host, offset) => result.set(f.load(kind, host, offset)));
+    return result.get();
   }
 
   store(linear: Value, width: number, value: Value): void {
     this.#hasWritten = true;
-    this.#f.store(storeKind(value, width), this.#place(linear, width, true), value);
+    this.#access(linear, width, true, (host, offset) => this.#f.store(storeKind(value, width), host, value, offset));
   }
 
   update(linear: Value, width: number, change: (old: Value) => Value): void {
-    const place = this.#place(linear, width, true);
-    const old = this.#f.load(LOAD[width] as LoadKind, place);
-    const changed = change(old);
-    this.#f.store(storeKind(changed, width), place, changed);
+    const f = this.#f;
+    const place = f.variable("i32");
+    this.#access(linear, width, true, (host, offset) => place.set(host.add(offset)));
+    const host = place.get();
+    const changed = change(f.load(LOAD[width] as LoadKind, host));
+    f.store(storeKind(changed, width), host, changed);
   }
 }

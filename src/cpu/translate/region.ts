@@ -5,9 +5,12 @@
  * part of each region that calls it: a node is told by its address and by the calls that led to it, so that a return
  * finds its way back without a look at any table, after a comparison of the address that it pops.
  */
+
 import type { Body, FunctionBuilder, Label } from "../../wasm/function.ts";
 import type { Value } from "../../wasm/value.ts";
 import type { Decoded } from "../decode/decoder.ts";
+import type { LeaveReason } from "../observe/region-counts.ts";
+import type { NodeGroups, Reaches } from "./access-groups.ts";
 import type { CodeReader } from "./code-reader.ts";
 import { FlowGraph, type GraphNode } from "./flow-graph.ts";
 import { FlagKindUnknown, type FlagState, flagCode } from "./lazy-flags.ts";
@@ -35,6 +38,8 @@ export interface RegionInput extends FrameOptions {
   readonly isWarm: (delta: number) => boolean;
   /** Where the indirect jump that ends the block at this distance has gone. */
   targets(delta: number): readonly number[];
+  /** The instruction at a distance as text, with its address. */
+  describe(delta: number): string;
 }
 
 /** Where control goes on. */
@@ -56,10 +61,13 @@ type Exit =
 interface Node extends GraphNode {
   readonly delta: number;
   readonly calls: readonly number[];
+  /** Distance of its last instruction. */
+  readonly last: number;
   readonly body: Body;
   readonly exit: Exit;
   /** Flags at its end. */
   readonly flags: FlagState;
+  readonly groups: NodeGroups;
   readonly successors: Node[];
 }
 
@@ -76,7 +84,7 @@ export function buildRegion(input: RegionInput): BuiltRegion {
   const entry = nodes.build();
   if (entry === undefined) return { instructions: 0, nodes: [] };
   const graph = new FlowGraph<Node>(entry);
-  nodes.frame.finish(nodes.first, nodes.last, () => new RegionWriter(nodes, graph).write(entry));
+  nodes.frame.finish(nodes.first, nodes.last, () => new RegionWriter(nodes, graph).writeAll(entry));
   return nodes;
 }
 
@@ -98,6 +106,10 @@ class NodeBuilder implements BuiltRegion {
   readonly #flagReaders = new Set<string>();
   readonly #queue: Target[] = [];
   readonly #queued = new Set<string>();
+  /** Why places are not part of the region. */
+  readonly #refused = new Map<string, LeaveReason>();
+  /** Distance of the instruction built last. */
+  #current = 0;
 
   constructor(input: RegionInput) {
     this.#input = input;
@@ -143,10 +155,27 @@ class NodeBuilder implements BuiltRegion {
     return target;
   }
 
-  #hasRoom({ delta, calls }: Target): boolean {
+  #hasRoom(target: Target): boolean {
+    const refusal = this.#refusal(target);
+    if (refusal !== undefined) this.#refused.set(placeOf(target), refusal);
+    return refusal === undefined;
+  }
+
+  #refusal({ delta, calls }: Target): LeaveReason | undefined {
     const { size, isWarm } = this.#input;
-    if (this.instructions >= size.instructions || this.#nodes.size >= size.nodes) return false;
-    return calls.length <= size.depth && Math.abs(delta) < REACH && isWarm(delta);
+    if (this.instructions >= size.instructions || this.#nodes.size >= size.nodes) return "region full";
+    if (calls.length > size.depth) return "calls too deep";
+    if (Math.abs(delta) >= REACH) return "too far";
+    return isWarm(delta) ? undefined : "rare code";
+  }
+
+  /** Why the region has no node for a target. */
+  refusalOf(target: Target): LeaveReason {
+    return this.#refused.get(placeOf(target)) ?? "region full";
+  }
+
+  describe(delta: number): string {
+    return this.#input.describe(delta);
   }
 
   #buildNode(target: Target): void {
@@ -174,7 +203,15 @@ class NodeBuilder implements BuiltRegion {
       else flags.state = this.frame.storeFlags();
       exit = this.#fill(target);
     });
-    return { ...target, body, exit, flags: flags.state, successors: [] };
+    return {
+      ...target,
+      last: this.#current,
+      body,
+      exit,
+      flags: flags.state,
+      groups: this.frame.groups.end(),
+      successors: [],
+    };
   }
 
   /** Builds a node's instructions where the function under construction stands. */
@@ -187,9 +224,11 @@ class NodeBuilder implements BuiltRegion {
     let decoded: ReturnType<CodeReader["decode"]>;
     do {
       decoded = code.decode(delta);
+      this.#current = delta;
       const built = typeof decoded === "string" ? undefined : this.#instruction(decoded, delta, executed);
       if (built === undefined || typeof decoded === "string") {
-        frame.interpret(delta, executed);
+        frame.mark(() => `${this.describe(delta)}  (left to the interpreter)`);
+        frame.interpret(delta, executed, "not translated");
         return { kind: "none" };
       }
       flow = built;
@@ -212,6 +251,7 @@ class NodeBuilder implements BuiltRegion {
     let flow: Flow = { kind: "next" };
     try {
       const body = f.detached(() => {
+        this.frame.mark(() => this.describe(delta));
         flow = new RegionInstruction(this.frame, decoded, delta, executed).build();
       });
       f.place(body);
@@ -264,6 +304,8 @@ function targetsOf(exit: Exit): Target[] {
   }
 }
 
+const NONE: Reaches = new Map();
+
 /** Writes nodes out as nested blocks and loops. */
 class RegionWriter {
   readonly #f: FunctionBuilder;
@@ -272,6 +314,7 @@ class RegionWriter {
   readonly #graph: FlowGraph<Node>;
   readonly #loops = new Map<Node, Label>();
   readonly #joins = new Map<Node, Label>();
+  readonly #written: Node[] = [];
 
   constructor(nodes: NodeBuilder, graph: FlowGraph<Node>) {
     this.#f = nodes.frame.f;
@@ -280,8 +323,15 @@ class RegionWriter {
     this.#graph = graph;
   }
 
-  /** Writes `node` and all that it dominates. */
-  write(node: Node): void {
+  writeAll(entry: Node): void {
+    this.#write(entry, NONE);
+    for (const { groups } of this.#written) groups.finish(this.#frame.isSure);
+  }
+
+  /** Writes `node` and all that it dominates; `reaches` are groups that all who come to it have come by. */
+  #write(node: Node, reaches: Reaches): void {
+    node.groups.join(this.#graph.isLoop(node) ? NONE : reaches);
+    this.#written.push(node);
     const joins = this.#graph.joinsOf(node);
     for (const join of joins) this.#joins.set(join, this.#f.label("block"));
     if (!this.#graph.isLoop(node)) {
@@ -302,12 +352,13 @@ class RegionWriter {
       return;
     }
     this.#f.block(() => this.#writeBefore(node, others), this.#joins.get(last));
-    this.write(last);
+    this.#write(last, NONE);
   }
 
   #leaveNode(node: Node): void {
     const f = this.#f;
     const { exit } = node;
+    this.#frame.mark(() => `${this.#nodes.describe(node.last)}  (goes on)`);
     switch (exit.kind) {
       case "none":
         return;
@@ -326,24 +377,25 @@ class RegionWriter {
           if (!this.#nodes.find(target)) continue;
           f.if(exit.ip.eq(this.#frame.ip(target.delta)), () => this.#follow(node, target));
         }
-        this.#frame.leave(exit.ip, node.flags);
+        this.#frame.leave(exit.ip, node.flags, { from: node.last, reason: "indirect" });
     }
   }
 
   #follow(from: Node, target: Target): void {
     const f = this.#f;
     const to = this.#nodes.find(target);
-    const leave = () => this.#frame.leave(this.#frame.ip(target.delta), from.flags);
+    const leave = (reason: LeaveReason) =>
+      this.#frame.leave(this.#frame.ip(target.delta), from.flags, { from: from.last, reason, to: target.delta });
     if (to === undefined) {
-      leave();
+      leave(this.#nodes.refusalOf(target));
       return;
     }
     const edge = this.#graph.edge(from, to).kind;
     if (edge === "irreducible") {
-      leave();
+      leave("irreducible");
       return;
     }
-    if (edge === "again") f.ifRare(this.#frame.exhausted(), leave);
+    if (edge === "again") f.ifRare(this.#frame.exhausted(), () => leave("budget"));
     this.#frame.flags.state = from.flags;
     this.#frame.flags.keep();
     switch (edge) {
@@ -354,7 +406,7 @@ class RegionWriter {
         f.branch(this.#joins.get(to) as Label);
         return;
       case "inline":
-        this.write(to);
+        this.#write(to, from.groups.reaches);
     }
   }
 }

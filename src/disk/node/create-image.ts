@@ -8,7 +8,7 @@ import { nodeImageHost } from "./image-host.ts";
 
 /** Rejects with BlockError where the file exists or the image cannot be made; there is no file then. */
 export async function createImageFile(file: string, name: FormatName, options: CreateOptions): Promise<void> {
-  const format = formatNamed(name);
+  const format = await formatNamed(name);
   if (format?.create === undefined) throw new BlockError("io", `${name} images cannot be made`);
   if (options.variant !== undefined && !format.variants?.includes(options.variant)) {
     const known = format.variants === undefined ? "none" : format.variants.join(", ");

@@ -7,7 +7,6 @@
 import { readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import path from "node:path";
-import { performance } from "node:perf_hooks";
 import { type ByteOffset, MIB } from "../../bits/units.ts";
 import { BlockError } from "../block-device.ts";
 import type { ByteStore } from "../byte-store.ts";

@@ -1,12 +1,11 @@
 /** What image formats get from the host, in Node: the files beside an image, chance and time. */
-import { randomBytes } from "node:crypto";
 import { realpath } from "node:fs/promises";
 import path from "node:path";
 import type { BlockDevice } from "../block-device.ts";
 import { BlockError } from "../block-device.ts";
 import { formatNamed, formatOf } from "../formats.ts";
 import { identifyStore } from "../identify.ts";
-import type { ImageHost } from "../image-format.ts";
+import type { ImageFormat, ImageHost } from "../image-format.ts";
 import { nodeDecompressor } from "./decompress.ts";
 import { FileStore } from "./file-store.ts";
 import { hostError } from "./host-error.ts";
@@ -20,7 +19,7 @@ export function nodeImageHost(file: string, above: readonly string[] = []): Imag
     decompressor: nodeDecompressor,
     openBacking: (name, format) => openBacking(file, name, format, above),
     openPart: (name) => FileStore.open(beside(file, localName(file, name)), { readOnly: true }),
-    randomBytes: (length) => new Uint8Array(randomBytes(length)),
+    randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
     now: () => Math.floor(Date.now() / 1000),
   };
 }
@@ -57,10 +56,13 @@ async function openBacking(
     throw new BlockError("io", `${above[0]} is based on more than ${MOST_IMAGES} images, one below the other`);
   }
   const store = await FileStore.open(below, { readOnly: true });
-  let found: ReturnType<typeof formatNamed>;
+  let found: ImageFormat | undefined;
   try {
     // Images of before QEMU 6.1 may leave the format to be guessed.
-    found = format === undefined ? formatOf(await identifyStore(store)) : formatNamed(NAMES_OF_QEMU[format] ?? format);
+    found =
+      format === undefined
+        ? await formatOf(await identifyStore(store))
+        : await formatNamed(NAMES_OF_QEMU[format] ?? format);
     if (found === undefined) {
       const what = `which is said to have the format "${format?.replaceAll(/[^\x20-\x7e]/g, "?")}"`;
       throw new BlockError("io", `${path.basename(file)} is based on ${below}, ${what}: it is not supported`);

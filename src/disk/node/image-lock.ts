@@ -6,7 +6,6 @@
  * gone from this host: its number free, or in use by a process that started at another time. A lock of
  * another host (an image on a network share) or of another container cannot be judged and counts as held.
  */
-import { randomUUID } from "node:crypto";
 import { link, readFile, readlink, realpath, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import process from "node:process";
@@ -141,7 +140,7 @@ async function describeProcess(): Promise<Holder> {
     processSpace: await readlink("/proc/self/ns/pid").catch(() => ""),
     pid: process.pid,
     started: await startOf(process.pid),
-    token: randomUUID(),
+    token: crypto.randomUUID(),
   };
 }
 

@@ -25,7 +25,7 @@ export async function openImage(file: string, options: OpenImageOptions): Promis
   const store = await FileStore.open(file, { readOnly });
   let format: ImageFormat;
   try {
-    format = (options.format && formatNamed(options.format)) || formatOf(await identifyStore(store));
+    format = (options.format && (await formatNamed(options.format))) || (await formatOf(await identifyStore(store)));
   } catch (error) {
     await store.close();
     throw error;

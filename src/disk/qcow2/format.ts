@@ -8,7 +8,6 @@ import { applySnapshot, createSnapshot, deleteSnapshot, listSnapshots } from "./
 
 export const qcow2: ImageFormat = {
   name: "qcow2",
-  content: ["qcow2"],
   variants: ["v3", "v2"],
   open: (store, host, options) => Qcow2Disk.open(store, host, options),
   create: (store, host, options) => createImage(store, host, { ...options, version: options.variant === "v2" ? 2 : 3 }),

@@ -17,7 +17,6 @@ class RawImage extends RawDisk implements ImageDisk {
 
 export const raw: ImageFormat = {
   name: "raw",
-  content: [],
   async open(store, _host, options) {
     if (options.snapshot === undefined) return new RawImage(store, options);
     await store.close();

@@ -15,7 +15,6 @@ const PIECE = 64 * 1024;
 
 export const vdi: ImageFormat = {
   name: "vdi",
-  content: ["vdi"],
   variants: ["dynamic", "fixed"],
   open: (store, _host, options) => openVdi(store, options),
   create,

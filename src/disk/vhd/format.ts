@@ -20,7 +20,6 @@ import { openVhd } from "./vhd-disk.ts";
 
 export const vhd: ImageFormat = {
   name: "vhd",
-  content: ["vhd"],
   variants: ["dynamic", "fixed"],
   open: openVhd,
   create,

@@ -34,7 +34,6 @@ import { openVhdx } from "./vhdx-disk.ts";
 
 export const vhdx: ImageFormat = {
   name: "vhdx",
-  content: ["vhdx"],
   variants: ["dynamic", "fixed"],
   open: openVhdx,
   create,

@@ -11,7 +11,6 @@ import { openVmdk } from "./vmdk-disk.ts";
 
 export const vmdk: ImageFormat = {
   name: "vmdk",
-  content: ["vmdk"],
   variants: ["monolithicSparse"],
   open: openVmdk,
   create,

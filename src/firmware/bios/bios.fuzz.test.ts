@@ -8,7 +8,7 @@ import type { AccessSize } from "../../machine/device.ts";
 import { i440fxBoard } from "../acpi/board.ts";
 import { memoryMap } from "../memory-map.ts";
 import { Bios } from "./bios.ts";
-import { DEFAULT_ORDER } from "./boot.ts";
+import { DEFAULT_ORDER } from "./boot-order.ts";
 import type { BiosDrive } from "./disk/drive.ts";
 import { SEG } from "./processor.ts";
 import { BIOS_PORT, BIOS32_PORT, HOST_INTERRUPTS, Internal, PCI32_PORT } from "./segment.ts";

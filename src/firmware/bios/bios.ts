@@ -130,6 +130,8 @@ export class Bios implements PortDevice, Device<BiosState> {
       settings: config.boot,
       print: (call, text) => this.#print(call, text),
       key: (call) => this.#keyboard.next(call, true),
+      nextKey: (call) => this.#keyboard.next(call, false),
+      clock: wiring.clock,
       nothingBoots: wiring.nothingBoots,
       restart: () => this.#restart(),
     });

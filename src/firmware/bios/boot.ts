@@ -2,21 +2,20 @@
  * Boots: tries the media in order, lets the user choose, and says why none could be booted.
  * @spec BIOS Boot Specification 1.01 (order of devices, INT 18h, INT 19h); "El Torito" 1.0
  */
+
+import type { Clock } from "../../machine/device.ts";
+import type { BootKind } from "./boot-order.ts";
 import type { BiosCall, Outcome } from "./call.ts";
 import { type BiosDrive, mediumOf, numberDrive, readMedium } from "./disk/drive.ts";
 import type { DriveTable } from "./disk/drive-table.ts";
 import { type BootEntry, readBootCatalogue, readBootImage } from "./disk/el-torito.ts";
 import { GPR, SEG } from "./processor.ts";
 
-export const BOOT_KINDS = ["cd", "disk", "floppy", "net"] as const;
-export type BootKind = (typeof BOOT_KINDS)[number];
-export const DEFAULT_ORDER: readonly BootKind[] = ["cd", "disk", "floppy"];
-
 export interface BootSettings {
   /** Kinds of drive in the order in which they are tried. */
   readonly order: readonly BootKind[];
-  /** Lets the user choose, before anything is booted. */
-  readonly menu: boolean;
+  /** Lets the user choose, before anything is booted: at once, or, where it is "offered", if F12 is pressed in time. */
+  readonly menu: boolean | "offered";
 }
 
 export interface BootParts {
@@ -26,6 +25,9 @@ export interface BootParts {
   print(call: BiosCall, text: string): void;
   /** The next key: scan code and character. */
   key(call: BiosCall): number | undefined;
+  /** The next key, which stays where it is. */
+  nextKey(call: BiosCall): number | undefined;
+  clock: Clock;
   /** Nothing could be booted: a line for each thing that was tried. Returns whether somebody may press a key. */
   nothingBoots(reasons: readonly string[]): boolean;
   restart(): void;
@@ -45,9 +47,14 @@ const SIGNATURE_AT = 510;
 /** What boot sectors of the first floppies, which have no signature, begin with: jumps and the like. */
 const FLOPPY_STARTS = [0xeb, 0xe9, 0xfa, 0x33];
 const ESCAPE = 0x1b;
+const F12 = 0x8600;
+/** Nanoseconds in which F12 is waited for: long enough for a key that is held or was pressed early, short for all others. */
+const OFFER = 500e6;
 
 export interface BootState {
-  phase: "start" | "menu" | "try" | "failed";
+  phase: "start" | "offer" | "menu" | "try" | "failed";
+  /** Guest time at which F12 is no longer waited for. */
+  offerEnds: number;
   /** Indices of the drives that are still to be tried. */
   queue: number[];
   /** Why what was tried could not be booted. */
@@ -56,8 +63,10 @@ export interface BootState {
   entered: number;
 }
 
+const AT_START = { phase: "start", offerEnds: 0, entered: -1 } as const;
+
 export class Boot {
-  readonly state: BootState = { phase: "start", queue: [], reasons: [], entered: -1 };
+  readonly state: BootState = { ...AT_START, queue: [], reasons: [] };
   readonly #parts: BootParts;
 
   constructor(parts: BootParts) {
@@ -65,7 +74,7 @@ export class Boot {
   }
 
   reset(): void {
-    Object.assign(this.state, { phase: "start", queue: [], reasons: [], entered: -1 });
+    Object.assign(this.state, { ...AT_START, queue: [], reasons: [] });
   }
 
   get #candidates(): number[] {
@@ -80,16 +89,41 @@ export class Boot {
 
   /** INT 19h: from the first medium on. */
   start(call: BiosCall): Outcome {
+    if (this.state.phase === "offer") return this.#afterOffer(call);
     if (this.state.phase === "menu") return this.#choose(call);
     if (this.state.phase === "failed") return this.#afterFailure(call);
+    const isFirst = this.state.phase === "start";
     this.state.reasons = [];
     this.state.queue = this.#candidates;
     if (this.#parts.settings.order.includes("net"))
       this.state.reasons.push("network: booting from a network is not supported");
-    if (!this.#parts.settings.menu) return this.#next(call);
-    this.state.phase = "menu";
-    this.#showMenu(call);
-    return "again";
+    if (this.#parts.settings.menu === true) return this.#showMenu(call);
+    // What calls INT 19h later may have left no clock to wait by.
+    if (!isFirst || !this.#canChoose) return this.#next(call);
+    this.state.phase = "offer";
+    this.state.offerEnds = this.#parts.clock.now();
+    if (this.#parts.settings.menu === "offered") {
+      this.#parts.print(call, "F12: boot menu\r\n");
+      this.state.offerEnds += OFFER;
+    }
+    return this.#afterOffer(call);
+  }
+
+  /** Whether there is more than one medium. */
+  get #canChoose(): boolean {
+    return this.state.queue.filter((index) => this.#drive(index)?.medium() !== undefined).length > 1;
+  }
+
+  /** Waits for F12; any other key is for what is booted, and ends the wait. */
+  #afterOffer(call: BiosCall): Outcome {
+    const { key, nextKey, clock } = this.#parts;
+    const next = nextKey(call);
+    if (next === F12) {
+      key(call);
+      return this.#showMenu(call);
+    }
+    if (next === undefined && clock.now() < this.state.offerEnds) return "again";
+    return this.#next(call);
   }
 
   /** INT 18h: what was booted gives up. */
@@ -163,11 +197,13 @@ export class Boot {
     return undefined;
   }
 
-  #showMenu(call: BiosCall): void {
+  #showMenu(call: BiosCall): Outcome {
+    this.state.phase = "menu";
     const { print } = this.#parts;
     print(call, "\r\nBoot from:\r\n\r\n");
     for (const [i, index] of this.state.queue.entries()) print(call, `  ${i + 1}  ${this.#drive(index)?.name}\r\n`);
     print(call, "\r\nPress a number, or Escape for the usual order.\r\n");
+    return "again";
   }
 
   #choose(call: BiosCall): Outcome {

@@ -1,13 +1,10 @@
 /** Makes guests of the catalogue ready to boot: built once from the host's package sources, then taken from the cache. */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { type BuildContext, withApt } from "./build-context.ts";
-import { buildBusyboxGuest } from "./busybox-guest.ts";
-import { buildDiskGuest } from "./debian-disk.ts";
+import type { BuildContext } from "./build-context.ts";
 import { CATALOGUE_DIRECTORY, type CatalogueEntry, loadEntry } from "./entry.ts";
 import { CatalogueError } from "./failure.ts";
 import { defaultCacheDirectory, type GuestManifest, GuestStore } from "./guest-store.ts";
-import { buildInstallerGuest } from "./installer-guest.ts";
 import { type Progress, silentProgress } from "./progress.ts";
 
 /** A guest on the host's disk. Paths are absolute. */
@@ -79,13 +76,20 @@ function preparedGuest(
   };
 }
 
+/** Builders are loaded where one is needed: guests are mostly ready. */
 async function build(entry: CatalogueEntry, directory: string, context: BuildContext): Promise<GuestManifest> {
+  const { withApt } = await import("./build-context.ts");
   switch (entry.builder) {
-    case "debian-busybox":
+    case "debian-busybox": {
+      const { buildBusyboxGuest } = await import("./busybox-guest.ts");
       return withApt(entry, context, (apt) => buildBusyboxGuest(entry, directory, context, apt));
-    case "debian-installer":
+    }
+    case "debian-installer": {
+      const { buildInstallerGuest } = await import("./installer-guest.ts");
       return withApt(entry, context, (apt) => buildInstallerGuest(entry, directory, context, apt));
+    }
     case "debian-disk": {
+      const { buildDiskGuest } = await import("./debian-disk.ts");
       const base = await baseOf(entry.base, context);
       return withApt(base, context, (apt) => buildDiskGuest(entry, base, directory, context, apt));
     }

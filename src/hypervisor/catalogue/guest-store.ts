@@ -7,7 +7,6 @@ import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "nod
 import os from "node:os";
 import path from "node:path";
 import process from "node:process";
-import { withLock } from "./build-lock.ts";
 import type { Progress } from "./progress.ts";
 
 /** What a build leaves beside its files, as `guest.json`. Names of files are relative to it. */
@@ -60,6 +59,7 @@ export class GuestStore {
   ): Promise<{ directory: string; manifest: GuestManifest }> {
     const { progress, signal } = options;
     const onWait = () => progress.step("waiting for another bunk that is preparing a guest");
+    const { withLock } = await import("./build-lock.ts");
     return withLock(
       path.join(this.#directory, "build.lock"),
       async () => {
@@ -95,6 +95,7 @@ export class GuestStore {
 
   /** Removes the guests that `isUnwanted` picks, after a build that is under way. Machines that run one keep it. */
   async remove(isUnwanted: (name: string) => boolean): Promise<void> {
+    const { withLock } = await import("./build-lock.ts");
     await withLock(path.join(this.#directory, "build.lock"), async () => {
       await this.#removeLeftovers();
       for (const file of await readdir(this.#directory)) {

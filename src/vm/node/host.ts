@@ -1,7 +1,7 @@
 /** The host's services in Node. */
-import { randomFillSync } from "node:crypto";
-import { performance } from "node:perf_hooks";
+import process from "node:process";
 import type { Host } from "../definition.ts";
+import { keptRuntime } from "./kept-runtime.ts";
 import { TranslationThread } from "./translation-thread.ts";
 
 /** Below this a timer of the event loop is too coarse: the wait is spent in turns of the loop. */
@@ -11,7 +11,9 @@ export function nodeHost(): Host {
   return {
     monotonic: () => performance.now() * 1e6,
     unixTime: () => Math.floor(Date.now() / 1000),
-    random: (target) => void randomFillSync(target),
+    // Loaded when something asks for it.
+    random: (target) => void process.getBuiltinModule("node:crypto").randomFillSync(target),
+    runtime: () => keptRuntime(),
     regions: (settings) => new TranslationThread(settings),
     yield: () => new Promise((resolve) => setImmediate(resolve)),
     sleep(ns) {

@@ -35,7 +35,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
   const initrd = definition.initrd === undefined ? undefined : await load(definition.initrd);
   const firmware = definition.firmware && (await openFirmware(definition.firmware));
   const gdb = definition.gdb && (await GdbServer.listen(definition.gdb));
-  const machine = Machine.create(
+  const machine = await Machine.create(
     {
       memory: definition.memory,
       cpu: definition.cpu,

@@ -16,13 +16,21 @@ export class TranslationThread implements RegionMaker {
   readonly #settings: RegionSettings;
   /** What was asked for and is not made yet, by the table entry. */
   readonly #pending = new Map<number, RegionJob>();
+  /** Undefined before it starts, and after it failed from the start. */
   #worker: Worker | undefined;
+  /** The guest's first instructions need no regions, and would wait while this thread takes up its work. */
+  #toStart: NodeJS.Immediate | undefined = setImmediate(() => this.#begin());
   /** Modules that the present thread has made. */
   #made = 0;
   done: (compiled: CompiledRegions) => void = () => {};
 
   constructor(settings: RegionSettings) {
     this.#settings = settings;
+  }
+
+  #begin(): void {
+    clearImmediate(this.#toStart);
+    this.#toStart = undefined;
     this.#worker = this.#start();
   }
 
@@ -53,6 +61,7 @@ export class TranslationThread implements RegionMaker {
   }
 
   request(job: RegionJob): void {
+    if (this.#toStart) this.#begin();
     if (this.#worker === undefined) {
       this.#refuse([job]);
       return;
@@ -62,6 +71,7 @@ export class TranslationThread implements RegionMaker {
   }
 
   close(): void {
+    clearImmediate(this.#toStart);
     void this.#worker?.terminate();
   }
 }

@@ -10,7 +10,7 @@
 import { Worker } from "node:worker_threads";
 import { FLOPPY_TYPE_NAMES, type FloppyType } from "../../device/i82077/medium.ts";
 import type { FormatName } from "../../disk/image-format.ts";
-import { BOOT_KINDS } from "../../firmware/bios/boot.ts";
+import { BOOT_KINDS } from "../../firmware/bios/boot-order.ts";
 import { type BiosDefinition, CPU_MODELS, type CpuModel, type MachineEnd } from "../definition.ts";
 import { CDROM_BUSES, type CdromBus, DISK_BUSES, type DiskBus } from "../drive-places.ts";
 import { SerialStream } from "../serial-stream.ts";
@@ -70,7 +70,7 @@ export interface VirtualMachineOptions {
   cdroms?: readonly { file?: string; bus?: CdromBus }[];
   /**
    * How the machine's BIOS boots, where there is neither kernel nor firmware: kinds of drive in their order ("cd", "disk",
-   * "floppy"); `menu` lets a person choose; `serialScreen` shows the text screen on `serial` too, and takes keys from
+   * "floppy"); `menu` lets a person choose (who presses F12 in time, where it is "offered"); `serialScreen` shows the text screen on `serial` too, and takes keys from
    * there; with `keepTrying` a machine without anything to boot waits for a key instead of ending.
    */
   boot?: BiosDefinition;

@@ -1,5 +1,7 @@
 /** Our own processor in the role of the host's: compatibility mode, the same addresses and segments. */
+
 import { CS, DS, ES, FS, GS, SS } from "../../../isa/semantics.ts";
+import { runtimeModule } from "../../build-runtime.ts";
 import type { ProcessorBus } from "../../bus.ts";
 import { Processor } from "../../processor.ts";
 import { PAGE, PAGE_FLAGS, RAM_BASE } from "../../state.ts";
@@ -41,7 +43,7 @@ export class LegacyGuest {
     const memory = new WebAssembly.Memory({ ...memoryPages, shared: true });
     this.#bytes = new Uint8Array(memory.buffer);
     this.#bytes.fill(PAGE.io, PAGE_FLAGS + (RAM >> 12), PAGE_FLAGS + (1 << 20));
-    this.#processor = new Processor({ memory, memoryPages, bus: NO_MACHINE, model: "max" });
+    this.#processor = new Processor({ runtime: runtimeModule(), memory, memoryPages, bus: NO_MACHINE, model: "max" });
     this.#map(CODE, PHYSICAL.code);
     this.#map(DATA, PHYSICAL.data);
   }

@@ -1,6 +1,8 @@
 /** A whole processor with a little RAM and ports that keep a record: runs assembly for tests of system instructions. */
+
 import { assemble } from "../../../isa/assemble.ts";
 import { CS, DS, ES, FS, GS, SS } from "../../../isa/semantics.ts";
+import { runtimeModule } from "../../build-runtime.ts";
 import type { ProcessorBus } from "../../bus.ts";
 import { Processor, type ProcessorOptions } from "../../processor.ts";
 import { PAGE, PAGE_FLAGS, RAM_BASE, TR } from "../../state.ts";
@@ -42,6 +44,7 @@ export class BareMachine {
     new Uint8Array(memory.buffer).fill(PAGE.io, PAGE_FLAGS + (RAM >> 12), PAGE_FLAGS + (1 << 20));
     this.ram = new DataView(memory.buffer, RAM_BASE, RAM);
     this.processor = new Processor({
+      runtime: runtimeModule(),
       memory,
       memoryPages,
       bus: this.#bus(),
@@ -120,8 +123,8 @@ export class BareMachine {
   }
 
   /** Writes a page table entry, and tells the processor nothing. */
-  mapPage(linear: number, physical: number): void {
-    this.ram.setBigUint64(PAGE_TABLES + (linear / 4096) * 8, BigInt(physical | 7), true);
+  mapPage(linear: number, physical: number, writable = true): void {
+    this.ram.setBigUint64(PAGE_TABLES + (linear / 4096) * 8, BigInt(physical | (writable ? 7 : 5)), true);
   }
 
   /** Makes the privilege level 3. */

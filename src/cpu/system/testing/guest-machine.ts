@@ -1,5 +1,7 @@
 /** A processor with 4 MiB of RAM and no devices, for tests that run guest programs. */
+
 import { assemble } from "../../../isa/assemble.ts";
+import { runtimeModule } from "../../build-runtime.ts";
 import type { ProcessorBus } from "../../bus.ts";
 import { Processor, type RegionSettings } from "../../processor.ts";
 import { PAGE, PAGE_FLAGS, RAM_BASE } from "../../state.ts";
@@ -26,6 +28,7 @@ export class GuestMachine {
     new Uint8Array(memory.buffer).fill(PAGE.io, PAGE_FLAGS + (RAM >> 12), PAGE_FLAGS + (1 << 20));
     this.ram = new DataView(memory.buffer, RAM_BASE, RAM);
     this.processor = new Processor({
+      runtime: runtimeModule(),
       memory,
       memoryPages,
       bus: this.#bus(),

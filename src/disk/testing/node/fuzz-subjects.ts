@@ -94,7 +94,7 @@ const SEALS: Partial<Record<FormatName, (image: Uint8Array) => void>> = { vhd: s
 
 /** An image of another format with some content; `tables` are those of the layout that its `create` makes. */
 async function subject(name: FormatName, variant: string, tables: FuzzSubject["tables"]): Promise<FuzzSubject> {
-  const format = formatNamed(name);
+  const format = await formatNamed(name);
   if (format?.create === undefined) throw new Error(`${name} images cannot be made`);
   const host = imageHost();
   const store = new MemoryStore(0, { name: "disk" });

@@ -1,0 +1,53 @@
+/**
+ * What only some machines have, loaded for those alone: most of the time that a machine takes to start goes by with
+ * the loading of code.
+ */
+import type { Host, MachineDefinition } from "./definition.ts";
+import { placeDrives } from "./drive-places.ts";
+import { toolsAt } from "./guest-ram.ts";
+import { hasDisplay, loadStart } from "./start.ts";
+
+export type Parts = Awaited<ReturnType<typeof loadParts>>;
+export type OptionalDevices = Awaited<ReturnType<typeof loadDevices>>;
+
+/** Rejects with DrivePlaceError where there are more drives than places. */
+export async function loadParts(definition: MachineDefinition, host: Host) {
+  // What runs when must depend on the inputs alone where time is a count of instructions.
+  const regions = definition.clock === "icount" ? undefined : host.regions;
+  const InPlace = regions ? undefined : (await import("../cpu/translate/in-place.ts")).InPlace;
+  const devices = await loadDevices(definition);
+  return {
+    devices,
+    start: await loadStart(definition),
+    ...(await loadRuntime(definition, host, devices.vga?.VIDEO_MEMORY_SIZE ?? 0)),
+    regions: regions ?? ((settings) => new InPlace!(settings)),
+    lockStep: definition.check ? await import("../cpu/lockstep/lock-step.ts") : undefined,
+  };
+}
+
+/** The processor's runtime module, built for tools that count in it if there are any. */
+async function loadRuntime({ memory, tools: asked }: MachineDefinition, host: Host, video: number) {
+  if (asked === undefined && host.runtime) return { runtime: await host.runtime(), tools: undefined };
+  const { buildRuntime, runtimeModule } = await import("../cpu/build-runtime.ts");
+  if (asked === undefined) return { runtime: runtimeModule(), tools: undefined };
+  const tools = await import("./tools/machine-tools.ts");
+  const observed = tools.emittedFor(asked, toolsAt(memory, video));
+  return { runtime: new WebAssembly.Module(buildRuntime(undefined, observed)), tools };
+}
+
+/** Modules of the devices that a machine has beyond those of every board. */
+async function loadDevices(definition: MachineDefinition) {
+  const { disks, cdroms = [], floppies = [], firmware } = definition;
+  const { ide, ahci, nvme, scsi } = placeDrives(disks, cdroms);
+  const hasAta = ahci.length > 0 || ide.some((drive) => drive !== undefined);
+  return {
+    vga: hasDisplay(definition) ? await import("../device/vga/vga.ts") : undefined,
+    floppy: floppies.length > 0 ? await import("../device/i82077/i82077.ts") : undefined,
+    ataDrives: hasAta ? await import("./ata-drives.ts") : undefined,
+    ahci: ahci.length > 0 ? await import("../device/ahci/ahci.ts") : undefined,
+    nvme: nvme.length > 0 ? await import("../device/nvme/nvme.ts") : undefined,
+    scsiUnits: scsi.length > 0 ? await import("./scsi-units.ts") : undefined,
+    virtioScsi: scsi.length > 0 ? await import("../device/virtio-scsi/virtio-scsi.ts") : undefined,
+    systemRom: firmware ? await import("./system-rom.ts") : undefined,
+  };
+}
