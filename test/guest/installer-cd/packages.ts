@@ -1,10 +1,12 @@
 /** The packages on the installer's CD: which they are, their files, and an archive's index of them. */
 import { createHash } from "node:crypto";
-import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import type { AptCache, AptPackage } from "../../../src/hypervisor/catalogue/apt.ts";
 import type { SourceStanza } from "../../../src/hypervisor/catalogue/apt-sources.ts";
+import { runTool } from "../../../src/hypervisor/catalogue/host-tool.ts";
 
 export const SUITE = "bookworm";
 
@@ -32,12 +34,33 @@ export async function writeArchive(apt: AptCache, architecture: string, kernel: 
     const record = recordOf(item, records);
     const place = path.join(directory, record.get("filename") ?? "");
     await mkdir(path.dirname(place), { recursive: true });
-    await copyFile(files[index] as string, place);
-    stanzas.push(format(record));
+    if (item.name !== kernel) {
+      await copyFile(files[index] as string, place);
+      stanzas.push(format(record));
+      continue;
+    }
+    await recompress(files[index] as string, place);
+    const content = await readFile(place);
+    const sums = { size: `${content.length}`, md5sum: sumOf("md5", content), sha256: sumOf("sha256", content) };
+    stanzas.push(format(new Map([...record, ...Object.entries(sums)])));
   }
   // debootstrap takes a stanza for whole only at the empty line after it.
   await writeIndex(stanzas.map((stanza) => `${stanza}\n`).join(""), architecture, directory);
 }
+
+/** Writes a package again with its files in Zstandard: as many as a kernel has take long to decompress from xz. */
+async function recompress(file: string, place: string): Promise<void> {
+  const directory = await mkdtemp(path.join(os.tmpdir(), "bunkhouse-cd-"));
+  try {
+    await runTool("dpkg-deb", ["--raw-extract", file, path.join(directory, "package")]);
+    const options = ["-Zzstd", "-z3", "--root-owner-group"];
+    await runTool("dpkg-deb", [...options, "--build", path.join(directory, "package"), place]);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+const sumOf = (algorithm: string, content: Uint8Array) => createHash(algorithm).update(content).digest("hex");
 
 function isRequired(record: SourceStanza): boolean {
   return record.get("priority") === "required" && record.get("section") !== "debian-installer";
@@ -75,7 +98,7 @@ async function writeIndex(index: string, architecture: string, directory: string
   for (const [name, content] of files) await writeFile(path.join(dist, name), content);
   const sums = (algorithm: string) =>
     files.map(([name, content]) => {
-      return ` ${createHash(algorithm).update(content).digest("hex")} ${content.length} ${name}\n`;
+      return ` ${sumOf(algorithm, content)} ${content.length} ${name}\n`;
     });
   await writeFile(
     path.join(dist, "Release"),
