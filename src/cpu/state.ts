@@ -6,7 +6,7 @@
 export type StateType = "i32" | "i64";
 
 export const VCPU_BASE = 0x1_0000;
-export const VCPU_SIZE = 0x18_0000;
+export const VCPU_SIZE = 0x1c_0000;
 
 /** Software TLB: entries of TLB_ENTRY bytes, TLB_ENTRIES for each MMU mode. */
 export const TLB_ENTRIES = 2048;
@@ -33,6 +33,8 @@ export const CONTEXT_BITS = 8;
 /** The bits that decoded blocks depend on: with `step`, a block is one instruction. */
 export const BLOCK_CONTEXT = CONTEXT.long | CONTEXT.code32 | CONTEXT.stack32 | CONTEXT.flat | CONTEXT.step;
 export const JUMP = { linear: 0, record: 8, context: 12 } as const;
+/** Entries of the second cache behind it, for what another block's entry has taken the place of. */
+export const JUMP_VICTIM_ENTRIES = 8192;
 
 /** A segment register's visible and hidden parts. @spec SDM 3A 3.4.3 */
 export const SEGMENT = {
@@ -206,6 +208,7 @@ export const TLBS = area(4 * TLB_SIZE, 4096);
 /** Addresses of the TLBs' entries that are not empty. */
 export const TLB_FILLED = area(4 * TLB_ENTRIES * 4, 64);
 export const JUMP_CACHE = area(JUMP_ENTRIES * JUMP_ENTRY, 4096);
+export const JUMP_VICTIMS = area(JUMP_VICTIM_ENTRIES * JUMP_ENTRY, 4096);
 /** A bit for each linear page (by a hash) that the jump cache may have code of: for supervisors, then for users. */
 export const CODE_PAGES_BITS = 8192;
 export const CODE_PAGES = area((2 * CODE_PAGES_BITS) / 8, 64);

@@ -21,6 +21,9 @@ import {
   fieldAddress,
   JUMP,
   JUMP_CACHE,
+  JUMP_ENTRY,
+  JUMP_VICTIM_ENTRIES,
+  JUMP_VICTIMS,
   REGION,
   REGION_PAGE,
   TLB,
@@ -117,9 +120,38 @@ function regionFits(module: ModuleBuilder, vcpu: number, translate: Callee): Cal
   });
 }
 
-/** Puts what was found into the jump cache: of the generation that decoding it may have started. */
+/** Address of the second cache's entry for what has an entry at `entry` of the jump cache (its index in bytes). */
+function victimOf(vcpu: number, entry: Value): Value {
+  return entry.and((JUMP_VICTIM_ENTRIES - 1) * JUMP_ENTRY).add(vcpu + JUMP_VICTIMS);
+}
+
+/** Leaves the function with the block at `linear`, if the second cache has it; the two change places. */
+function lookAmongVictims(f: FunctionBuilder, vcpu: number, linear: Value): void {
+  const index = jumpEntry(linear);
+  const [entry, victim] = [index.add(vcpu + JUMP_CACHE), victimOf(vcpu, index)];
+  const context = f.load("i32", 0, fieldAddress(vcpu, "context"));
+  const known = f
+    .load("i64", victim, JUMP.linear)
+    .eq(linear)
+    .and(f.load("i32", victim, JUMP.context).eq(context));
+  f.if(known, () => {
+    const [first, second] = [f.load("v128", entry), f.load("v128", victim)];
+    f.store("v128", victim, first);
+    f.store("v128", entry, second);
+    f.return(f.load("i32", entry, JUMP.record));
+  });
+}
+
+/**
+ * Puts what was found into the jump cache: of the generation that decoding it may have started. What was there goes to
+ * the second cache.
+ */
 function remember(f: FunctionBuilder, vcpu: number, linear: Value, record: Value): void {
-  const entry = jumpEntry(linear).add(vcpu + JUMP_CACHE);
+  const index = jumpEntry(linear);
+  const entry = index.add(vcpu + JUMP_CACHE);
+  f.if(f.load("i64", entry, JUMP.linear).ne(linear), () =>
+    f.store("v128", victimOf(vcpu, index), f.load("v128", entry)),
+  );
   f.store("i64", entry, linear, JUMP.linear);
   f.store("i32", entry, record, JUMP.record);
   f.store("i32", entry, f.load("i32", 0, fieldAddress(vcpu, "context")), JUMP.context);
@@ -148,6 +180,7 @@ export function findBlockFunctions(
     (f) => {
       const linear = f.param(0);
       counts.single(f, "findBlock");
+      lookAmongVictims(f, vcpu, linear);
       const record = f.variable("i32", f.call(block, linear));
       f.if(record.get().leS(0), () => f.return(f.i32(0).sub(record.get())));
       // While the TLB still has the page.

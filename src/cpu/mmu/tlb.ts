@@ -18,6 +18,8 @@ import {
   JUMP_CACHE,
   JUMP_ENTRIES,
   JUMP_ENTRY,
+  JUMP_VICTIM_ENTRIES,
+  JUMP_VICTIMS,
   KEPT,
   KEPT_PAGE,
   KEPT_PAGES_EACH,
@@ -102,7 +104,10 @@ export function tlbFunctions(module: ModuleBuilder, vcpu: number, counts: CountB
       .add(1)
       .and(0xffff_ffff >>> CONTEXT_BITS);
     f.store("i32", 0, generation, field);
-    f.if(generation.eqz(), () => f.memoryFill(vcpu + JUMP_CACHE, 0xff, JUMP_ENTRIES * JUMP_ENTRY));
+    f.if(generation.eqz(), () => {
+      f.memoryFill(vcpu + JUMP_CACHE, 0xff, JUMP_ENTRIES * JUMP_ENTRY);
+      f.memoryFill(vcpu + JUMP_VICTIMS, 0xff, JUMP_VICTIM_ENTRIES * JUMP_ENTRY);
+    });
     f.memoryFill(vcpu + CODE_PAGES + (user ? CODE_PAGES_BYTES : 0), 0, CODE_PAGES_BYTES);
     const context = f.load("i32", 0, at("context"));
     f.if(
