@@ -13,7 +13,7 @@ import os from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { type Rates, DiskFigures, formatsTable, machinesTable, WORKLOADS, type Workload } from "./disk-figures.ts";
+import { DiskFigures, formatsTable, machinesTable, type Rates, WORKLOADS, type Workload } from "./disk-figures.ts";
 import * as disks from "./disk-machines.ts";
 import { GuestProcess } from "./guest-process.ts";
 import { hostFacts, load } from "./host.ts";

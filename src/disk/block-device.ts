@@ -17,6 +17,12 @@ export interface BlockDevice {
   readNow?(offset: ByteOffset, target: Uint8Array): boolean;
   /** Stores `source` at `offset`; it is on stable storage after the next `flush`. */
   write(offset: ByteOffset, source: Uint8Array): Promise<void>;
+  /**
+   * Writes at once, where the host needs no time worth waiting for: returns whether `source` is stored. Where it is not,
+   * its range may hold some of it; `write` does it otherwise, and tells what is wrong. Absent where nothing can be
+   * written at once.
+   */
+  writeNow?(offset: ByteOffset, source: Uint8Array): boolean;
   /** Resolves when everything written before is on stable storage. */
   flush(): Promise<void>;
   /** Gives up the content of a range: it reads as zeros or as before, and may free host storage. */

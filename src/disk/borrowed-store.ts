@@ -25,6 +25,9 @@ export class BorrowedStore implements ByteStore {
   write(offset: ByteOffset, source: Uint8Array): Promise<void> {
     return this.#store.write(offset, source);
   }
+  writeNow(offset: ByteOffset, source: Uint8Array): boolean {
+    return this.#store.writeNow?.(offset, source) ?? false;
+  }
   flush(): Promise<void> {
     return this.#store.flush();
   }

@@ -16,6 +16,8 @@ export interface ByteStore {
   readNow?(offset: ByteOffset, target: Uint8Array): boolean;
   /** Stores `source` at `offset`; the store grows where that ends beyond its end, with zeros in between. */
   write(offset: ByteOffset, source: Uint8Array): Promise<void>;
+  /** As a block device's: writes at once, or returns false. */
+  writeNow?(offset: ByteOffset, source: Uint8Array): boolean;
   /** Resolves when everything written before is on stable storage. */
   flush(): Promise<void>;
   /**

@@ -67,10 +67,21 @@ export class MemoryStore implements ByteStore {
     this.#load(offset, target);
   }
 
+  readNow(offset: ByteOffset, target: Uint8Array): boolean {
+    this.#load(offset, target);
+    return true;
+  }
+
   async write(offset: ByteOffset, source: Uint8Array): Promise<void> {
     this.#mustBeWritable();
+    this.writeNow(offset, source);
+  }
+
+  writeNow(offset: ByteOffset, source: Uint8Array): boolean {
+    if (this.readOnly) return false;
     this.#store(offset, source);
     this.#size = Math.max(this.#size, offset + source.length);
+    return true;
   }
 
   async flush(): Promise<void> {}

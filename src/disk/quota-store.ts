@@ -21,6 +21,8 @@ export class QuotaStore extends BorrowedStore {
   readonly #nearLimit = new SerialQueue();
   /** Bytes that are taken at most. */
   #used: number | undefined;
+  /** How often the truth is being looked up, which is not to miss a write. */
+  #looks = 0;
   /** Bytes that writes under way may take. */
   #underWay = 0;
 
@@ -36,6 +38,13 @@ export class QuotaStore extends BorrowedStore {
     this.#used ??= await this.#store.allocated();
     if (this.#used + most <= this.#limit) return this.#take(most, () => this.#store.write(offset, source));
     await this.#nearLimit.run(() => this.#writeNearLimit(offset, source));
+  }
+
+  override writeNow(offset: ByteOffset, source: Uint8Array): boolean {
+    const most = up(offset + source.length) - down(offset);
+    if (this.#used === undefined || this.#looks > 0 || this.#used + most > this.#limit) return false;
+    this.#used += most;
+    return super.writeNow(offset, source);
   }
 
   override async reserve(offset: ByteOffset, length: number): Promise<boolean> {
@@ -65,7 +74,8 @@ export class QuotaStore extends BorrowedStore {
 
   async #writeNearLimit(offset: number, source: Uint8Array): Promise<void> {
     const fresh = await this.#store.fresh(byteOffset(offset), source.length);
-    const allocated = await this.#store.allocated();
+    this.#looks++;
+    const allocated = await this.#store.allocated().finally(() => this.#looks--);
     this.#used = allocated + this.#underWay;
     if (this.#used + fresh > this.#limit) throw this.#full();
     await this.#take(fresh, () => this.#store.write(byteOffset(offset), source));

@@ -147,6 +147,10 @@ export class AtaDisk implements AtaDrive, Device<AtaDiskState> {
     return this.#disk.write(byteOffset((task.offset ?? 0) + at), source);
   }
 
+  writeNow(task: AtaTask, at: number, source: Uint8Array): boolean {
+    return this.#disk.writeNow?.(byteOffset((task.offset ?? 0) + at), source) ?? false;
+  }
+
   async finish(task: AtaTask, data: Uint8Array): Promise<void> {
     if (task.taskFile.command !== Command.dataSetManagement) return this.#disk.flush();
     const ranges = trimRanges(data);

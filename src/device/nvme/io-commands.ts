@@ -6,6 +6,7 @@
 import { type ByteOffset, byteOffset, PAGE_SIZE, SECTOR_SIZE } from "../../bits/units.ts";
 import type { BlockDevice } from "../../disk/block-device.ts";
 import type { GuestMemory } from "../../machine/device.ts";
+import type { Scratch } from "../../machine/scratch.ts";
 import { MDTS, NSID } from "./identify.ts";
 import { Feature, Nvm, Range, type Sqe, SqeFlags, Status } from "./layout.ts";
 import { load, segmentsOf, store } from "./prp.ts";
@@ -35,6 +36,9 @@ export interface IoContext {
   readonly memory: GuestMemory;
   /** Reads at once where that is possible; returns whether `target` is filled. */
   readNow(offset: ByteOffset, target: Uint8Array): boolean;
+  /** Writes at once where that is possible; returns whether `source` is stored. */
+  writeNow(offset: ByteOffset, source: Uint8Array): boolean;
+  readonly scratch: Scratch;
 }
 
 export const MOST_BYTES = PAGE_SIZE << MDTS;
@@ -88,10 +92,12 @@ function* read(context: IoContext, command: Command): Steps {
   if (length > MOST_BYTES) return failed(Status.invalidField);
   const segments = segmentsOf(memory, command.prp1, command.prp2, length);
   if (typeof segments === "number") return failed(segments);
-  const buffer = new Uint8Array(length);
   const offset = byteOffset(start);
+  let buffer = context.scratch.take(length);
   if (!context.readNow(offset, buffer)) {
-    yield { operation: () => disk.read(offset, buffer), failure: Status.unrecoveredReadError };
+    const read = new Uint8Array(length);
+    yield { operation: () => disk.read(offset, read), failure: Status.unrecoveredReadError };
+    buffer = read;
   }
   state.smart.reads++;
   state.smart.sectorsRead += length / SECTOR_SIZE;
@@ -111,9 +117,13 @@ function* write(context: IoContext, command: Command): Steps {
   if (disk.readOnly) return failed(Status.writeProtected);
   const segments = segmentsOf(memory, command.prp1, command.prp2, length);
   if (typeof segments === "number") return failed(segments);
-  const buffer = new Uint8Array(length);
-  if (!load(memory, segments, buffer)) return failed(Status.dataTransferError);
-  yield { operation: () => disk.write(byteOffset(start), buffer), failure: Status.writeFault };
+  const offset = byteOffset(start);
+  const source = context.scratch.take(length);
+  if (!load(memory, segments, source)) return failed(Status.dataTransferError);
+  if (!context.writeNow(offset, source)) {
+    const buffer = source.slice();
+    yield { operation: () => disk.write(offset, buffer), failure: Status.writeFault };
+  }
   if (writeThrough(context, command)) yield flush(context);
   state.smart.writes++;
   state.smart.sectorsWritten += length / SECTOR_SIZE;

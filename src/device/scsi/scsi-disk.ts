@@ -125,6 +125,10 @@ export class ScsiDisk implements ScsiUnit, Device<ScsiDiskState> {
     await this.#disk.write(byteOffset(extentOf(task.cdb).lba * BLOCK + at), source);
   }
 
+  writeNow(task: ScsiTask, at: number, source: Uint8Array): boolean {
+    return this.#disk.writeNow?.(byteOffset(extentOf(task.cdb).lba * BLOCK + at), source) ?? false;
+  }
+
   async finish(task: ScsiTask, parameters: Uint8Array): Promise<void> {
     const code = task.cdb[0];
     if (code === Sbc.unmap) {

@@ -270,22 +270,31 @@ export class VirtioBlk extends VirtioDevice<VirtioBlkState> {
     if (!this.#inside(start, length)) return RequestStatus.ioError;
     for (let at = 0; at < length; at += PIECE) {
       const place = byteOffset(start + at);
-      let piece = this.#readNow(place, Math.min(length - at, PIECE));
-      if (piece === undefined) {
-        const read = new Uint8Array(Math.min(length - at, PIECE));
-        yield () => this.#disk.read(place, read);
-        piece = read;
+      const size = Math.min(length - at, PIECE);
+      const inPlace = this.#isImmediate ? chain.writableView(at, size) : undefined;
+      const target = inPlace ?? this.#scratch.take(size);
+      if (this.#readNow(place, target)) {
+        if (inPlace === undefined && chain.write(at, target) < size) return RequestStatus.ioError;
+        continue;
       }
-      if (chain.write(at, piece) < piece.length) return RequestStatus.ioError;
+      const piece = new Uint8Array(size);
+      yield () => this.#disk.read(place, piece);
+      if (chain.write(at, piece) < size) return RequestStatus.ioError;
     }
     return RequestStatus.ok;
   }
 
-  /** What the host has at hand need not be waited for, unless what was given up by a reset has not ended. */
-  #readNow(place: ByteOffset, length: number): Uint8Array | undefined {
-    if (this.#work.immediate !== true || !this.#drained || this.#disk.readNow === undefined) return undefined;
-    const piece = this.#scratch.take(length);
-    return this.#disk.readNow(place, piece) ? piece : undefined;
+  /** What the host does at once need not be waited for, unless what was given up by a reset has not ended. */
+  get #isImmediate(): boolean {
+    return this.#work.immediate === true && this.#drained;
+  }
+
+  #readNow(place: ByteOffset, target: Uint8Array): boolean {
+    return this.#isImmediate && (this.#disk.readNow?.(place, target) ?? false);
+  }
+
+  #writeNow(place: ByteOffset, source: Uint8Array): boolean {
+    return this.#isImmediate && (this.#disk.writeNow?.(place, source) ?? false);
   }
 
   *#write(chain: DescriptorChain, sector: bigint): Steps {
@@ -293,9 +302,16 @@ export class VirtioBlk extends VirtioDevice<VirtioBlkState> {
     const start = Number(sector) * SECTOR_SIZE;
     if (this.#disk.readOnly || !this.#inside(start, length)) return RequestStatus.ioError;
     for (let at = 0; at < length; at += PIECE) {
-      const piece = new Uint8Array(Math.min(length - at, PIECE));
-      if (chain.read(RequestHeader.size + at, piece) < piece.length) return RequestStatus.ioError;
-      yield () => this.#disk.write(byteOffset(start + at), piece);
+      const place = byteOffset(start + at);
+      const size = Math.min(length - at, PIECE);
+      let source = chain.readableView(RequestHeader.size + at, size);
+      if (source === undefined) {
+        source = this.#scratch.take(size);
+        if (chain.read(RequestHeader.size + at, source) < size) return RequestStatus.ioError;
+      }
+      if (this.#writeNow(place, source)) continue;
+      const piece = source.slice();
+      yield () => this.#disk.write(place, piece);
     }
     if (this.#writeThrough) yield () => this.#disk.flush();
     return RequestStatus.ok;

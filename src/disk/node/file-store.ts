@@ -4,7 +4,7 @@
  *
  * A file opened for writing is locked (image-lock.ts), so that two machines cannot write one image.
  */
-import { readSync } from "node:fs";
+import { readSync, writeSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import path from "node:path";
 import { type ByteOffset, MIB } from "../../bits/units.ts";
@@ -13,6 +13,7 @@ import type { ByteStore } from "../byte-store.ts";
 import { deviceSize } from "./device-size.ts";
 import { hostError } from "./host-error.ts";
 import { ImageLock } from "./image-lock.ts";
+import { Pace } from "./pace.ts";
 import { loadStorageCalls, type StorageCalls } from "./storage-calls.ts";
 
 export interface FileStoreOptions {
@@ -24,10 +25,8 @@ export interface FileStoreOptions {
 
 /** Bytes looked at or written at once where a range is made zeros. */
 const ZERO_PIECE = MIB;
-/** Bytes of the largest read that may be made at once, and the milliseconds that one may take before others wait. */
-const LARGEST_READ_NOW = MIB;
-const SLOW_READ = 2;
-const READS_PASSED_OVER = 32;
+/** Bytes of the largest transfer that may be made at once. */
+const LARGEST_NOW = MIB;
 /** What the host counts a file's storage in. @spec stat(2), st_blocks */
 const BLOCK = 512;
 /** What file systems give storage in, as most do. */
@@ -40,8 +39,8 @@ export class FileStore implements ByteStore {
   readonly #lock: ImageLock | undefined;
   readonly #calls: StorageCalls;
   #size: number;
-  /** Reads that are not tried at once. */
-  #passOver = 0;
+  readonly #readPace = new Pace();
+  readonly #writePace = new Pace();
 
   private constructor(
     name: string,
@@ -106,14 +105,9 @@ export class FileStore implements ByteStore {
     target.fill(0, done);
   }
 
-  /** From the host's page cache, as a rule: where that took long, the next reads do not try. */
+  /** From the host's page cache, as a rule. */
   readNow(offset: ByteOffset, target: Uint8Array): boolean {
-    if (target.length > LARGEST_READ_NOW) return false;
-    if (this.#passOver > 0) {
-      this.#passOver--;
-      return false;
-    }
-    const begun = performance.now();
+    if (target.length > LARGEST_NOW || !this.#readPace.begin()) return false;
     try {
       let done = 0;
       while (done < target.length) {
@@ -127,13 +121,30 @@ export class FileStore implements ByteStore {
       // The asynchronous read fails too, and tells why.
       return false;
     } finally {
-      if (performance.now() - begun > SLOW_READ) this.#passOver = READS_PASSED_OVER;
+      this.#readPace.end();
     }
   }
 
   async write(offset: ByteOffset, source: Uint8Array): Promise<void> {
     this.#mustBeWritable();
     await this.#attempt("write", () => this.#writeAll(offset, source));
+  }
+
+  /** Into the host's page cache, as a rule. */
+  writeNow(offset: ByteOffset, source: Uint8Array): boolean {
+    if (this.readOnly || source.length > LARGEST_NOW || !this.#writePace.begin()) return false;
+    try {
+      for (let done = 0; done < source.length; ) {
+        done += writeSync(this.#file.fd, source, done, source.length - done, offset + done);
+        this.#size = Math.max(this.#size, offset + done);
+      }
+      return true;
+    } catch {
+      // The asynchronous write fails too, and tells why.
+      return false;
+    } finally {
+      this.#writePace.end();
+    }
   }
 
   async flush(): Promise<void> {

@@ -70,11 +70,14 @@ export class OverlayDisk implements BlockDevice {
   }
 
   readNow(offset: ByteOffset, target: Uint8Array): boolean {
-    if (this.#base.readNow === undefined || !isInside(this, offset, target.length)) return false;
-    for (const { index } of piecesOf(CLUSTER, offset, target.length)) {
-      if (this.#own.has(index) || this.#zero.has(index)) return false;
+    if (!isInside(this, offset, target.length)) return false;
+    for (const { index, start, from, length } of piecesOf(CLUSTER, offset, target.length)) {
+      const cluster = this.#own.get(index);
+      if (cluster !== undefined) target.set(cluster.subarray(start, start + length), from);
+      else if (this.#zero.has(index)) target.fill(0, from, from + length);
+      else if (!this.#base.readNow?.(byteOffset(offset + from), target.subarray(from, from + length))) return false;
     }
-    return this.#base.readNow(offset, target);
+    return true;
   }
 
   async write(offset: ByteOffset, source: Uint8Array): Promise<void> {
@@ -83,6 +86,17 @@ export class OverlayDisk implements BlockDevice {
       const cluster = await this.#ownCluster(piece);
       cluster.set(source.subarray(piece.from, piece.from + piece.length), piece.start);
     }
+  }
+
+  /** Where the clusters have content of their own. */
+  writeNow(offset: ByteOffset, source: Uint8Array): boolean {
+    if (!isInside(this, offset, source.length)) return false;
+    for (const { index, start, from, length } of piecesOf(CLUSTER, offset, source.length)) {
+      const cluster = this.#own.get(index);
+      if (cluster === undefined) return false;
+      cluster.set(source.subarray(from, from + length), start);
+    }
+    return true;
   }
 
   async flush(): Promise<void> {}

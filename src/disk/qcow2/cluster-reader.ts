@@ -69,6 +69,39 @@ export class ClusterReader {
     }
   }
 
+  /** Reads at once what the tables in memory lead to, as far as the file and what is below it can; false where not. */
+  readNow(offset: number, target: Uint8Array): boolean {
+    for (let at = 0; at < target.length; ) {
+      const cluster = Math.floor((offset + at) / this.#clusterSize);
+      const start = (offset + at) % this.#clusterSize;
+      const index = Math.floor(cluster / this.#perTable);
+      const table = this.#metadata.peek(index);
+      if (table === undefined && this.#metadata.l2Offset(index) !== 0) return false;
+      const extent = this.#extent(table, cluster, start + target.length - at);
+      const length = Math.min(extent.count * this.#clusterSize - start, target.length - at);
+      if (!this.#readExtentNow(extent, offset + at, start, target.subarray(at, at + length))) return false;
+      at += length;
+    }
+    return true;
+  }
+
+  #readExtentNow(extent: Extent, offset: number, start: number, target: Uint8Array): boolean {
+    switch (extent.kind) {
+      case "data":
+        return this.#store.readNow?.(byteOffset(extent.host + start), target) ?? false;
+      case "zero":
+        target.fill(0);
+        return true;
+      case "compressed":
+        return false;
+      case "unallocated": {
+        const inside = Math.max(0, Math.min(target.length, (this.#backing?.size ?? 0) - offset));
+        target.fill(0, inside);
+        return inside === 0 || (this.#backing?.readNow?.(byteOffset(offset), target.subarray(0, inside)) ?? false);
+      }
+    }
+  }
+
   /** The extent at a cluster, of clusters that hold `length` bytes from the start of the first at most. */
   #extent(table: Table | undefined, cluster: number, length: number): Extent {
     const within = cluster % this.#perTable;

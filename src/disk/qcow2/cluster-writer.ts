@@ -73,6 +73,24 @@ export class ClusterWriter {
     return true;
   }
 
+  /** Writes at once where the tables in memory say that every cluster has a place of its own; false where not. */
+  writeNow(offset: number, source: Uint8Array): boolean {
+    for (const part of this.#parts(offset, source.length)) {
+      const table = this.#metadata.peek(part.table);
+      for (let done = 0; done < part.length; ) {
+        const extent = this.#extent(table, part, done);
+        const start = (part.offset + done) % this.#clusterSize;
+        const length = Math.min(extent.count * this.#clusterSize - start, part.length - done);
+        const host = extent.host + start;
+        if (!extent.isOwn || this.#metadata.otherUse(this.#clustersOf(host, length)) !== undefined) return false;
+        const from = part.offset + done - offset;
+        if (!this.#store.writeNow?.(byteOffset(host), source.subarray(from, from + length))) return false;
+        done += length;
+      }
+    }
+    return true;
+  }
+
   /** Writes, with new places for the clusters that have none or share theirs. */
   async write(offset: number, source: Uint8Array): Promise<void> {
     for (const part of this.#parts(offset, source.length)) {

@@ -36,6 +36,11 @@ export class FixedDisk implements ImageDisk {
     await this.#store.write(byteOffset(this.#start + offset), source);
   }
 
+  writeNow(offset: ByteOffset, source: Uint8Array): boolean {
+    if (this.readOnly || !isInside(this, offset, source.length)) return false;
+    return this.#store.writeNow?.(byteOffset(this.#start + offset), source) ?? false;
+  }
+
   async flush(): Promise<void> {
     if (!this.readOnly) await this.#store.flush();
   }

@@ -42,18 +42,25 @@ export class FormatGuard implements ImageDisk {
     return this.#disk.readNow?.(offset, target) ?? false;
   }
 
+  writeNow(offset: ByteOffset, source: Uint8Array): boolean {
+    return !this.#isAtEdge(offset, source.length) && (this.#disk.writeNow?.(offset, source) ?? false);
+  }
+
   async write(offset: ByteOffset, source: Uint8Array): Promise<void> {
     const end = offset + source.length;
     const isInside = offset >= 0 && end <= this.size && source.length > 0;
-    if (!isInside || this.readOnly || (offset >= EDGE && end <= this.#fileSize() - EDGE)) {
-      return this.#disk.write(offset, source);
-    }
+    if (!isInside || this.readOnly || !this.#isAtEdge(offset, source.length)) return this.#disk.write(offset, source);
     // One after the other, so that no two of them bring a magic number together.
     await this.#edgeWrites.run(async () => {
       const refused = (await this.#after(offset, source)).find(({ kind }) => REFUSED.includes(kind));
       if (refused !== undefined) throw this.#refusal(refused.phrase);
       await this.#disk.write(offset, source);
     });
+  }
+
+  /** Whether a range has bytes that decide what the file seems to be. */
+  #isAtEdge(offset: number, length: number): boolean {
+    return offset < EDGE || offset + length > this.#fileSize() - EDGE;
   }
 
   /** What the file would seem to be after a write: by its first bytes, and by its last ones, without the others. */

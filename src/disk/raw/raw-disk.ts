@@ -34,6 +34,11 @@ export class RawDisk implements BlockDevice {
     await this.#store.write(offset, source);
   }
 
+  writeNow(offset: ByteOffset, source: Uint8Array): boolean {
+    if (this.readOnly || !isInside(this, offset, source.length)) return false;
+    return this.#store.writeNow?.(offset, source) ?? false;
+  }
+
   async flush(): Promise<void> {
     await this.#store.flush();
   }

@@ -47,6 +47,14 @@ export class BoundedStore extends BorrowedStore {
     this.#change(offset, source.length);
     await super.write(offset, source);
   }
+  override readNow(offset: ByteOffset, target: Uint8Array): boolean {
+    this.#count(offset, target.length);
+    return super.readNow(offset, target);
+  }
+  override writeNow(offset: ByteOffset, source: Uint8Array): boolean {
+    this.#change(offset, source.length);
+    return super.writeNow(offset, source);
+  }
   override async punchHole(offset: ByteOffset, length: number): Promise<boolean> {
     this.#count(offset, 0);
     return super.punchHole(offset, length);

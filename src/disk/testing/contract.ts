@@ -11,6 +11,21 @@ import { pattern } from "./pattern.ts";
 /** Opens a disk of `content.length` bytes, a multiple of 512, that holds `content`. */
 export type OpenDisk = (content: Uint8Array, options: { readOnly: boolean }) => Promise<BlockDevice>;
 
+/** Disks that read and write at once where they can, as devices ask them to. */
+export const atOnce =
+  (open: OpenDisk): OpenDisk =>
+  async (content, options) => {
+    const disk = await open(content, options);
+    const [read, write] = [disk.read.bind(disk), disk.write.bind(disk)];
+    disk.read = async (offset, target) => {
+      if (!disk.readNow?.(offset, target)) await read(offset, target);
+    };
+    disk.write = async (offset, source) => {
+      if (!disk.writeNow?.(offset, source)) await write(offset, source);
+    };
+    return disk;
+  };
+
 export interface ContractTest {
   name: string;
   run(open: OpenDisk): Promise<void>;

@@ -35,7 +35,7 @@ export class TestDisk implements BlockDevice {
   read(offset: ByteOffset, target: Uint8Array) {
     return this.#call("read", offset, target.length, () => this.#inner.read(offset, target));
   }
-  /** Where it is given, reads are made at once as long as it says so. */
+  /** Where they are given, reads and writes are made at once as long as they say so. */
   readsNow: (() => boolean) | undefined;
   readNow(offset: ByteOffset, target: Uint8Array): boolean {
     if (!this.readsNow?.()) return false;
@@ -44,6 +44,10 @@ export class TestDisk implements BlockDevice {
   }
   write(offset: ByteOffset, source: Uint8Array) {
     return this.#call("write", offset, source.length, () => this.#inner.write(offset, source));
+  }
+  writesNow: (() => boolean) | undefined;
+  writeNow(offset: ByteOffset, source: Uint8Array): boolean {
+    return (this.writesNow?.() ?? false) && (this.#inner.writeNow?.(offset, source) ?? false);
   }
   flush() {
     return this.#call("flush", 0, 0, () => this.#inner.flush());
