@@ -2,11 +2,13 @@
  * A store that takes no more of the host's storage than a limit. Each write is counted as if all of it took new
  * storage; only where that would pass the limit is the truth looked up, so that writes cost nothing extra before.
  */
+
 import type { ByteOffset } from "../bits/units.ts";
 import { byteOffset } from "../bits/units.ts";
 import { BlockError } from "./block-device.ts";
 import { BorrowedStore } from "./borrowed-store.ts";
 import type { ByteStore } from "./byte-store.ts";
+import { lengthOf, type Parts } from "./parts.ts";
 import { SerialQueue } from "./serial-queue.ts";
 
 /** What file systems give storage in, as most do. */
@@ -40,11 +42,11 @@ export class QuotaStore extends BorrowedStore {
     await this.#nearLimit.run(() => this.#writeNearLimit(offset, source));
   }
 
-  override writeNow(offset: ByteOffset, source: Uint8Array): boolean {
-    const most = up(offset + source.length) - down(offset);
+  override writeNow(offset: ByteOffset, sources: Parts): boolean {
+    const most = up(offset + lengthOf(sources)) - down(offset);
     if (this.#used === undefined || this.#looks > 0 || this.#used + most > this.#limit) return false;
     this.#used += most;
-    return super.writeNow(offset, source);
+    return super.writeNow(offset, sources);
   }
 
   override async reserve(offset: ByteOffset, length: number): Promise<boolean> {

@@ -181,9 +181,9 @@ test("what the host does at once is done before the doorbell's write ends, but n
   const rig = await NvmeRig.ready({ immediate: true });
   let atHand = 0;
   const disk: BlockDevice = rig.disk;
-  disk.readNow = (_offset, target) => {
+  disk.readNow = (_offset, targets) => {
     atHand++;
-    target.fill(0x66);
+    for (const target of targets) target.fill(0x66);
     return true;
   };
   rig.submit(1, rig.io(READ, 0, 1, DATA));

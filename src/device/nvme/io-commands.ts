@@ -5,11 +5,11 @@
  */
 import { type ByteOffset, byteOffset, PAGE_SIZE, SECTOR_SIZE } from "../../bits/units.ts";
 import type { BlockDevice } from "../../disk/block-device.ts";
+import { gather, type Parts } from "../../disk/parts.ts";
 import type { GuestMemory } from "../../machine/device.ts";
-import type { Scratch } from "../../machine/scratch.ts";
 import { MDTS, NSID } from "./identify.ts";
 import { Feature, Nvm, Range, type Sqe, SqeFlags, Status } from "./layout.ts";
-import { load, segmentsOf, store } from "./prp.ts";
+import { load, segmentsOf, store, viewsOf } from "./prp.ts";
 import type { NvmeState } from "./state.ts";
 
 export type Command = ReturnType<typeof Sqe.at>;
@@ -34,11 +34,10 @@ export interface IoContext {
   readonly state: NvmeState;
   readonly disk: BlockDevice;
   readonly memory: GuestMemory;
-  /** Reads at once where that is possible; returns whether `target` is filled. */
-  readNow(offset: ByteOffset, target: Uint8Array): boolean;
-  /** Writes at once where that is possible; returns whether `source` is stored. */
-  writeNow(offset: ByteOffset, source: Uint8Array): boolean;
-  readonly scratch: Scratch;
+  /** Reads at once where that is possible; returns whether `targets` are filled. */
+  readNow(offset: ByteOffset, targets: Parts): boolean;
+  /** Writes at once where that is possible; returns whether `sources` are stored. */
+  writeNow(offset: ByteOffset, sources: Parts): boolean;
 }
 
 export const MOST_BYTES = PAGE_SIZE << MDTS;
@@ -93,15 +92,17 @@ function* read(context: IoContext, command: Command): Steps {
   const segments = segmentsOf(memory, command.prp1, command.prp2, length);
   if (typeof segments === "number") return failed(segments);
   const offset = byteOffset(start);
-  let buffer = context.scratch.take(length);
-  if (!context.readNow(offset, buffer)) {
-    const read = new Uint8Array(length);
-    yield { operation: () => disk.read(offset, read), failure: Status.unrecoveredReadError };
-    buffer = read;
+  const targets = viewsOf(memory, segments, "write");
+  if (targets === undefined) return failed(Status.dataTransferError);
+  let isStored = context.readNow(offset, targets);
+  if (!isStored) {
+    const buffer = new Uint8Array(length);
+    yield { operation: () => disk.read(offset, buffer), failure: Status.unrecoveredReadError };
+    isStored = store(memory, segments, buffer);
   }
   state.smart.reads++;
   state.smart.sectorsRead += length / SECTOR_SIZE;
-  return store(memory, segments, buffer) ? OK : failed(Status.dataTransferError);
+  return isStored ? OK : failed(Status.dataTransferError);
 }
 
 /** Whether a completed write must be stable. */
@@ -118,10 +119,11 @@ function* write(context: IoContext, command: Command): Steps {
   const segments = segmentsOf(memory, command.prp1, command.prp2, length);
   if (typeof segments === "number") return failed(segments);
   const offset = byteOffset(start);
-  const source = context.scratch.take(length);
-  if (!load(memory, segments, source)) return failed(Status.dataTransferError);
-  if (!context.writeNow(offset, source)) {
-    const buffer = source.slice();
+  const sources = viewsOf(memory, segments, "read");
+  if (sources === undefined) return failed(Status.dataTransferError);
+  if (!context.writeNow(offset, sources)) {
+    const buffer = new Uint8Array(length);
+    gather(sources, buffer);
     yield { operation: () => disk.write(offset, buffer), failure: Status.writeFault };
   }
   if (writeThrough(context, command)) yield flush(context);

@@ -14,7 +14,6 @@ import { PAGE_SIZE } from "../../bits/units.ts";
 import type { BlockDevice } from "../../disk/block-device.ts";
 import type { MsiTarget } from "../../machine/apic-bus.ts";
 import type { AccessSize, AsyncWork, Device, GuestMemory, MemoryDevice, SignalLine } from "../../machine/device.ts";
-import { Scratch } from "../../machine/scratch.ts";
 import type { BarBuses } from "../pci/bar.ts";
 import { PciFunction, type PciFunctionState } from "../pci/function.ts";
 import { type AdminContext, adminCommand } from "./admin-commands.ts";
@@ -99,11 +98,10 @@ export class Nvme implements Device<NvmeDeviceState>, MemoryDevice {
       disk: wiring.disk,
       memory: wiring.ram,
       // What the host does at once need not be waited for, unless what was given up by a reset has not ended.
-      readNow: (offset, target) =>
-        wiring.work.immediate === true && this.#drained && (wiring.disk.readNow?.(offset, target) ?? false),
-      writeNow: (offset, source) =>
-        wiring.work.immediate === true && this.#drained && (wiring.disk.writeNow?.(offset, source) ?? false),
-      scratch: new Scratch(),
+      readNow: (offset, targets) =>
+        wiring.work.immediate === true && this.#drained && (wiring.disk.readNow?.(offset, targets) ?? false),
+      writeNow: (offset, sources) =>
+        wiring.work.immediate === true && this.#drained && (wiring.disk.writeNow?.(offset, sources) ?? false),
       serial: wiring.serial,
       maxEntries: MAX_ENTRIES,
       forget: (sqid) => this.#forgetQueue(sqid),

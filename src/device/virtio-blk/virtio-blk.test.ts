@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { ByteOffset } from "../../bits/units.ts";
 import { type BlockDevice, BlockError } from "../../disk/block-device.ts";
 import { MemoryStore } from "../../disk/memory-store.ts";
+import type { Parts } from "../../disk/parts.ts";
 import { RawDisk } from "../../disk/raw/raw-disk.ts";
 import type { AsyncWork } from "../../machine/device.ts";
 import { ImmediateWork, PlainMemory, SeededRandom } from "../../machine/testing/rig.ts";
@@ -58,11 +59,11 @@ class TestDisk implements BlockDevice {
   write(offset: ByteOffset, source: Uint8Array) {
     return this.#call("write", () => this.#inner.write(offset, source));
   }
-  readNow(offset: ByteOffset, target: Uint8Array) {
-    return this.isAtOnce && (this.#inner.readNow?.(offset, target) ?? false);
+  readNow(offset: ByteOffset, targets: Parts) {
+    return this.isAtOnce && (this.#inner.readNow?.(offset, targets) ?? false);
   }
-  writeNow(offset: ByteOffset, source: Uint8Array) {
-    return this.isAtOnce && (this.#inner.writeNow?.(offset, source) ?? false);
+  writeNow(offset: ByteOffset, sources: Parts) {
+    return this.isAtOnce && (this.#inner.writeNow?.(offset, sources) ?? false);
   }
   flush() {
     return this.#call("flush", () => this.#inner.flush());

@@ -11,8 +11,8 @@
  */
 import { type ByteOffset, byteOffset, SECTOR_SIZE } from "../../bits/units.ts";
 import type { BlockDevice } from "../../disk/block-device.ts";
+import { lengthOf } from "../../disk/parts.ts";
 import type { AsyncWork, GuestMemory } from "../../machine/device.ts";
-import { Scratch } from "../../machine/scratch.ts";
 import type { DescriptorChain } from "../virtio/descriptor-chain.ts";
 import { VirtioDevice, type VirtioEvents } from "../virtio/virtio-device.ts";
 import {
@@ -83,7 +83,6 @@ export class VirtioBlk extends VirtioDevice<VirtioBlkState> {
   /** Resolves when what was in flight before the last reset has ended. */
   #settled: Promise<unknown> = Promise.resolve();
   #drained = true;
-  readonly #scratch = new Scratch();
 
   constructor({ memory, disk, work, serial = "", events = {} }: VirtioBlkWiring) {
     const { segMax, geometry, readOnly, blkSize, flush, configWce, discard, writeZeroes } = BlkFeature;
@@ -271,12 +270,7 @@ export class VirtioBlk extends VirtioDevice<VirtioBlkState> {
     for (let at = 0; at < length; at += PIECE) {
       const place = byteOffset(start + at);
       const size = Math.min(length - at, PIECE);
-      const inPlace = this.#isImmediate ? chain.writableView(at, size) : undefined;
-      const target = inPlace ?? this.#scratch.take(size);
-      if (this.#readNow(place, target)) {
-        if (inPlace === undefined && chain.write(at, target) < size) return RequestStatus.ioError;
-        continue;
-      }
+      if (this.#readNow(place, chain, at, size)) continue;
       const piece = new Uint8Array(size);
       yield () => this.#disk.read(place, piece);
       if (chain.write(at, piece) < size) return RequestStatus.ioError;
@@ -289,12 +283,17 @@ export class VirtioBlk extends VirtioDevice<VirtioBlkState> {
     return this.#work.immediate === true && this.#drained;
   }
 
-  #readNow(place: ByteOffset, target: Uint8Array): boolean {
-    return this.#isImmediate && (this.#disk.readNow?.(place, target) ?? false);
+  /** Between the disk and the guest's memory, without a copy. */
+  #readNow(place: ByteOffset, chain: DescriptorChain, at: number, size: number): boolean {
+    if (!this.#isImmediate || this.#disk.readNow === undefined) return false;
+    const views = [...chain.writableViews(at, size)];
+    return lengthOf(views) === size && this.#disk.readNow(place, views);
   }
 
-  #writeNow(place: ByteOffset, source: Uint8Array): boolean {
-    return this.#isImmediate && (this.#disk.writeNow?.(place, source) ?? false);
+  #writeNow(place: ByteOffset, chain: DescriptorChain, at: number, size: number): boolean {
+    if (!this.#isImmediate || this.#disk.writeNow === undefined) return false;
+    const views = [...chain.readableViews(at, size)];
+    return lengthOf(views) === size && this.#disk.writeNow(place, views);
   }
 
   *#write(chain: DescriptorChain, sector: bigint): Steps {
@@ -304,13 +303,9 @@ export class VirtioBlk extends VirtioDevice<VirtioBlkState> {
     for (let at = 0; at < length; at += PIECE) {
       const place = byteOffset(start + at);
       const size = Math.min(length - at, PIECE);
-      let source = chain.readableView(RequestHeader.size + at, size);
-      if (source === undefined) {
-        source = this.#scratch.take(size);
-        if (chain.read(RequestHeader.size + at, source) < size) return RequestStatus.ioError;
-      }
-      if (this.#writeNow(place, source)) continue;
-      const piece = source.slice();
+      if (this.#writeNow(place, chain, RequestHeader.size + at, size)) continue;
+      const piece = new Uint8Array(size);
+      if (chain.read(RequestHeader.size + at, piece) < size) return RequestStatus.ioError;
       yield () => this.#disk.write(place, piece);
     }
     if (this.#writeThrough) yield () => this.#disk.flush();

@@ -56,30 +56,9 @@ export class DescriptorChain {
     return copied;
   }
 
-  /** A live view of device-readable bytes, where they lie in one buffer; valid until the guest runs again. */
-  readableView(offset: number, length: number): Uint8Array<ArrayBufferLike> | undefined {
-    return this.#view(this.readable, offset, length, "read");
-  }
-
-  /** A live view of device-writable bytes, where they lie in one buffer, to be changed now. */
-  writableView(offset: number, length: number): Uint8Array<ArrayBufferLike> | undefined {
-    return this.#view(this.writable, offset, length, "write");
-  }
-
-  #view(
-    segments: readonly Segment[],
-    offset: number,
-    length: number,
-    access: "read" | "write",
-  ): Uint8Array<ArrayBufferLike> | undefined {
-    let skip = offset;
-    for (const { address, length: size } of segments) {
-      if (skip < size) {
-        return skip + length > size ? undefined : this.#memory.view((address + skip) as GuestPhysical, length, access);
-      }
-      skip -= size;
-    }
-    return undefined;
+  /** Live views of up to `length` device-writable bytes from `offset` on, to be changed now. */
+  writableViews(offset: number, length: number): Iterable<Uint8Array<ArrayBufferLike>> {
+    return this.#views(this.writable, offset, length, "write");
   }
 
   /** Live views of up to `length` device-readable bytes from `offset` on; valid until the guest runs again. */

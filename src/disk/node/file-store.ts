@@ -4,12 +4,13 @@
  *
  * A file opened for writing is locked (image-lock.ts), so that two machines cannot write one image.
  */
-import { readSync, writeSync } from "node:fs";
+import { readSync, readvSync, writeSync, writevSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import path from "node:path";
 import { type ByteOffset, MIB } from "../../bits/units.ts";
 import { BlockError } from "../block-device.ts";
 import type { ByteStore } from "../byte-store.ts";
+import { cut, fill, lengthOf, type Parts } from "../parts.ts";
 import { deviceSize } from "./device-size.ts";
 import { hostError } from "./host-error.ts";
 import { ImageLock } from "./image-lock.ts";
@@ -106,16 +107,23 @@ export class FileStore implements ByteStore {
   }
 
   /** From the host's page cache, as a rule. */
-  readNow(offset: ByteOffset, target: Uint8Array): boolean {
-    if (target.length > LARGEST_NOW || !this.#readPace.begin()) return false;
+  readNow(offset: ByteOffset, targets: Parts): boolean {
+    const length = lengthOf(targets);
+    if (length > LARGEST_NOW || !this.#readPace.begin()) return false;
     try {
       let done = 0;
-      while (done < target.length) {
-        const bytesRead = readSync(this.#file.fd, target, done, target.length - done, offset + done);
+      while (done < length) {
+        const rest = done === 0 ? targets : cut(targets, done, length - done);
+        const [only] = rest;
+        const isOne = only !== undefined && rest.length === 1;
+        const { fd } = this.#file;
+        const bytesRead = isOne
+          ? readSync(fd, only, 0, only.length, offset + done)
+          : readvSync(fd, rest, offset + done);
         if (bytesRead === 0) break;
         done += bytesRead;
       }
-      target.fill(0, done);
+      if (done < length) fill(cut(targets, done, length - done), 0);
       return true;
     } catch {
       // The asynchronous read fails too, and tells why.
@@ -131,11 +139,16 @@ export class FileStore implements ByteStore {
   }
 
   /** Into the host's page cache, as a rule. */
-  writeNow(offset: ByteOffset, source: Uint8Array): boolean {
-    if (this.readOnly || source.length > LARGEST_NOW || !this.#writePace.begin()) return false;
+  writeNow(offset: ByteOffset, sources: Parts): boolean {
+    const length = lengthOf(sources);
+    if (this.readOnly || length > LARGEST_NOW || !this.#writePace.begin()) return false;
     try {
-      for (let done = 0; done < source.length; ) {
-        done += writeSync(this.#file.fd, source, done, source.length - done, offset + done);
+      for (let done = 0; done < length; ) {
+        const rest = done === 0 ? sources : cut(sources, done, length - done);
+        const [only] = rest;
+        const isOne = only !== undefined && rest.length === 1;
+        const { fd } = this.#file;
+        done += isOne ? writeSync(fd, only, 0, only.length, offset + done) : writevSync(fd, rest, offset + done);
         this.#size = Math.max(this.#size, offset + done);
       }
       return true;

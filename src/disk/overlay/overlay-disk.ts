@@ -7,6 +7,7 @@
  */
 import { type ByteOffset, byteOffset } from "../../bits/units.ts";
 import { type BlockDevice, BlockError } from "../block-device.ts";
+import { cut, fill, gather, lengthOf, type Parts, scatter } from "../parts.ts";
 import { type Piece, piecesOf } from "../pieces.ts";
 import { isInside, mustBeInside } from "../range.ts";
 import { ClusterSet } from "./cluster-set.ts";
@@ -69,13 +70,15 @@ export class OverlayDisk implements BlockDevice {
     await Promise.all(fromBase);
   }
 
-  readNow(offset: ByteOffset, target: Uint8Array): boolean {
-    if (!isInside(this, offset, target.length)) return false;
-    for (const { index, start, from, length } of piecesOf(CLUSTER, offset, target.length)) {
+  readNow(offset: ByteOffset, targets: Parts): boolean {
+    const total = lengthOf(targets);
+    if (!isInside(this, offset, total)) return false;
+    for (const { index, start, from, length } of piecesOf(CLUSTER, offset, total)) {
       const cluster = this.#own.get(index);
-      if (cluster !== undefined) target.set(cluster.subarray(start, start + length), from);
-      else if (this.#zero.has(index)) target.fill(0, from, from + length);
-      else if (!this.#base.readNow?.(byteOffset(offset + from), target.subarray(from, from + length))) return false;
+      const parts = cut(targets, from, length);
+      if (cluster !== undefined) scatter(parts, cluster.subarray(start, start + length));
+      else if (this.#zero.has(index)) fill(parts, 0);
+      else if (!this.#base.readNow?.(byteOffset(offset + from), parts)) return false;
     }
     return true;
   }
@@ -89,12 +92,13 @@ export class OverlayDisk implements BlockDevice {
   }
 
   /** Where the clusters have content of their own. */
-  writeNow(offset: ByteOffset, source: Uint8Array): boolean {
-    if (!isInside(this, offset, source.length)) return false;
-    for (const { index, start, from, length } of piecesOf(CLUSTER, offset, source.length)) {
+  writeNow(offset: ByteOffset, sources: Parts): boolean {
+    const total = lengthOf(sources);
+    if (!isInside(this, offset, total)) return false;
+    for (const { index, start, from, length } of piecesOf(CLUSTER, offset, total)) {
       const cluster = this.#own.get(index);
       if (cluster === undefined) return false;
-      cluster.set(source.subarray(from, from + length), start);
+      gather(cut(sources, from, length), cluster.subarray(start, start + length));
     }
     return true;
   }

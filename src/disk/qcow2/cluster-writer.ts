@@ -1,6 +1,7 @@
 /** Changes a qcow2 disk's content. The callers hold locks on the clusters. */
 import { byteOffset } from "../../bits/units.ts";
 import type { ByteStore } from "../byte-store.ts";
+import { cut, type Parts } from "../parts.ts";
 import { settled } from "../settled.ts";
 import type { Table } from "../table-cache.ts";
 import type { ClusterReader } from "./cluster-reader.ts";
@@ -74,8 +75,8 @@ export class ClusterWriter {
   }
 
   /** Writes at once where the tables in memory say that every cluster has a place of its own; false where not. */
-  writeNow(offset: number, source: Uint8Array): boolean {
-    for (const part of this.#parts(offset, source.length)) {
+  writeNow(offset: number, total: number, sources: Parts): boolean {
+    for (const part of this.#parts(offset, total)) {
       const table = this.#metadata.peek(part.table);
       for (let done = 0; done < part.length; ) {
         const extent = this.#extent(table, part, done);
@@ -84,7 +85,8 @@ export class ClusterWriter {
         const host = extent.host + start;
         if (!extent.isOwn || this.#metadata.otherUse(this.#clustersOf(host, length)) !== undefined) return false;
         const from = part.offset + done - offset;
-        if (!this.#store.writeNow?.(byteOffset(host), source.subarray(from, from + length))) return false;
+        const bytes = length === total ? sources : cut(sources, from, length);
+        if (!this.#store.writeNow?.(byteOffset(host), bytes)) return false;
         done += length;
       }
     }

@@ -97,26 +97,26 @@ test("clusters with places of their own are read and written at once when their 
   const disk = await Qcow2Disk.open(store, imageHost(), { readOnly: false });
   const [place, elsewhere] = [byteOffset(5_000_000), byteOffset(1_000_000)];
   const content = pattern(1, 300_000);
-  assert.equal(disk.writeNow(place, content), false);
+  assert.equal(disk.writeNow(place, [content]), false);
   await disk.write(place, content);
   const changed = pattern(2, 200_000);
-  assert.equal(disk.writeNow(byteOffset(place + 50_000), changed), true);
+  assert.equal(disk.writeNow(byteOffset(place + 50_000), [changed]), true);
   content.set(changed, 50_000);
   const found = new Uint8Array(content.length);
-  assert.equal(disk.readNow(place, found), true);
+  assert.equal(disk.readNow(place, [found]), true);
   assert.deepEqual(found, content);
   // What changes the place of a cluster has it alone.
   const moving = disk.writeZeroes(place, content.length);
-  assert.equal(disk.writeNow(place, content), false);
-  assert.equal(disk.readNow(place, found), false);
-  assert.equal(disk.readNow(elsewhere, found), true);
+  assert.equal(disk.writeNow(place, [content]), false);
+  assert.equal(disk.readNow(place, [found]), false);
+  assert.equal(disk.readNow(elsewhere, [found]), true);
   assert.deepEqual(found, new Uint8Array(found.length));
   await moving;
   await disk.close();
   const again = await Qcow2Disk.open(store, imageHost(), { readOnly: false });
-  assert.equal(again.readNow(elsewhere, found), false);
+  assert.equal(again.readNow(elsewhere, [found]), false);
   await again.read(elsewhere, found);
-  assert.equal(again.readNow(elsewhere, found), true);
+  assert.equal(again.readNow(elsewhere, [found]), true);
   await again.close();
 });
 
@@ -126,6 +126,6 @@ test("a write at once that would overwrite a table is left to the one that tells
   const disk = await Qcow2Disk.open(store, imageHost(), { readOnly: false });
   await disk.write(byteOffset(0), new Uint8Array(512));
   await disk.metadata.change(0, ({ offset, view }) => view.setUint32(4, offset));
-  assert.equal(disk.writeNow(byteOffset(0), new Uint8Array(512)), false);
+  assert.equal(disk.writeNow(byteOffset(0), [new Uint8Array(512)]), false);
   await assert.rejects(disk.write(byteOffset(0), new Uint8Array(512)), /L2 table/);
 });

@@ -13,6 +13,7 @@ import { type BlockDevice, BlockError } from "../block-device.ts";
 import type { ByteStore } from "../byte-store.ts";
 import { ImageError } from "../image-error.ts";
 import type { ImageDisk, ImageHost, ImageInfo, OpenOptions } from "../image-format.ts";
+import { lengthOf, type Parts } from "../parts.ts";
 import { isInside, mustBeInside, mustBeWritable } from "../range.ts";
 import { RangeLock, type Release } from "../range-lock.ts";
 import { rebuildRefcounts } from "./check.ts";
@@ -124,16 +125,18 @@ export class Qcow2Disk implements ImageDisk {
     }
   }
 
-  readNow(offset: ByteOffset, target: Uint8Array): boolean {
-    if (target.length === 0 || !isInside(this, offset, target.length)) return false;
-    return this.#isFree(offset, target.length) && succeeds(() => this.#reader.readNow(offset, target));
+  readNow(offset: ByteOffset, targets: Parts): boolean {
+    const length = lengthOf(targets);
+    if (length === 0 || !isInside(this, offset, length) || !this.#isFree(offset, length)) return false;
+    return succeeds(() => this.#reader.readNow(offset, length, targets));
   }
 
-  writeNow(offset: ByteOffset, source: Uint8Array): boolean {
-    if (source.length === 0 || this.readOnly || !isInside(this, offset, source.length)) return false;
+  writeNow(offset: ByteOffset, sources: Parts): boolean {
+    const length = lengthOf(sources);
+    if (length === 0 || this.readOnly || !isInside(this, offset, length)) return false;
     const { isCorrupt, isCrowded } = this.metadata;
-    if (isCorrupt || isCrowded || !this.#isPrepared || !this.#isFree(offset, source.length)) return false;
-    return succeeds(() => this.#writer.writeNow(offset, source));
+    if (isCorrupt || isCrowded || !this.#isPrepared || !this.#isFree(offset, length)) return false;
+    return succeeds(() => this.#writer.writeNow(offset, length, sources));
   }
 
   async write(offset: ByteOffset, source: Uint8Array): Promise<void> {

@@ -4,10 +4,12 @@
  * was taken for raw would be given that file of the host at the next start. Such writes fail as I/O errors where
  * the format was a guess; whoever says format=raw may write anything, and must say so every time.
  */
+
 import { type ByteOffset, byteOffset } from "../../bits/units.ts";
 import { BlockError } from "../block-device.ts";
 import { type Content, type ContentKind, identify } from "../identify.ts";
 import type { ImageDisk, ImageInfo } from "../image-format.ts";
+import { lengthOf, type Parts } from "../parts.ts";
 import { SerialQueue } from "../serial-queue.ts";
 
 /** Bytes at each end that decide whether a file is an image: every magic number of formats.ts is there. */
@@ -38,12 +40,12 @@ export class FormatGuard implements ImageDisk {
     return this.#disk.read(offset, target);
   }
 
-  readNow(offset: ByteOffset, target: Uint8Array): boolean {
-    return this.#disk.readNow?.(offset, target) ?? false;
+  readNow(offset: ByteOffset, targets: Parts): boolean {
+    return this.#disk.readNow?.(offset, targets) ?? false;
   }
 
-  writeNow(offset: ByteOffset, source: Uint8Array): boolean {
-    return !this.#isAtEdge(offset, source.length) && (this.#disk.writeNow?.(offset, source) ?? false);
+  writeNow(offset: ByteOffset, sources: Parts): boolean {
+    return !this.#isAtEdge(offset, lengthOf(sources)) && (this.#disk.writeNow?.(offset, sources) ?? false);
   }
 
   async write(offset: ByteOffset, source: Uint8Array): Promise<void> {
