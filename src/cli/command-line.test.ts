@@ -26,6 +26,7 @@ const DEFAULTS: Omit<RunOptions, "source"> = {
   firmware: undefined,
   gdb: undefined,
   check: false,
+  tools: { profile: undefined, regions: undefined, trace: undefined },
 };
 
 const UNSET = { format: undefined, size: undefined, quota: undefined, bus: undefined };
@@ -84,6 +85,7 @@ test("a kernel is run from files, with every option", () => {
         firmware: undefined,
         gdb: { port: 1234, wait: false },
         check: false,
+        tools: DEFAULTS.tools,
       },
     },
   );
@@ -257,4 +259,13 @@ for (const [args, message] of [
 
 test("a console needs a name", () => {
   assert.throws(() => parse("run", "debian", "--console", ""), /--console needs stdio, none, or the name of a file/);
+});
+
+test("a profile, listings and a trace are asked for by name, but not with --check", () => {
+  const { options } = parse("run", "debian", "--profile", "-", "--regions", "d", "--trace", "t,blocks=on") as {
+    options: RunOptions;
+  };
+  assert.deepEqual([options.tools.profile, options.tools.regions], ["-", "d"]);
+  assert.deepEqual([options.tools.trace?.file, options.tools.trace?.blocks], ["t", true]);
+  assert.throws(() => parse("run", "debian", "--check", "--trace", "t"), /--check goes without --profile/);
 });

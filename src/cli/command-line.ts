@@ -26,7 +26,10 @@ import {
   type FirmwareOption,
   type GuestSource,
   type RunOptions,
+  type ToolOptions,
 } from "./run-options.ts";
+
+import { parseTrace, type TraceOption } from "./trace-option.ts";
 
 export type Invocation =
   | { readonly verb: "run"; readonly options: RunOptions }
@@ -147,6 +150,9 @@ interface RawRunOptions {
   readonly gdb?: GdbAddress;
   readonly gdbWait?: boolean;
   readonly check?: boolean;
+  readonly profile?: string;
+  readonly regions?: string;
+  readonly trace?: TraceOption;
 }
 
 function describeRun(program: Command, found: (invocation: Invocation) => void): void {
@@ -245,6 +251,19 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
       "--check",
       "compare translated code with the interpreter at every step, which is slow; implies --clock icount",
     )
+    .option(
+      "--profile <FILE>",
+      "at the end, write what the processor did: instructions by tier, hot regions, exceptions, devices; - for standard error",
+    )
+    .option(
+      "--regions <DIRECTORY>",
+      "at the end, write listings of the hottest translated code, with the WebAssembly made of it, to an empty or new directory",
+    )
+    .option(
+      "--trace <FILE[,SETTING...]>",
+      "log exceptions, interrupts and registers by counts of instructions; settings: blocks=on, devices=on (all that are entered or accessed), from=COUNT, to=COUNT, every=COUNT (between two lines of registers), size=256M (limit)",
+      parseTrace,
+    )
     .addHelpText("after", RUN_HELP)
     .action((guest: string | undefined, raw: RawRunOptions) => found({ verb: "run", options: checkRun(guest, raw) }));
 }
@@ -271,7 +290,18 @@ function checkRun(guest: string | undefined, raw: RawRunOptions): RunOptions {
     firmware: firmwareOption(raw),
     gdb: gdbOption(raw),
     check: raw.check ?? false,
+    tools: toolOptions(raw),
   };
+}
+
+function toolOptions({ profile, regions, trace, check = false }: RawRunOptions): ToolOptions {
+  const asked = profile ?? regions ?? trace;
+  if (asked !== undefined && check) {
+    throw usageError("--check goes without --profile, --regions and --trace: two processors run, in small steps");
+  }
+  if (profile === "") throw usageError("--profile needs the name of a file, or -");
+  if (regions === "") throw usageError("--regions needs the name of a directory");
+  return { profile, regions, trace };
 }
 
 function gdbOption({ gdb, gdbWait = false, check = false }: RawRunOptions): RunOptions["gdb"] {

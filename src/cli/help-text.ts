@@ -27,6 +27,7 @@ Examples:
   bunk run --kernel tests.elf --debug-exit --no-reboot --console none
   bunk run --kernel tests.elf --debug-exit <input.txt >output.txt
   bunk run debian --gdb 1234                  then: gdb -ex "target remote :1234"
+  bunk run debian --profile -                 what the processor did; docs/tracing.md has more
   bunk run debian --display web               see its screen in a browser
   bunk run debian --display vnc=5900          or with a VNC viewer on this host
 

@@ -33,6 +33,7 @@ import { formatMemory } from "./memory-size.ts";
 import type { ConsoleTarget, RunOptions } from "./run-options.ts";
 import { runSession, type SessionEnd } from "./session.ts";
 import { withSignals } from "./signals.ts";
+import type { ToolOutputs } from "./tool-outputs.ts";
 import { Viewers } from "./viewers.ts";
 
 const MEMORY = 512 * MIB;
@@ -69,7 +70,12 @@ export async function runCommand(options: RunOptions): Promise<number> {
   let gdb: GdbServer | undefined;
   let viewers: Viewers | undefined;
   let firmware: OpenFirmware | undefined;
+  let machine: Machine | undefined;
+  let tools: ToolOutputs | undefined;
   try {
+    if (Object.values(options.tools).some((asked) => asked !== undefined)) {
+      tools = await (await import("./tool-outputs.ts")).ToolOutputs.open(options.tools);
+    }
     // Kernels that are started directly are told to use the serial console.
     viewers = await openViewers(options, plan.kernel === undefined);
     if (options.firmware) {
@@ -101,6 +107,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
       debugExit: options.debugExit,
       noReboot: options.noReboot,
       check: options.check,
+      ...(tools?.definition ? { tools: tools.definition } : {}),
       // Also one that nobody looks at: bunk screenshot does.
       ...(options.displays !== undefined || viewers.showsScreen ? { display: true } : {}),
     };
@@ -108,11 +115,13 @@ export async function runCommand(options: RunOptions): Promise<number> {
       async (serial, pace) => {
         const complete = { ...definition, serial: viewers?.tap(serial ?? NOWHERE) ?? NOWHERE };
         const source = options.firmware?.image ?? plan.kernel?.file ?? "";
-        const machine = await createMachine(complete, pace(nodeHost()), source);
-        await viewers?.attach(machine, { changeFloppy: (drive, disk) => floppies.change(machine, drive, disk) });
-        gdb?.attach(machine);
-        if (options.gdb?.wait) machine.pause();
-        return machine;
+        const started = await createMachine(complete, pace(nodeHost()), source);
+        machine = started;
+        tools?.start(started);
+        await viewers?.attach(started, { changeFloppy: (drive, disk) => floppies.change(started, drive, disk) });
+        gdb?.attach(started);
+        if (options.gdb?.wait) started.pause();
+        return started;
       },
       {
         input: options.console.kind === "stdio" ? process.stdin : undefined,
@@ -126,6 +135,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
     await gdb?.close(end && machineEnd(end));
     await closeFiles(floppies, disks, firmware);
     for (const { medium } of cdroms) await medium?.close();
+    await tools?.finish(machine);
   }
   return report(end);
 }

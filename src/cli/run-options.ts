@@ -7,6 +7,7 @@ import type { GdbAddress } from "../vm/node/gdb-server.ts";
 import type { CdromOption } from "./cdrom-option.ts";
 import type { DiskOption } from "./disk-option.ts";
 import type { DisplayOption } from "./display-option.ts";
+import type { TraceOption } from "./trace-option.ts";
 
 export const CLOCKS = ["real", "icount"] as const;
 export const ENTRIES = ["auto", "64", "32", "16"] as const;
@@ -43,6 +44,16 @@ export interface RunOptions {
   readonly check: boolean;
   /** Where a gdb may connect; undefined for nowhere. */
   readonly gdb: (GdbAddress & { readonly wait: boolean }) | undefined;
+  readonly tools: ToolOptions;
+}
+
+/** What developers of the processor may ask for. */
+export interface ToolOptions {
+  /** File for a profile; "-" for standard error. */
+  readonly profile: string | undefined;
+  /** Directory for listings of translated code. */
+  readonly regions: string | undefined;
+  readonly trace: TraceOption | undefined;
 }
 
 export interface FirmwareOption {

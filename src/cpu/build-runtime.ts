@@ -12,6 +12,8 @@ import { integerFunctions } from "./integer/functions.ts";
 import { findBlockFunctions } from "./interpret/find-block.ts";
 import { mmuFunctions } from "./mmu/paging.ts";
 import { stringRunFunctions } from "./mmu/string-runs.ts";
+import { CountBuilder } from "./observe/count-area.ts";
+import type { EmittedObservation } from "./observe/observer.ts";
 import type { RuntimeHost } from "./runtime.ts";
 import { sseFunctions } from "./sse/index.ts";
 import { RAM_BASE, VCPU_BASE } from "./state.ts";
@@ -35,8 +37,12 @@ function wasmFunctions(): WasmFunctions {
   return { ...integerFunctions(), ...fpuFunctions(), ...sseFunctions(), ...privilegeFunctions() };
 }
 
-/** The module as bytes; they depend on nothing but this source code and the place of the vCPU's state. */
-export function buildRuntime(vcpu = VCPU_BASE): Uint8Array<ArrayBuffer> {
+/**
+ * The module as bytes; they depend on nothing but this source code, the place of the vCPU's state, and what is observed
+ * (observe/observer.ts).
+ */
+export function buildRuntime(vcpu = VCPU_BASE, observe: EmittedObservation = {}): Uint8Array<ArrayBuffer> {
+  const counts = new CountBuilder(observe.counts);
   const module = new ModuleBuilder();
   module.importMemory({ module: "env", name: "memory", ...MEMORY, shared: true });
   module.importTable("env", "table", 1);
@@ -45,16 +51,18 @@ export function buildRuntime(vcpu = VCPU_BASE): Uint8Array<ArrayBuffer> {
     params: readonly ("i32" | "i64")[],
     results: readonly ("i32" | "i64")[] = [],
   ) => module.importFunction("host", name, signature(params, results));
-  const mmu = mmuFunctions(module, vcpu, {
+  const imports = {
     readMemory: host("readMemory", ["i64", "i32"], ["i64"]),
     writeMemory: host("writeMemory", ["i64", "i32", "i64"]),
     codeWritten: host("codeWritten", ["i32", "i32"]),
     watched: host("watched", ["i64", "i32", "i32"]),
-  });
-  findBlockFunctions(module, vcpu, mmu.translate, host("decodeBlock", ["i64", "i64"], ["i32"]));
+  };
+  const mmu = mmuFunctions(module, vcpu, imports, counts);
+  const decodeBlock = host("decodeBlock", ["i64", "i64"], ["i32"]);
+  findBlockFunctions(module, vcpu, { translate: mmu.translate, decodeBlock, counts, observe });
   storeFlagsFunction(module, vcpu);
   const remakeRegion = host("remakeRegion", ["i32"]);
-  keepPageFunction(module, vcpu, mmu.fillTlb, remakeRegion);
+  keepPageFunction(module, vcpu, mmu.fillTlb, remakeRegion, counts);
   missGroupFunction(module, vcpu, remakeRegion);
   stringRunFunctions(module, vcpu, mmu.fillTlb);
   module.function(

@@ -3,35 +3,30 @@
  * where interrupts, exceptions, single steps and halts are looked at.
  */
 import type { Feature } from "../isa/instruction.ts";
-import { CS, DS, ES, SS } from "../isa/semantics.ts";
+import { CS } from "../isa/semantics.ts";
 import type { FaultReport, ProcessorBus, RunResult } from "./bus.ts";
 import { Debugger, type DebugOrders } from "./debugger.ts";
+import { followMode } from "./follow-mode.ts";
+import { deviceMemory, systemFunctions } from "./host-functions.ts";
+import { DECODING_EFFORT, InstructionBudget } from "./instruction-budget.ts";
 import { BlockCache } from "./interpret/blocks.ts";
 import { Handlers, RESUME } from "./interpret/handlers.ts";
+import { forgetJump, forgetJumps } from "./interpret/jump-cache.ts";
 import { pagingMode } from "./mmu/code-walk.ts";
 import { ACCESS } from "./mmu/paging.ts";
+import { allOf, type EmittedObservation, type Observation, type ProcessorObserver } from "./observe/observer.ts";
 import { Registers } from "./registers.ts";
 import type { RuntimeExports, RuntimeHost } from "./runtime.ts";
 import {
   BLOCK_COUNT,
   CONTEXT,
-  CONTEXT_BITS,
   EXIT,
   fieldAddress,
-  JUMP,
-  JUMP_CACHE,
-  JUMP_ENTRIES,
-  JUMP_ENTRY,
-  MMU_MODE,
   NEW_TASK,
   PAGE,
   PAGE_FLAGS,
-  PAGE_KEY,
   RECORD,
   RECORD_SIZE,
-  SEGMENT,
-  SEGMENT_SIZE,
-  SEGMENTS,
   SHADOW,
   TLB_SIZE,
   TLBS,
@@ -45,7 +40,6 @@ import {
   instructionBreakpoints,
   portBreakpoints,
   reportDebugException,
-  watchesData,
 } from "./system/debug-registers.ts";
 import { createSystem, type System } from "./system/functions.ts";
 import { GuestFault } from "./system/guest-fault.ts";
@@ -53,7 +47,7 @@ import type { LinearMemory, SystemContext } from "./system/system.ts";
 import { DEFAULT_HEAT, type RegionMaker, Translator } from "./translate/translator.ts";
 
 export interface ProcessorOptions {
-  /** The module of build-runtime.ts. */
+  /** The module of build-runtime.ts, built for what is observed. */
   readonly runtime: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly memoryPages: { readonly initial: number; readonly maximum: number };
@@ -71,6 +65,8 @@ export interface ProcessorOptions {
   readonly trace?: number;
   /** Instructions that a repeated instruction counts for each time it is started again; REPEATED_COST unless given. */
   readonly repeatedCost?: number;
+  /** Who watches what the processor does; nothing is noted or counted for it unless given. `runtime` is built for it. */
+  readonly observe?: Observation | undefined;
 }
 
 /** What a maker of regions needs to know of a processor. */
@@ -82,6 +78,8 @@ export interface RegionSettings {
   readonly model: string;
   /** How often a block runs before it is translated. */
   readonly heat: number;
+  /** What is counted and noted in regions. */
+  readonly observe?: EmittedObservation;
 }
 
 /** Exceptions that push an error code. @spec SDM 3A table 6-1 */
@@ -91,26 +89,14 @@ const HAS_ERROR_CODE = new Set([8, 10, 11, 12, 13, 14, 17, 21]);
  * Instructions that a repeated instruction counts for each time it is started again, some 2,000 elements or 100 port
  * accesses later: about what they take.
  */
-const REPEATED_COST = 256;
+export const REPEATED_COST = 256;
 
-/**
- * What one `run` does at most of what takes far longer than an instruction: calls from WebAssembly to the host count
- * as 1, exceptions and interrupts too, decoded blocks as `DECODING_EFFORT`. A guest of nothing else would hold up
- * the machine for seconds within the instructions that it is granted.
- */
-const MOST_EFFORT = 10_000;
-const DECODING_EFFORT = 10;
-
-const ATTRIBUTE_LONG = 0x2000;
-const ATTRIBUTE_BIG = 0x4000;
 /** Address lines that reach memory: all, and all but A20. */
 const ALL_LINES = -1n;
 const WITHOUT_A20 = ~0x10_0000n;
 const TRAP_FLAG = 0x100;
 const INTERRUPT_FLAG = 0x200;
 const RESUME_FLAG = 0x10000;
-const VIRTUAL_8086 = 0x20000;
-const ALIGNMENT_CHECK = 0x40000;
 
 export class Processor implements SystemContext {
   readonly registers: Registers;
@@ -118,16 +104,17 @@ export class Processor implements SystemContext {
   readonly system: System;
   /** What a debugger outside of the guest asked for. */
   readonly debugger = new Debugger();
+  readonly delivering: SystemContext["delivering"];
+  readonly #observer: Required<ProcessorObserver> | undefined;
   readonly #bus: ProcessorBus;
   readonly #runtime: RuntimeExports;
   readonly #handlers: Handlers;
   readonly #blocks: BlockCache;
   readonly #translator: Translator | undefined;
-  readonly #wide = new Uint32Array(2);
+  readonly #budget: InstructionBudget;
   readonly #repeatedCost: number;
   #nmi = false;
   #returnRequested = false;
-  #effort = 0;
   /** Whether a breakpoint is enabled: instructions then run one at a time. */
   #breakpoints = false;
   /** Control came back where a debugger's breakpoint may be: the instruction there runs by itself. */
@@ -137,21 +124,25 @@ export class Processor implements SystemContext {
 
   constructor(options: ProcessorOptions) {
     const { memory, memoryPages, bus, model, regions, heat = DEFAULT_HEAT } = options;
-    const { mostHandlers, blockLimit, trace } = options;
+    const { mostHandlers, blockLimit, trace, observe } = options;
+    this.#observer = observe && allOf(observe.observers);
+    this.delivering = this.#observer?.delivering;
     const vcpu = VCPU_BASE;
     this.#bus = bus;
     this.#repeatedCost = options.repeatedCost ?? REPEATED_COST;
     this.registers = new Registers(memory, vcpu);
     this.registers.bytes.fill(0xff, vcpu + TLBS, vcpu + TLBS + 4 * TLB_SIZE);
     this.registers.set64("addressLines", ALL_LINES);
+    this.#budget = new InstructionBudget(this.registers, () => this.requestReturn());
     this.memory = this.#linearMemory();
     this.system = createSystem(this, model);
     const table = new WebAssembly.Table({ element: "anyfunc", initial: 4096 });
-    const host = this.#hostFunctions();
+    const host = this.#observer?.hostFunctions(this.#hostFunctions()) ?? this.#hostFunctions();
+    const { observers, ...emitted } = observe ?? { observers: [] };
     const instance = new WebAssembly.Instance(options.runtime, { env: { memory, table }, host });
     this.#runtime = instance.exports as unknown as RuntimeExports;
     const runtime = instance.exports as Record<string, WebAssembly.ImportValue>;
-    const environment = { memory, memoryPages, table, runtime, host, trace };
+    const environment = { memory, memoryPages, table, runtime, host, trace, observe: emitted };
     this.#handlers = new Handlers(environment, vcpu, mostHandlers);
     const has = (feature: Feature) => this.system.has(feature);
     this.#blocks = new BlockCache({
@@ -161,12 +152,13 @@ export class Processor implements SystemContext {
       has,
       translateCode: (linear) => this.#translateCode(linear),
       isMarked: (address) => this.debugger.isMarked(address),
-      forgetJumps: () => this.#forgetJumps(),
-      forgetJump: (linear) => this.#forgetJump(linear),
+      forgetJumps: () => forgetJumps(this.registers),
+      forgetJump: (linear) => forgetJump(this.registers, linear),
       forgetKeptPages: () => this.#runtime.forgetKeptPages(),
       heat: regions ? heat : 0,
       blockLimit,
       regionDropped: (handler) => this.#translator?.dropped(handler),
+      observer: this.#observer,
     });
     this.#translator =
       regions &&
@@ -174,7 +166,8 @@ export class Processor implements SystemContext {
         environment,
         handlers: this.#handlers,
         blocks: this.#blocks,
-        maker: regions({ memory, memoryPages, vcpu, model, heat }),
+        maker: regions({ memory, memoryPages, vcpu, model, heat, ...(observe ? { observe: emitted } : {}) }),
+        observer: this.#observer,
         paging: () => pagingMode(this.registers),
         marks: () => this.debugger.marks,
       });
@@ -223,11 +216,6 @@ export class Processor implements SystemContext {
     this.#translator?.close();
   }
 
-  #spend(effort: number): void {
-    this.#effort += effort;
-    if (this.#effort > MOST_EFFORT) this.requestReturn();
-  }
-
   /** Counts of what was built and decoded, for reports. */
   get statistics(): { handlers: number; recordBytes: number; translated: Translator["statistics"] } {
     const translated = this.#translator?.statistics ?? { asked: 0, regions: 0, instructions: 0, bytes: 0 };
@@ -236,17 +224,19 @@ export class Processor implements SystemContext {
 
   /** Instructions executed since power-on, as of the block that runs. */
   get instructions(): number {
-    return this.#executed + this.#granted - this.registers.get32("budget") - this.registers.get32("budgetAside");
+    return this.#budget.instructions;
   }
-  #executed = 0;
-  #granted = 0;
+  /** The same, as of when `budget` instructions of what was granted were left. */
+  instructionsAt(budget: number): number {
+    return this.#budget.instructionsAt(budget);
+  }
 
   /** Runs about `budget` instructions: whole blocks, so that a few more or less are possible. */
   run(budget: number): RunResult {
     const { registers } = this;
     this.#returnRequested = false;
-    this.#effort = 0;
-    this.#grant(budget);
+    this.#budget.rest();
+    this.#budget.grant(budget);
     try {
       for (;;) {
         const hit = this.debugger.takeHit();
@@ -262,8 +252,8 @@ export class Processor implements SystemContext {
         if (this.debugger.breaks && this.debugger.breaksAt(this.linearIp)) {
           return { kind: "debug", stop: { kind: "breakpoint" } };
         }
-        if (registers.get32("budget") <= 0) return { kind: "budget" };
-        const before = registers.get32("budget");
+        if (this.#budget.left <= 0) return { kind: "budget" };
+        const before = this.#budget.left;
         const shadow = registers.get32("shadow");
         const asked = this.debugger.steps || this.#atMark;
         const steps = shadow !== 0 || this.#breakpoints || asked || (registers.get32("eflagsSystem") & TRAP_FLAG) !== 0;
@@ -271,11 +261,11 @@ export class Processor implements SystemContext {
         const report = steps ? this.#step() : this.#runBlocks();
         if (report) return report;
         if (this.debugger.steps) return { kind: "debug", stop: this.debugger.takeHit() ?? { kind: "step" } };
-        if (registers.get32("exit") === EXIT.event && registers.get32("budgetAside") === 0 && !steps) {
+        if (registers.get32("exit") === EXIT.event && !this.#budget.isAside && !steps) {
           // The budget does not reach through the next block: hand back what is left of it.
-          if (registers.get32("budget") === before || registers.get32("budget") < 64) return { kind: "budget" };
+          if (this.#budget.left === before || this.#budget.left < 64) return { kind: "budget" };
         }
-        this.#recallBudget();
+        this.#budget.recall();
       }
     } finally {
       this.#account();
@@ -298,22 +288,9 @@ export class Processor implements SystemContext {
 
   /** Adds up what ran of the budget that was granted. */
   #account(): void {
-    this.#recallBudget();
-    this.#executed += this.#granted - this.registers.get32("budget");
-    this.#granted = 0;
-    this.registers.set32("budget", 0);
-  }
-
-  #grant(budget: number): void {
-    this.#granted = budget;
-    this.registers.set32("budget", budget);
-    this.registers.set32("budgetAside", 0);
-  }
-
-  #recallBudget(): void {
-    const { registers } = this;
-    registers.set32("budget", registers.get32("budget") + registers.get32("budgetAside"));
-    registers.set32("budgetAside", 0);
+    this.#budget.recall();
+    this.#observer?.pausing();
+    this.#budget.account();
   }
 
   /** Whether something waits that ends HLT. */
@@ -356,12 +333,13 @@ export class Processor implements SystemContext {
     const record = this.#runtime.findBlock(this.linearIp);
     if (record === 0) return;
     const count = registers.i32[(record + BLOCK_COUNT) >> 2] as number;
-    const left = registers.get32("budget") - count;
+    const left = this.#budget.left - count;
     if (left < 0) {
       registers.set32("exit", EXIT.event);
       return;
     }
-    registers.set32("budget", left);
+    this.#budget.left = left;
+    this.#observer?.entering(record, left + count);
     this.#runtime.enter(record);
     if (this.#cut !== undefined) registers.i32[this.#cut.at >> 2] = this.#cut.handler;
     this.#cut = undefined;
@@ -373,19 +351,19 @@ export class Processor implements SystemContext {
    */
   stretch(budget: number): { vector: number; errorCode: number } | undefined {
     const { registers } = this;
-    this.#grant(budget);
+    this.#budget.grant(budget);
     let exit: number;
     let goesOn: boolean;
     do {
-      this.#effort = 0;
+      this.#budget.rest();
       if (this.#blocks.full) this.#blocks.clear();
       this.#enterBlocks();
       exit = registers.get32("exit");
       // Events that were asked for are left alone.
-      goesOn = exit === EXIT.restart || exit === EXIT.resume || registers.get32("budgetAside") > 0;
+      goesOn = exit === EXIT.restart || exit === EXIT.resume || this.#budget.isAside;
       if (exit !== EXIT.event) this.#settle();
-      this.#recallBudget();
-    } while (goesOn && exit !== EXIT.fault && registers.get32("budget") > 0);
+      this.#budget.recall();
+    } while (goesOn && exit !== EXIT.fault && this.#budget.left > 0);
     this.#account();
     if (exit !== EXIT.fault) return undefined;
     return { vector: registers.get32("faultVector"), errorCode: registers.get32("faultCode") };
@@ -398,13 +376,13 @@ export class Processor implements SystemContext {
    */
   step(element = false): { vector: number; errorCode: number } | undefined {
     const { registers } = this;
-    this.#grant(0);
+    this.#budget.grant(0);
     registers.set32("stepping", element ? 1 : 0);
     let exit: number;
     do {
       if (this.#blocks.full) this.#blocks.clear();
       if (!this.#single()) this.#settle();
-      this.#recallBudget();
+      this.#budget.recall();
       exit = registers.get32("exit");
     } while (exit === EXIT.restart && !element);
     registers.set32("stepping", 0);
@@ -432,7 +410,7 @@ export class Processor implements SystemContext {
     if (done) return undefined;
     if (registers.get32("exit") === EXIT.restart) {
       this.#settle();
-      registers.set32("budget", registers.get32("budget") - 1);
+      this.#budget.left -= 1;
       // The breakpoint on a repeated instruction that was interrupted is not met again.
       if (this.#breakpoints) registers.set32("eflagsSystem", registers.get32("eflagsSystem") | RESUME_FLAG);
       return undefined;
@@ -458,10 +436,11 @@ export class Processor implements SystemContext {
     registers.set32("context", registers.get32("context") & ~CONTEXT.step);
     if (record === 0) return false;
     // The budget ends with this instruction, so that the next block is not entered.
-    const budget = registers.get32("budget");
-    registers.set32("budget", 0);
+    const budget = this.#budget.left;
+    this.#observer?.entering(record, budget);
+    this.#budget.left = 0;
     this.#runtime.enter(record);
-    registers.set32("budget", registers.get32("budget") + budget - 1);
+    this.#budget.left += budget - 1;
     const exit = registers.get32("exit");
     if (exit === EXIT.resume) this.#settle();
     const fetchOfNext = exit === EXIT.fault && registers.get32("pc") === 0;
@@ -511,12 +490,13 @@ export class Processor implements SystemContext {
     let ip = registers.get64("ip") + BigInt(delta);
     if (!(registers.get32("context") & CONTEXT.long)) ip &= 0xffff_ffffn;
     registers.set64("ip", ip);
-    registers.set32("budget", registers.get32("budget") + left);
+    this.#budget.left += left;
     registers.set32("pc", 0);
   }
 
   #afterRun(): RunResult | undefined {
     const { registers } = this;
+    this.#observer?.returned(registers.get32("exit"));
     switch (registers.get32("exit")) {
       case EXIT.fault: {
         // The instruction raised the exception in place of its accesses; where `pc` is 0 the next one did.
@@ -530,7 +510,7 @@ export class Processor implements SystemContext {
       }
       case EXIT.restart:
         this.#settle();
-        registers.set32("budget", registers.get32("budget") - this.#repeatedCost);
+        this.#budget.left -= this.#repeatedCost;
         return undefined;
       case EXIT.resume:
         this.#settle();
@@ -551,8 +531,8 @@ export class Processor implements SystemContext {
     registers.set32("shadow", SHADOW.none);
     registers.set32("pc", 0);
     // An event counts as an instruction, so that a guest that only faults uses up its budget too.
-    registers.set32("budget", registers.get32("budget") - 1);
-    this.#spend(1);
+    this.#budget.left -= 1;
+    this.#budget.spend(1);
     const vectors: number[] = [];
     let current: { vector: number; errorCode?: number; kind: "exception" | "external" } = event;
     for (;;) {
@@ -583,42 +563,12 @@ export class Processor implements SystemContext {
 
   modeChanged(): void {
     const { registers } = this;
-    const flags = registers.get32("eflagsSystem");
-    const cr0 = registers.get32("cr0");
-    const cs = registers.attributes(CS);
-    const lma = (registers.get32("efer") & 0x400) !== 0;
-    const long = lma && (cs & ATTRIBUTE_LONG) !== 0;
-    const user = registers.get32("cpl") === 3;
-    const isProtected = (cr0 & 1) !== 0 && (flags & VIRTUAL_8086) === 0;
-    let bits = long ? CONTEXT.long : 0;
-    if (!long && cs & ATTRIBUTE_BIG) bits |= CONTEXT.code32;
-    if (!long && registers.attributes(SS) & ATTRIBUTE_BIG) bits |= CONTEXT.stack32;
-    if (!long && isProtected && [ES, CS, SS, DS].every((segment) => this.#isFlat(segment))) bits |= CONTEXT.flat;
-    if (user) bits |= CONTEXT.user;
-    const generation = registers.get32(user ? "userGeneration" : "supervisorGeneration");
-    registers.set32("context", (generation << CONTEXT_BITS) | bits);
+    followMode(registers, this.debugger.watches);
     this.#breakpoints = hasBreakpoints(registers);
     // RF says something about the next instruction only, and only to breakpoints.
+    const flags = registers.get32("eflagsSystem");
     if (flags & RESUME_FLAG && !this.#breakpoints) registers.set32("eflagsSystem", flags & ~RESUME_FLAG);
-    const alignment = (cr0 & flags & ALIGNMENT_CHECK) !== 0;
-    let mode: number = user ? MMU_MODE.user : flags & ALIGNMENT_CHECK ? MMU_MODE.supervisorAc : MMU_MODE.supervisor;
-    const watching = watchesData(registers) || this.debugger.watches;
-    registers.set32("watching", watching ? 1 : 0);
-    if ((user && alignment) || watching) mode = MMU_MODE.checked;
-    registers.set32("mmuMode", mode);
-    registers.set32("tlb", registers.base + TLBS + mode * TLB_SIZE);
-    const key = fieldAddress(registers.base, "pageKey") >> 2;
-    registers.i32[key] = ((registers.i32[key] as number) & (-1 << PAGE_KEY.number)) | (mode << PAGE_KEY.mode);
     this.system.setUnitTraps();
-  }
-
-  #isFlat(segment: number): boolean {
-    const { registers } = this;
-    const at = (registers.base + SEGMENTS + segment * SEGMENT_SIZE) / 4;
-    const word = (field: number) => registers.i32[at + field / 4] as number;
-    if (word(SEGMENT.base) !== 0 || word(SEGMENT.base + 4) !== 0) return false;
-    if (word(SEGMENT.readMin) !== 0 || word(SEGMENT.readMax) !== -1) return false;
-    return segment === CS || (word(SEGMENT.writeMin) === 0 && word(SEGMENT.writeMax) === -1);
   }
 
   flushTlb(keepGlobal = false): void {
@@ -627,21 +577,6 @@ export class Processor implements SystemContext {
 
   flushPage(linear: bigint): void {
     this.#runtime.flushPage(linear);
-  }
-
-  #jumpCache(entry: number): number {
-    return (this.registers.base + JUMP_CACHE + entry * JUMP_ENTRY + JUMP.context) >> 2;
-  }
-
-  #forgetJumps(): void {
-    const { i32 } = this.registers;
-    const end = this.#jumpCache(JUMP_ENTRIES);
-    for (let at = this.#jumpCache(0); at < end; at += JUMP_ENTRY >> 2) i32[at] = -1;
-  }
-
-  #forgetJump(linear: bigint): void {
-    const low = Number(BigInt.asIntN(32, linear));
-    this.registers.i32[this.#jumpCache((low ^ (low >>> 13)) & (JUMP_ENTRIES - 1))] = -1;
   }
 
   readPort(port: number, bytes: number): number {
@@ -676,9 +611,7 @@ export class Processor implements SystemContext {
     return this.registers.get32("interruptPending") !== 0;
   }
   requestEvents(): void {
-    const { registers } = this;
-    registers.set32("budgetAside", registers.get32("budgetAside") + registers.get32("budget"));
-    registers.set32("budget", 0);
+    this.#budget.setAside();
   }
 
   #linearMemory(): LinearMemory {
@@ -713,41 +646,10 @@ export class Processor implements SystemContext {
   }
 
   #hostFunctions(): Record<string, WebAssembly.ImportValue> {
-    const functions: Record<string, WebAssembly.ImportValue> = {};
-    for (const [name, implementation] of Object.entries(this.system.functions)) {
-      const nothing = this.system.resultType(name) === "i64" ? 0n : 0;
-      functions[name] = (...args: never[]) => {
-        this.#spend(1);
-        try {
-          return implementation(...args);
-        } catch (error) {
-          if (!(error instanceof GuestFault)) throw error;
-          const { registers } = this;
-          registers.set32("faultVector", error.vector);
-          registers.set32("faultCode", error.errorCode);
-          registers.set32("exit", EXIT.fault);
-          return nothing;
-        }
-      };
-    }
-    const wide = this.#wide;
     const host: RuntimeHost = {
-      readMemory: (physical, bytes) => {
-        this.#spend(1);
-        const low = this.#bus.readMemory(Number(physical), bytes, wide);
-        return bytes === 8 ? (BigInt(wide[1] as number) << 32n) | BigInt(wide[0] as number) : BigInt(low);
-      },
-      writeMemory: (physical, bytes, value) => {
-        this.#spend(1);
-        this.#bus.writeMemory(
-          Number(physical),
-          bytes,
-          Number(value & 0xffff_ffffn),
-          Number((value >> 32n) & 0xffff_ffffn),
-        );
-      },
+      ...deviceMemory(this.#bus, this.#budget),
       codeWritten: (physical, bytes) => {
-        this.#spend(1);
+        this.#budget.spend(1);
         this.#blocks.written(physical >>> 0, (physical >>> 0) + bytes - 1);
       },
       watched: (linear, bytes, write) => {
@@ -757,7 +659,7 @@ export class Processor implements SystemContext {
         if (this.debugger.accessed(linear, bytes, write !== 0)) this.#stopAfterAccess();
       },
       decodeBlock: (physical, linear) => {
-        this.#spend(DECODING_EFFORT);
+        this.#budget.spend(DECODING_EFFORT);
         if (!this.#isRam(Number(physical))) {
           this.#fetchFault();
           return 0;
@@ -774,6 +676,7 @@ export class Processor implements SystemContext {
       hot: (record) =>
         this.#translator?.translate(record, this.linearIp, Number(this.registers.get64("ip") & 0xffff_ffffn) | 0),
     };
+    const functions = systemFunctions(this.system, this.registers, this.#budget);
     return { ...functions, ...(host as unknown as Record<string, WebAssembly.ImportValue>) };
   }
 

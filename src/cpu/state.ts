@@ -365,6 +365,8 @@ export const BLOCK_NEXT = -36;
 /** How many bytes of code it has, and the physical address that they go on at on a second page, or -1. */
 export const BLOCK_BYTES = -40;
 export const BLOCK_SECOND = -44;
+/** How often it was entered, where that is counted (observe/block-runs.ts). */
+export const BLOCK_RUNS = -48;
 /** Targets that are noted, as low words of linear addresses. A target's place follows from its address. */
 export const NOTED_TARGETS = 8;
 

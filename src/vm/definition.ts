@@ -7,6 +7,7 @@ import type { BootKind } from "../firmware/bios/boot-order.ts";
 import type { ByteSink } from "../machine/device.ts";
 import type { CdromDefinition, DiskDefinition } from "./drive-places.ts";
 import type { FlashContents } from "./flash-file.ts";
+import type { ToolsDefinition } from "./tools/machine-tools.ts";
 
 export const CPU_MODELS = ["max", "x86-64-v2", "i686", "pentium", "486"] as const;
 export type CpuModel = (typeof CPU_MODELS)[number];
@@ -92,6 +93,8 @@ export interface MachineDefinition {
   readonly noReboot: boolean;
   /** Compare the translator with the interpreter at every step, which is slow; with the clock "icount" only. */
   readonly check?: boolean;
+  /** What developers of the processor ask of a run; all of it makes the run slower, and none of it changes it. */
+  readonly tools?: ToolsDefinition;
 }
 
 /** Why a machine stopped. */

@@ -15,7 +15,14 @@ const FLAGS: Readonly<Record<MemoryKind, number>> = { ram: 0, rom: PAGE.readOnly
 export interface GuestRamOptions {
   /** Bytes of video memory, a multiple of 64 KiB; none unless given. */
   readonly video?: number;
+  /** Bytes behind all that is the guest's, for tools (tools/machine-tools.ts); none unless given. */
+  readonly tools?: number;
 }
+
+const wholePages = (bytes: number): number => Math.ceil(bytes / WASM_PAGE) * WASM_PAGE;
+const videoBase = (size: number): number => wholePages(RAM_BASE + size);
+/** Where the bytes for tools are beside so much RAM and video memory. */
+export const toolsAt = (size: number, video: number): number => wholePages(videoBase(size) + video);
 
 export class GuestRam implements GuestMemory, PhysicalMemory {
   readonly memory: WebAssembly.Memory;
@@ -24,6 +31,8 @@ export class GuestRam implements GuestMemory, PhysicalMemory {
   readonly size: number;
   /** Where there is any: mapped nowhere at first. */
   readonly video: VideoMemory | undefined;
+  /** Where in `memory` the bytes for tools are. */
+  readonly toolsAt: number;
   readonly #bytes: Uint8Array;
   readonly #videoBase: number;
   #videoAt: { readonly address: number; readonly length: number } | undefined;
@@ -34,9 +43,10 @@ export class GuestRam implements GuestMemory, PhysicalMemory {
   /** Told before video memory is mapped: how far its bytes are from where RAM at its address would have them. */
   onVideoPlaced: (offset: number) => void = () => {};
 
-  constructor(size: number, { video = 0 }: GuestRamOptions = {}) {
-    this.#videoBase = Math.ceil((RAM_BASE + size) / WASM_PAGE) * WASM_PAGE;
-    const pages = Math.ceil((this.#videoBase + video) / WASM_PAGE);
+  constructor(size: number, { video = 0, tools = 0 }: GuestRamOptions = {}) {
+    this.#videoBase = videoBase(size);
+    this.toolsAt = toolsAt(size, video);
+    const pages = Math.ceil((this.toolsAt + tools) / WASM_PAGE);
     this.memoryPages = { initial: pages, maximum: pages };
     this.memory = new WebAssembly.Memory({ ...this.memoryPages, shared: true });
     this.#bytes = new Uint8Array(this.memory.buffer);

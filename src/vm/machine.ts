@@ -21,6 +21,7 @@ import { GuestInput } from "./input/guest-input.ts";
 import { loadParts, type Parts } from "./parts.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import type { Start } from "./start.ts";
+import type { MachineTools } from "./tools/machine-tools.ts";
 import { WatchedRam } from "./watched-ram.ts";
 import { WorkQueue } from "./work-queue.ts";
 
@@ -46,6 +47,8 @@ export class Machine {
   readonly ram: GuestRam;
   /** Keyboard and mouse. */
   readonly input: GuestInput;
+  /** What was asked for of them. */
+  readonly tools: MachineTools | undefined;
   /** Runs the processor beside another one and compares the two. */
   readonly #check: LockStep | undefined;
   readonly #definition: MachineDefinition;
@@ -89,7 +92,10 @@ export class Machine {
     this.#startedAt = host.monotonic();
     const icount = definition.clock === "icount";
     this.#random = icount ? new SeededRandom(ICOUNT_SEED) : { fill: (target) => host.random(target) };
-    const memories = { video: parts.devices.vga?.VIDEO_MEMORY_SIZE ?? 0 };
+    const memories = {
+      video: parts.devices.vga?.VIDEO_MEMORY_SIZE ?? 0,
+      tools: parts.tools?.toolsSize(definition.tools) ?? 0,
+    };
     const ram = definition.check
       ? new WatchedRam(definition.memory, memories)
       : new GuestRam(definition.memory, memories);
@@ -101,17 +107,20 @@ export class Machine {
       () => this.processor.requestReturn(),
     );
     this.#work = new WorkQueue({ inOrder: icount, onSettled: () => this.#wake() });
+    this.tools = parts.tools && new parts.tools.MachineTools(definition.tools ?? {}, ram.memory.buffer, ram.toolsAt);
     const options: ProcessorOptions = {
       runtime: parts.runtime,
       memory: this.ram.memory,
       memoryPages: this.ram.memoryPages,
-      bus: this.#bus(),
+      bus: this.tools?.bus(this.#bus()) ?? this.#bus(),
+      observe: this.tools?.observation,
       model: definition.cpu,
       ...(definition.heat === undefined ? {} : { heat: definition.heat }),
       regions: parts.regions,
     };
     this.#check = parts.lockStep && new parts.lockStep.LockStep({ ...options, heat: CHECK_HEAT }, ram.size);
     this.processor = this.#check?.processor ?? new Processor(options);
+    this.tools?.attach(this.processor);
     if (ram instanceof WatchedRam) ram.onWrite = (address, length) => this.#check?.written(address, length);
     ram.onCodeWritten = (first, last) => this.processor.physicalWritten(first, last);
     ram.onKindChanged = (address, length) => {
@@ -332,6 +341,7 @@ export class Machine {
     } finally {
       this.input.end();
       this.processor.close();
+      this.tools?.finish();
     }
   }
 
@@ -440,10 +450,12 @@ export class Machine {
   }
 
   async #sleep(ns: number): Promise<void> {
+    this.tools?.waits(true);
     const { done, wake } = this.#host.sleep(ns);
     this.#wake = wake;
     await done;
     this.#wake = () => {};
+    this.tools?.waits(false);
   }
 }
 

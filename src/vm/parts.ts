@@ -4,6 +4,7 @@
  */
 import type { Host, MachineDefinition } from "./definition.ts";
 import { placeDrives } from "./drive-places.ts";
+import { toolsAt } from "./guest-ram.ts";
 import { hasDisplay, loadStart } from "./start.ts";
 
 export type Parts = Awaited<ReturnType<typeof loadParts>>;
@@ -14,13 +15,24 @@ export async function loadParts(definition: MachineDefinition, host: Host) {
   // What runs when must depend on the inputs alone where time is a count of instructions.
   const regions = definition.clock === "icount" ? undefined : host.regions;
   const InPlace = regions ? undefined : (await import("../cpu/translate/in-place.ts")).InPlace;
+  const devices = await loadDevices(definition);
   return {
-    devices: await loadDevices(definition),
+    devices,
     start: await loadStart(definition),
-    runtime: host.runtime ? await host.runtime() : (await import("../cpu/build-runtime.ts")).runtimeModule(),
+    ...(await loadRuntime(definition, host, devices.vga?.VIDEO_MEMORY_SIZE ?? 0)),
     regions: regions ?? ((settings) => new InPlace!(settings)),
     lockStep: definition.check ? await import("../cpu/lockstep/lock-step.ts") : undefined,
   };
+}
+
+/** The processor's runtime module, built for tools that count in it if there are any. */
+async function loadRuntime({ memory, tools: asked }: MachineDefinition, host: Host, video: number) {
+  if (asked === undefined && host.runtime) return { runtime: await host.runtime(), tools: undefined };
+  const { buildRuntime, runtimeModule } = await import("../cpu/build-runtime.ts");
+  if (asked === undefined) return { runtime: runtimeModule(), tools: undefined };
+  const tools = await import("./tools/machine-tools.ts");
+  const observed = tools.emittedFor(asked, toolsAt(memory, video));
+  return { runtime: new WebAssembly.Module(buildRuntime(undefined, observed)), tools };
 }
 
 /** Modules of the devices that a machine has beyond those of every board. */

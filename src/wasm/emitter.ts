@@ -11,6 +11,13 @@ export interface EncodedFunction {
   readonly bytes: Uint8Array;
   /** Where in `bytes` an `if` stands whose condition nearly always goes one way. */
   readonly hints: readonly { readonly at: number; readonly likely: boolean }[];
+  /** Where in `bytes` what belongs to a note begins (`FunctionBuilder.mark`). */
+  readonly marks: readonly CodeMark[];
+}
+
+export interface CodeMark {
+  readonly at: number;
+  readonly note: number;
 }
 
 export function encodeFunction(root: Body, params: number, variables: readonly ValueType[]): EncodedFunction {
@@ -34,7 +41,11 @@ export function encodeFunction(root: Body, params: number, variables: readonly V
   }
   const shift = writer.length;
   writer.bytes(emitter.code.view());
-  return { bytes: writer.view(), hints: emitter.hints.map(({ at, likely }) => ({ at: at + shift, likely })) };
+  return {
+    bytes: writer.view(),
+    hints: emitter.hints.map(({ at, likely }) => ({ at: at + shift, likely })),
+    marks: emitter.marks.map(({ at, note }) => ({ at: at + shift, note })),
+  };
 }
 
 const isValue = (entry: Value | Statement): entry is Value => entry instanceof Value;
@@ -93,7 +104,7 @@ function decideInlining(body: Body): void {
     const entry = entries[i] as Value | Statement;
     entry.place = body;
     entry.position = i;
-    const isEffect = !isValue(entry) || entry.mobility === "effect";
+    const isEffect = isValue(entry) ? entry.mobility === "effect" : entry.kind !== "mark";
     effects[i + 1] = (effects[i] as number) + (isEffect ? 1 : 0);
     if (isValue(entry)) continue;
     if (entry.body) decideInlining(entry.body);
@@ -118,6 +129,7 @@ class Emitter {
   readonly code = new ByteWriter();
   readonly locals: ValueType[];
   readonly hints: { at: number; likely: boolean }[] = [];
+  readonly marks: CodeMark[] = [];
   readonly #params: number;
   readonly #labels: Statement[] = [];
   #lastSet = -1;
@@ -242,6 +254,9 @@ class Emitter {
         code.byte(0x0e);
         code.unsigned(statement.targets.length - 1);
         for (const target of statement.targets) code.unsigned(this.#depth(target));
+        break;
+      case "mark":
+        this.marks.push({ at: code.length, note: statement.code[0] as number });
         break;
       default:
         code.bytes(statement.code);

@@ -38,6 +38,8 @@ export class Body {
 
 export type StatementKind =
   | "set"
+  /** Emits nothing: see `mark`. */
+  | "mark"
   | "store"
   | "call"
   | "return"
@@ -53,7 +55,7 @@ export type StatementKind =
 export class Statement {
   readonly kind: StatementKind;
   readonly args: readonly Value[];
-  /** The instruction's bytes, where nothing else makes them. */
+  /** The instruction's bytes, where nothing else makes them; of a mark, its note. */
   code: readonly number[] = NOTHING;
   callee: Callee | undefined = undefined;
   /** What a branch leaves for; of a switch, in the order of the selector. */
@@ -243,6 +245,11 @@ export class FunctionBuilder implements Recorder {
       this.#body = outer;
     }
     return body;
+  }
+
+  /** What is emitted from here on, up to the next mark, is told as belonging to `note`; the code stays as it is. */
+  mark(note: number): void {
+    this.#statement("mark", NO_VALUES, [note]);
   }
 
   /** Builds a body apart from the rest; `place` puts it where it belongs, once. */

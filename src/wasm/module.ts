@@ -28,7 +28,12 @@ export class ModuleBuilder {
   readonly #typeBytes: Uint8Array[] = [];
   readonly #imports: Import[] = [];
   readonly #imported = new Map<string, Callee>();
-  readonly #functions: { callee: Callee; build: (f: FunctionBuilder) => void; name: string | undefined }[] = [];
+  readonly #functions: {
+    callee: Callee;
+    build: (f: FunctionBuilder) => void;
+    name: string | undefined;
+    encoded: ((body: EncodedFunction) => void) | undefined;
+  }[] = [];
   readonly #exports: { name: string; callee: Callee }[] = [];
   readonly #elements: { at: number; functions: readonly Callee[] }[] = [];
 
@@ -92,15 +97,19 @@ export class ModuleBuilder {
     });
   }
 
-  /** Declares a function; its body is built when the module is, so that functions may call each other. */
+  /**
+   * Declares a function; its body is built when the module is, so that functions may call each other. `encoded` is told
+   * what became of the body.
+   */
   function(
     type: Signature,
     build: (f: FunctionBuilder) => void,
-    options: { export?: string; name?: string } = {},
+    options: { export?: string; name?: string; encoded?: (body: EncodedFunction) => void } = {},
   ): Callee {
     const callee = { index: -1, signature: type };
     this.#typeIndex(type);
-    this.#functions.push({ callee, build, name: options.name ?? options.export });
+    const { name = options.export, encoded } = options;
+    this.#functions.push({ callee, build, name, encoded });
     if (options.export !== undefined) this.#exports.push({ name: options.export, callee });
     return callee;
   }
@@ -122,6 +131,7 @@ export class ModuleBuilder {
       callee.index = this.#imported.size + i;
     });
     const bodies = builders.map((builder) => builder.finish());
+    this.#functions.forEach(({ encoded }, i) => void encoded?.(bodies[i] as EncodedFunction));
     const out = new ByteWriter(1024);
     out.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
     const section = (id: number, count: number, encode: (writer: ByteWriter) => void) => {

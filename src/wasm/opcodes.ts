@@ -169,6 +169,32 @@ export const STORES = {
 export type LoadKind = keyof typeof LOADS;
 export type StoreKind = keyof typeof STORES;
 
+/** Text-format name of a load or store. */
+function accessName(kind: string, verb: "load" | "store"): string {
+  const [, type = kind, bits, rest = ""] = /^(.+)\.(\d+)(\D*)$/.exec(kind) ?? [];
+  if (bits === undefined) return `${type}.${verb}`;
+  return `${type}.${verb}${bits}${rest === "" ? "" : `_${rest}`}`;
+}
+
+/** Immediates that follow an opcode: none, an offset and alignment, or a lane's number. */
+export type Immediates = "none" | "memory" | "lane";
+
+/** All instructions of this file by the bytes of their opcodes, joined by commas, for whoever reads code. */
+export function opcodesByCode(): ReadonlyMap<string, { readonly name: string; readonly immediates: Immediates }> {
+  const found = new Map<string, { name: string; immediates: Immediates }>();
+  const lanes = new Set(LANES.map(([name]) => name));
+  for (const { name, code } of table.values())
+    found.set(code.join(), { name, immediates: lanes.has(name) ? "lane" : "none" });
+  for (const [verb, kinds] of [
+    ["load", LOADS],
+    ["store", STORES],
+  ] as const) {
+    for (const [kind, { code }] of Object.entries(kinds))
+      found.set(code.join(), { name: accessName(kind, verb), immediates: "memory" });
+  }
+  return found;
+}
+
 /** The instruction of this name. */
 export function opcode(name: string): Opcode {
   const found = table.get(name);

@@ -2,8 +2,11 @@
 import type { FunctionBuilder, Signature, Variable } from "../../wasm/function.ts";
 import { signature } from "../../wasm/module.ts";
 import type { Value } from "../../wasm/value.ts";
+import type { EmittedObservation } from "../observe/observer.ts";
+import { noteEntry } from "../observe/path-ring.ts";
 import {
   BLOCK_COUNT,
+  BLOCK_RUNS,
   CONTEXT,
   CS_BASE,
   EXIT,
@@ -49,17 +52,28 @@ export function enterBlock(f: FunctionBuilder, vcpu: number, linear: Value, link
     },
     "likely",
   );
-  runBlock(f, vcpu, record.get());
+  runBlock(f, vcpu, record.get(), linkage.observe);
 }
 
-/** Takes a block's instructions out of the budget, and runs it by a tail call. */
-export function runBlock(f: FunctionBuilder, vcpu: number, block: Value): void {
+/** Takes a block's instructions out of the budget, and runs it by a tail call; notes that, where someone watches. */
+export function runBlock(
+  f: FunctionBuilder,
+  vcpu: number,
+  block: Value,
+  observe: EmittedObservation | undefined,
+): void {
   const budget = fieldAddress(vcpu, "budget");
-  const left = f.load("i32", 0, budget).sub(f.load("i32", block.add(BLOCK_COUNT)));
+  const before = f.load("i32", 0, budget);
+  const left = before.sub(f.load("i32", block.add(BLOCK_COUNT)));
   f.ifRare(left.ltS(0), () => {
     f.store("i32", 0, EXIT.event, fieldAddress(vcpu, "exit"));
     f.return();
   });
   f.store("i32", 0, left, budget);
+  if (observe?.path) noteEntry(f, observe.path, f.load("i64", 0, fieldAddress(vcpu, "ip")), block, before);
+  if (observe?.counts) {
+    const runs = block.add(BLOCK_RUNS);
+    f.store("i32", runs, f.load("i32", runs).add(1));
+  }
   f.returnCallIndirect(HANDLER, f.load("i32", block), block);
 }

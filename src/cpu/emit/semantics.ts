@@ -24,6 +24,7 @@ import type * as isa from "../../isa/value.ts";
 import type { Callee, FunctionBuilder, Label } from "../../wasm/function.ts";
 import type { LoadKind, StoreKind, ValueType } from "../../wasm/opcodes.ts";
 import type { Value } from "../../wasm/value.ts";
+import type { EmittedObservation } from "../observe/observer.ts";
 import { CS_LIMIT, FPU, fieldAddress, fieldType, RESULT, SEGMENT, SEGMENT_SIZE, SEGMENTS, XMM } from "../state.ts";
 import type { FlagUnit } from "./flags.ts";
 import type { MemoryFunctions, MemoryUnit, OnStack } from "./memory.ts";
@@ -74,6 +75,8 @@ export interface Shape {
 export interface Linkage {
   readonly memory: MemoryFunctions;
   callee(name: string): Callee;
+  /** What code that enters blocks and regions notes of that. */
+  readonly observe?: EmittedObservation | undefined;
 }
 
 /** Values of `fpuTag`. */

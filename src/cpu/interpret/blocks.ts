@@ -4,6 +4,7 @@
  */
 import { type Feature, isIndirect } from "../../isa/instruction.ts";
 import { type Decoded, type DecodeFailure, decode, MAX_LENGTH } from "../decode/decoder.ts";
+import type { DropCause, ProcessorObserver } from "../observe/observer.ts";
 import {
   BLOCK_BYTES,
   BLOCK_CONTEXT,
@@ -78,6 +79,7 @@ export interface BlockWiring {
   readonly blockLimit?: number | undefined;
   /** The function of a region is not called any more. */
   regionDropped(handler: number): void;
+  readonly observer?: Required<ProcessorObserver> | undefined;
 }
 
 export class BlockCache {
@@ -90,6 +92,7 @@ export class BlockCache {
   /** Regions by the record that stands for them. */
   readonly #regions = new Map<number, Region>();
   #next = RECORDS;
+  #isClearing = false;
 
   constructor(wiring: BlockWiring) {
     this.#wiring = wiring;
@@ -100,7 +103,8 @@ export class BlockCache {
     this.#pages = new CodePages({
       buffer: wiring.buffer,
       vcpu: wiring.vcpu,
-      regionDropped: (region) => this.#regionDropped(region as Region),
+      regionDropped: (region) => this.#regionDropped(region as Region, this.#isClearing ? "cleared" : "written"),
+      blockDropped: wiring.observer?.blockDropped,
       forgetKeptPages: wiring.forgetKeptPages,
     });
     this.clear();
@@ -108,8 +112,11 @@ export class BlockCache {
 
   /** Drops all blocks. Not while one runs. */
   clear(): void {
+    this.#wiring.observer?.clearing();
     this.#next = RECORDS;
+    this.#isClearing = true;
     this.#pages.clear();
+    this.#isClearing = false;
     this.#i32.fill(0, BLOCK_TABLE >> 2, (BLOCK_TABLE + BLOCK_ENTRIES * 4) >> 2);
     if (this.#wiring.handlers.full) this.#wiring.handlers.clear();
     this.#wiring.forgetJumps();
@@ -276,16 +283,16 @@ export class BlockCache {
   }
 
   /**
-   * Makes a region found in place of its first block, and of a region that it had before; false where there is no room
-   * before the next clear.
+   * Makes a region found in place of its first block, and of a region that it had before: returns the record that stands
+   * for it, undefined where there is no room before the next clear.
    */
-  addRegion({ block, linear, handler, pages }: RegionEntry): boolean {
+  addRegion({ block, linear, handler, pages }: RegionEntry): number | undefined {
     const size = BLOCK_HEADER + REGION.list + pages.length * 8 + 16;
-    if (this.full || this.#next + size > RECORDS + RECORDS_SIZE) return false;
+    if (this.full || this.#next + size > RECORDS + RECORDS_SIZE) return undefined;
     const old = this.#regions.get(this.#i32[(block + BLOCK_REGION) >> 2] as number);
     if (old) {
       this.#pages.removeRegion(old);
-      this.#regionDropped(old);
+      this.#regionDropped(old, "replaced");
     }
     this.hot(block);
     const record = this.#next + BLOCK_HEADER;
@@ -302,10 +309,11 @@ export class BlockCache {
     this.#regions.set(record, region);
     this.#pages.addRegion(region);
     this.#wiring.forgetJump(linear);
-    return true;
+    return record;
   }
 
-  #regionDropped({ record, block, handler }: Region): void {
+  #regionDropped({ record, block, handler }: Region, cause: DropCause): void {
+    this.#wiring.observer?.regionDropped(handler, cause);
     this.#regions.delete(record);
     this.#i32[(block + BLOCK_REGION) >> 2] = 0;
     this.countAgain(block);

@@ -59,6 +59,7 @@ export class CodePages {
   readonly #tlbs: number;
   readonly #regionDropped: (region: InstalledRegion) => void;
   readonly #forgetKeptPages: () => void;
+  readonly #blockDropped: (() => void) | undefined;
   /** First records of the blocks with code from each physical page. */
   readonly #blocks = new Map<number, number[]>();
   readonly #regions = new Map<number, Set<InstalledRegion>>();
@@ -69,12 +70,15 @@ export class CodePages {
     readonly regionDropped: (region: InstalledRegion) => void;
     /** Makes translated code forget the pages that it has kept: some may not be written in place any more. */
     readonly forgetKeptPages: () => void;
+    /** Told of each block whose code was written, where someone watches. */
+    readonly blockDropped?: (() => void) | undefined;
   }) {
     this.#bytes = new Uint8Array(options.buffer);
     this.#i32 = new Int32Array(options.buffer);
     this.#tlbs = (options.vcpu + TLBS) >> 2;
     this.#regionDropped = options.regionDropped;
     this.#forgetKeptPages = options.forgetKeptPages;
+    this.#blockDropped = options.blockDropped;
   }
 
   /** Forgets all. */
@@ -172,6 +176,7 @@ export class CodePages {
 
   /** Has whoever comes to a block find what is there now, and ends it where it runs. */
   #drop(record: number): void {
+    this.#blockDropped?.();
     const i32 = this.#i32;
     const end = this.#header(record, BLOCK_END);
     i32[record >> 2] = FIND;

@@ -6,6 +6,8 @@ import { jumpEntry, runBlock } from "../emit/enter-block.ts";
 import { physicalAt, tlbAddress, tlbEntry } from "../emit/memory.ts";
 import { ACCESS } from "../mmu/paging.ts";
 import { noteCodePage } from "../mmu/tlb.ts";
+import type { CountBuilder } from "../observe/count-area.ts";
+import type { EmittedObservation } from "../observe/observer.ts";
 import {
   BLOCK_CONTEXT,
   BLOCK_ENTRIES,
@@ -123,17 +125,29 @@ function remember(f: FunctionBuilder, vcpu: number, linear: Value, record: Value
   f.store("i32", entry, f.load("i32", 0, fieldAddress(vcpu, "context")), JUMP.context);
 }
 
+export interface FindBlockImports {
+  readonly translate: Callee;
+  readonly decodeBlock: Callee;
+  readonly counts: CountBuilder;
+  readonly observe: EmittedObservation;
+}
+
 /**
  * Exports `findBlock`, (linear) → record of the region or block to run there, or 0 with `exit` set, and `interpretAt`,
  * (linear), which runs the block there in the interpreter: what translated code leaves to it.
  */
-export function findBlockFunctions(module: ModuleBuilder, vcpu: number, translate: Callee, decodeBlock: Callee): void {
+export function findBlockFunctions(
+  module: ModuleBuilder,
+  vcpu: number,
+  { translate, decodeBlock, counts, observe }: FindBlockImports,
+): void {
   const block = blockAt(module, vcpu, translate, decodeBlock);
   const fits = regionFits(module, vcpu, translate);
   module.function(
     signature(["i64"], ["i32"]),
     (f) => {
       const linear = f.param(0);
+      counts.single(f, "findBlock");
       const record = f.variable("i32", f.call(block, linear));
       f.if(record.get().leS(0), () => f.return(f.i32(0).sub(record.get())));
       // While the TLB still has the page.
@@ -148,9 +162,10 @@ export function findBlockFunctions(module: ModuleBuilder, vcpu: number, translat
   module.function(
     signature(["i64"]),
     (f) => {
+      counts.single(f, "interpretAt");
       const found = f.call(block, f.param(0));
       f.if(found.eqz(), () => f.return());
-      runBlock(f, vcpu, found.when(found.gtS(0), f.i32(0).sub(found)));
+      runBlock(f, vcpu, found.when(found.gtS(0), f.i32(0).sub(found)), observe);
     },
     { export: "interpretAt" },
   );

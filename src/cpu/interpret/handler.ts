@@ -364,5 +364,5 @@ export function buildFind(f: FunctionBuilder, vcpu: number, linkage: Linkage): v
   f.store("i32", 0, f.load("i32", 0, budget).add(f.load("i32", f.param(0).add(BLOCK_COUNT))), budget);
   const found = f.call(linkage.callee("findBlock"), linearOf(f, vcpu, f.load("i64", 0, fieldAddress(vcpu, "ip"))));
   f.ifRare(found.eqz(), () => f.return());
-  runBlock(f, vcpu, found);
+  runBlock(f, vcpu, found, linkage.observe);
 }

@@ -9,6 +9,7 @@ import type { ValueType } from "../../wasm/opcodes.ts";
 import type { Decoded } from "../decode/decoder.ts";
 import { HANDLER } from "../emit/enter-block.ts";
 import type { CodeContext, Linkage, SegmentUse } from "../emit/semantics.ts";
+import type { EmittedObservation } from "../observe/observer.ts";
 import { CONTEXT, EXIT } from "../state.ts";
 import { buildCount, buildEnd, buildFind, buildHandler, type HandlerShape } from "./handler.ts";
 
@@ -58,6 +59,8 @@ export interface CodeEnvironment {
   readonly host: Record<string, WebAssembly.ImportValue>;
   /** Where the interpreter notes what it does (trace.ts); it does not unless given. */
   readonly trace?: number | undefined;
+  /** What code that enters blocks and regions notes of that; nothing unless given. */
+  readonly observe?: EmittedObservation | undefined;
 }
 
 const SIZE_BITS = { 16: 0, 32: 1, 64: 2 } as const;
@@ -93,7 +96,7 @@ export class Handlers {
     this.#vcpu = vcpu;
     this.#most = most;
     const module = this.#module();
-    const linkage = linkageOf(module);
+    const linkage = linkageOf(module, environment.observe);
     const hot = module.importFunction("host", "hot", signature(["i32"]));
     module.elements(RESUME, [
       module.function(HANDLER, (f) => buildEnd(f, vcpu, EXIT.resume)),
@@ -202,7 +205,7 @@ export class Handlers {
     this.#wanted = [];
     this.#growTable();
     const module = this.#module();
-    const linkage = linkageOf(module);
+    const linkage = linkageOf(module, this.#environment.observe);
     for (const { index, shape } of wanted) {
       const name = `${shape.form.instruction.name} ${shape.form.text}`;
       const handler = module.function(
@@ -253,10 +256,11 @@ const CODE_FUNCTIONS: Record<string, [params: readonly ValueType[], results: rea
 };
 
 /** Imports into `module`: the memory functions and any declared function, by name, when first called. */
-export function linkageOf(module: ModuleBuilder): Linkage {
+export function linkageOf(module: ModuleBuilder, observe: EmittedObservation | undefined): Linkage {
   const runtime = (name: string, params: readonly ValueType[], results: readonly ValueType[] = []) =>
     module.importFunction("runtime", name, signature(params, results));
   return {
+    observe,
     memory: {
       get slowLoad() {
         return runtime("slowLoad", ["i32", "i64", "i32"], ["i64"]);

@@ -9,6 +9,7 @@ import type { Callee, FunctionBuilder, Label, Variable } from "../../wasm/functi
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import type { Value } from "../../wasm/value.ts";
 import { hostAddressOf, tlbAddress, tlbEntry } from "../emit/memory.ts";
+import type { CountBuilder } from "../observe/count-area.ts";
 import { CODE_BITS, EXIT, fieldAddress, MMU_MODE, PAGE, PAGE_FLAGS, SCRATCH, TLB } from "../state.ts";
 import { FILL, tlbFunctions } from "./tlb.ts";
 
@@ -61,7 +62,12 @@ export interface MmuFunctions {
   readonly stackFault: Callee;
 }
 
-export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuImports): MmuFunctions {
+export function mmuFunctions(
+  module: ModuleBuilder,
+  vcpu: number,
+  imports: MmuImports,
+  counts: CountBuilder,
+): MmuFunctions {
   const at = (name: string) => fieldAddress(vcpu, name);
   const SCRATCH_AT = vcpu + SCRATCH;
 
@@ -87,6 +93,7 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
 
   const fault = (f: FunctionBuilder, linear: Value, code: Value, access: Value) => {
     f.if(access.and(ACCESS.probe).eqz(), () => {
+      counts.single(f, "pageFaults");
       f.store("i64", 0, linear, at("faultAddress"));
       f.store("i32", 0, 14, at("faultVector"));
       f.store("i32", 0, code, at("faultCode"));
@@ -121,7 +128,7 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
     );
   });
 
-  const { fill } = tlbFunctions(module, vcpu);
+  const { fill } = tlbFunctions(module, vcpu, counts);
   /** A physical address as it reaches memory: with line A20 held low or not. */
   const onLines = (f: FunctionBuilder, physical: Value) => physical.and(f.load("i64", 0, at("addressLines")));
   /** 1 where an access is an implicit one from user mode, which looks into the supervisor's TLB. */
@@ -141,6 +148,10 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
         f.call(fill, linear, physical, FILL.read | FILL.write | FILL.execute, implicitFromUser(f, access));
         f.return(physical);
       });
+      if (counts.isOn) {
+        const kind = access.and(ACCESS.write | ACCESS.execute);
+        counts.walk(f, f.load("i32", 0, at("mmuMode")), f.i32(3).when(access.and(ACCESS.probe), kind));
+      }
       const cr3 = f.load("i64", 0, at("cr3"));
       const cr4 = f.load("i64", 0, at("cr4"));
       const efer = f.load("i64", 0, at("efer"));
@@ -276,6 +287,18 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
     { export: "translate" },
   );
 
+  /** Notes why an access cannot be made in place though its page is there, if it cannot. */
+  const noteRefusal = (f: FunctionBuilder, physical: Value) => {
+    counts.refusal(f, "checked");
+    f.if(physical.shrU(32).ne(0), () => counts.refusal(f, "device"));
+    f.if(physical.shrU(32).eqz(), () => {
+      const flags = f.load("i32.8u", physical.wrap().shrU(12), PAGE_FLAGS);
+      f.if(flags.and(PAGE.code), () => counts.refusal(f, "page with code"));
+      f.if(flags.and(PAGE.readOnly), () => counts.refusal(f, "read-only memory"));
+      f.if(flags.and(PAGE.io), () => counts.refusal(f, "device"));
+    });
+  };
+
   /**
    * (linear, bytes, access) → whether the TLB now answers for the access. A fault is not recorded: who asks is to
    * start the instruction again where it is.
@@ -285,14 +308,26 @@ export function mmuFunctions(module: ModuleBuilder, vcpu: number, imports: MmuIm
     (f) => {
       const [linear, bytes, access] = [f.param(0), f.param(1), f.param(2)];
       const inPage = f.i32(4096).sub(linear.wrap().and(4095));
+      counts.single(f, "fillTlb");
+      counts.refusal(f, "page crossing");
       f.if(inPage.ltU(bytes), () => f.return(f.i32(0)));
-      f.if(f.call(translate, linear, access).ltS(0), () => {
+      counts.refusal(f, "exception");
+      const physical = f.call(translate, linear, access);
+      f.if(physical.ltS(0), () => {
         f.store("i32", 0, EXIT.none, at("exit"));
         f.return(f.i32(0));
       });
       const entry = tlbEntry(f.load("i32", 0, at("tlb")), linear);
       const tag = f.load("i64", entry.add(access.and(ACCESS.write).mul(TLB.write)), TLB.read);
-      f.return(linear.and(-4096n).eq(tag));
+      const isFilled = linear.and(-4096n).eq(tag);
+      if (counts.isOn) {
+        f.if(
+          isFilled,
+          () => counts.refusal(f, "group not ready"),
+          () => noteRefusal(f, physical),
+        );
+      }
+      f.return(isFilled);
     },
     { export: "fillTlb" },
   );

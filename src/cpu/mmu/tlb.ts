@@ -8,6 +8,7 @@ import type { Callee, FunctionBuilder, Label } from "../../wasm/function.ts";
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import type { Value } from "../../wasm/value.ts";
 import { hostAddressOf, tlbEntry } from "../emit/memory.ts";
+import type { CountBuilder } from "../observe/count-area.ts";
 import {
   CODE_PAGES,
   CODE_PAGES_BITS,
@@ -44,7 +45,7 @@ export interface TlbFunctions {
   readonly fill: Callee;
 }
 
-export function tlbFunctions(module: ModuleBuilder, vcpu: number): TlbFunctions {
+export function tlbFunctions(module: ModuleBuilder, vcpu: number, counts: CountBuilder): TlbFunctions {
   const at = (name: string) => fieldAddress(vcpu, name);
 
   /** A bit of `largePages` for the GiB that an address lies in. */
@@ -68,6 +69,7 @@ export function tlbFunctions(module: ModuleBuilder, vcpu: number): TlbFunctions 
     const present = f.load("i32", 0, at("mmuMode"));
     f.if(present.eq(MMU_MODE.checked), () => f.return());
     const mode = f.i32(MMU_MODE.supervisor).when(implicit, present);
+    counts.fill(f, mode);
     const entry = tlbEntry(mode.mul(TLB_SIZE).add(vcpu + TLBS), linear);
     f.if(f.load("i32", entry, TLB.frame).eq(-1), () => {
       const filled = f.load("i32", 0, at("tlbFilled"));
@@ -161,6 +163,13 @@ export function tlbFunctions(module: ModuleBuilder, vcpu: number): TlbFunctions 
   module.function(
     signature(["i32"]),
     (f) => {
+      if (counts.isOn) {
+        f.if(
+          f.param(0),
+          () => counts.single(f, "flushLocal"),
+          () => counts.single(f, "flushAll"),
+        );
+      }
       const keep = f.i32(TLB_GLOBAL).when(f.param(0), 0);
       const kept = f.variable("i32", 0);
       eachFilled(f, (entry) => {
@@ -193,6 +202,7 @@ export function tlbFunctions(module: ModuleBuilder, vcpu: number): TlbFunctions 
     signature(["i64"]),
     (f) => {
       const linear = f.param(0);
+      counts.single(f, "flushPage");
       f.call(forgetKeptPages);
       const large = f.load("i64", 0, at("largePages")).or(f.load("i64", 0, at("largeGlobalPages")));
       f.if(large.and(gibibyte(f, linear)).ne(0), () => {

@@ -50,6 +50,7 @@ export interface InterruptEvent {
  */
 export function deliver(cpu: SystemContext, event: InterruptEvent): void {
   const { registers } = cpu;
+  cpu.delivering?.(event);
   if (!isProtected(registers)) deliverReal(cpu, event);
   else if (isLong(registers)) deliverLong(cpu, event);
   else deliverProtected(cpu, event);

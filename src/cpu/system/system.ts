@@ -1,4 +1,5 @@
 /** What system functions (segmentation, exceptions, control registers, ...) work on. */
+import type { DeliveredEvent } from "../observe/observer.ts";
 import type { Registers } from "../registers.ts";
 
 /** Guest memory by linear address, through paging. Throws GuestFault (#PF with its error code, CR2 set). */
@@ -36,4 +37,6 @@ export interface SystemContext {
   interruptPending(): boolean;
   /** Makes the run loop look at events (interrupts, activity, shadow) after this instruction. */
   requestEvents(): void;
+  /** Told of each exception and interrupt before it is delivered, where someone watches. */
+  readonly delivering?: ((event: DeliveredEvent) => void) | undefined;
 }

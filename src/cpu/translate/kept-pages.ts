@@ -7,6 +7,7 @@ import type { Callee } from "../../wasm/function.ts";
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import { tlbEntry } from "../emit/memory.ts";
 import { ACCESS } from "../mmu/paging.ts";
+import type { CountBuilder } from "../observe/count-area.ts";
 import { fieldAddress, KEPT, REGION_HEATS, REGION_MISSES, TLB } from "../state.ts";
 
 /** A miss within so many instructions of the last is soon: about what a wrong guess costs. */
@@ -18,18 +19,27 @@ const TOO_MANY_GROUPS = 200;
 
 /**
  * Exports `keepPage`, (linear, bytes, access, address of the kept page, budget) → whether the access can be done in the
- * page that is kept now; with ACCESS.probe, the page must be in the TLB. `fillTlb` has the first three as its parameters; `remakeRegion` takes a region's table entry.
+ * page that is kept now; with ACCESS.probe, the page must be in the TLB. `fillTlb` has the first
+ * three as its parameters; `remakeRegion` takes a region's table entry.
  */
-export function keepPageFunction(module: ModuleBuilder, vcpu: number, fillTlb: Callee, remakeRegion: Callee): void {
+export function keepPageFunction(
+  module: ModuleBuilder,
+  vcpu: number,
+  fillTlb: Callee,
+  remakeRegion: Callee,
+  counts: CountBuilder,
+): void {
   module.function(
     signature(["i64", "i32", "i32", "i32", "i32"], ["i32"]),
     (f) => {
       const [linear, bytes, access, kept, budget] = [f.param(0), f.param(1), f.param(2), f.param(3), f.param(4)];
+      counts.single(f, "keepPage");
       const page = linear.and(-4096n);
       const entry = tlbEntry(f.load("i32", 0, fieldAddress(vcpu, "tlb")), linear);
       const tag = f.load("i64", entry.add(access.and(ACCESS.write).mul(TLB.write)), TLB.read);
       const inPage = linear.add(bytes.extendU()).sub(1).and(-4096n).eq(page);
       f.if(inPage.and(page.eq(tag)).eqz(), () => {
+        counts.refusal(f, "group not ready");
         f.if(access.and(ACCESS.probe), () => f.return(f.i32(0)));
         f.if(f.call(fillTlb, linear, bytes, access).eqz(), () => f.return(f.i32(0)));
       });

@@ -3,12 +3,17 @@
  * while the guest runs and changes it: what a region was made of is told with it and checked where it is installed.
  */
 
+import { disassemble } from "../../isa/disassemble.ts";
+import type { CodeMark } from "../../wasm/emitter.ts";
 import type { FunctionBuilder } from "../../wasm/function.ts";
 import { HANDLER } from "../emit/enter-block.ts";
 import type { Linkage } from "../emit/semantics.ts";
 import { blockRuns, notedTargets } from "../interpret/block-table.ts";
 import { codeContext, codeModule, linkageOf } from "../interpret/handlers.ts";
 import { CodeWalk, type PagingMode } from "../mmu/code-walk.ts";
+import { CountAllocator } from "../observe/count-area.ts";
+import { RegionCountBuilder, type RegionCounts } from "../observe/region-counts.ts";
+import type { RegionListing } from "../observe/region-listing.ts";
 import type { RegionSettings } from "../processor.ts";
 import {
   KEPT,
@@ -24,7 +29,7 @@ import {
 } from "../state.ts";
 import { type CpuModel, cpuModel } from "../system/models.ts";
 import { CodeReader, type ReadCode } from "./code-reader.ts";
-import { buildRegion, type RegionSize } from "./region.ts";
+import { buildRegion, type RegionInput, type RegionSize } from "./region.ts";
 
 /** What part of that a block must have run to become part of the region of another. */
 const WARM = 0.1;
@@ -73,6 +78,15 @@ export interface CompiledRegion {
   /** Not made, since it is part of another one that was not known yet when it was asked for. */
   readonly isCovered: boolean;
   readonly code: readonly ReadCode[];
+  /** Where someone watches. */
+  readonly observed?: ObservedRegion;
+}
+
+export interface ObservedRegion {
+  /** Bytes of its function. */
+  readonly bytes: number;
+  readonly counts: RegionCounts | undefined;
+  readonly listing: RegionListing | undefined;
 }
 
 export interface CompiledRegions {
@@ -98,6 +112,25 @@ class CoveredBlocks {
   }
 }
 
+/** An instruction as text, with its offset in the code segment. */
+function describeInstruction(code: CodeReader, { linear, ip, context }: RegionJob, delta: number): string {
+  const start = codeContext(context).long ? linear : BigInt(ip >>> 0);
+  const at = start + BigInt(delta);
+  const decoded = code.decode(delta);
+  return `${at.toString(16)}  ${typeof decoded === "string" ? `(${decoded})` : disassemble(decoded, at)}`;
+}
+
+/** Remembers answers, where a region is built twice: what they depend on may change meanwhile. */
+function remembered<A extends readonly unknown[], T>(find: (...args: A) => T): (...args: A) => T {
+  const known = new Map<string, T>();
+  return (...args) => {
+    const key = args.join();
+    if (!known.has(key)) known.set(key, find(...args));
+    return known.get(key) as T;
+  };
+}
+const asked = <A extends readonly unknown[], T>(find: (...args: A) => T): ((...args: A) => T) => find;
+
 const keyOf = ({ physical, context }: { physical: number; context: number }): number => context * 2 ** 32 + physical;
 
 export class RegionCompiler {
@@ -108,6 +141,7 @@ export class RegionCompiler {
   readonly #walk: CodeWalk;
   readonly #pages = { reads: 0, writes: 0 };
   readonly #covered = new CoveredBlocks();
+  readonly #allocator: CountAllocator | undefined;
   /** Modules so far. */
   #made = 0;
 
@@ -119,21 +153,29 @@ export class RegionCompiler {
     this.#bytes = new Uint8Array(settings.memory.buffer);
     this.#i32 = new Int32Array(settings.memory.buffer);
     this.#walk = new CodeWalk(settings.memory.buffer);
+    const counts = settings.observe?.counts;
+    this.#allocator = counts && new CountAllocator(settings.memory.buffer, counts);
   }
 
   compile(jobs: readonly RegionJob[]): CompiledRegions {
     const module = codeModule(this.#settings.memoryPages);
-    const linkage = linkageOf(module);
+    const linkage = linkageOf(module, this.#settings.observe);
     const regions: CompiledRegion[] = [];
+    const sizes: number[] = [];
     for (const job of jobs) {
       const callee = module.function(HANDLER, (f) => void regions.push(this.#region(f, job, linkage)), {
         name: `region ${job.linear.toString(16)}`,
+        encoded: ({ bytes }) => sizes.push(bytes.length),
       });
       module.elements(job.handler, [callee]);
     }
     const bytes = module.build();
     this.#made++;
-    return { regions, module: new WebAssembly.Module(bytes), size: bytes.length };
+    return { regions: regions.map(withSize), module: new WebAssembly.Module(bytes), size: bytes.length };
+
+    function withSize({ observed, ...region }: CompiledRegion, i: number): CompiledRegion {
+      return observed ? { ...region, observed: { ...observed, bytes: sizes[i] as number } } : region;
+    }
   }
 
   #region(f: FunctionBuilder, job: RegionJob, linkage: Linkage): CompiledRegion {
@@ -147,26 +189,51 @@ export class RegionCompiler {
     this.#i32[(vcpu + REGION_MISSES + counter) >> 2] = 0;
     const unsure = vcpu + SCATTERED + scatteredSlot(job.physical, "group", false);
     const code = this.#reader(job);
-    const { instructions, nodes } = buildRegion({
+    const describe = (delta: number) => describeInstruction(code, job, delta);
+    const counts = RegionCountBuilder.from(this.#allocator, describe);
+    const isListed = this.#settings.observe?.listings === true;
+    const answers = isListed ? remembered : asked;
+    const input: RegionInput = {
       f,
       vcpu,
       context: codeContext(job.context),
       linkage,
       code,
-      isWarm: (delta) => this.#isWarm(code.physical(delta), job.context),
+      isWarm: answers((delta) => this.#isWarm(code.physical(delta), job.context)),
       size: SIZES[job.large ? 1 : 0] as RegionSize,
       handler: job.handler,
       grows: !job.large,
       unsure: this.#bytes[unsure] ? undefined : unsure,
-      keptPage: (origin, write) => this.#keptPage(job, origin, write),
-      targets: (delta) => this.#targets(code.physical(delta), job),
-    });
+      keptPage: answers((origin, write) => this.#keptPage(job, origin, write)),
+      targets: answers((delta) => this.#targets(code.physical(delta), job)),
+      describe,
+      counts,
+    };
+    const { instructions, nodes } = buildRegion(input);
     if (instructions === 0) f.unreachable();
     for (const delta of nodes) {
       const physical = code.physical(delta);
       if (physical !== undefined) this.#covered.add({ physical, context: job.context }, this.#made);
     }
-    return { job, instructions, isCovered: false, code: code.pages };
+    const region = { job, instructions, isCovered: false, code: code.pages };
+    if (!this.#settings.observe) return region;
+    const listing = isListed && instructions > 0 ? this.#listing(input) : undefined;
+    const observed = { bytes: 0, counts: counts && { ...counts }, listing };
+    return { ...region, observed };
+  }
+
+  /** Builds the region again, without code that counts, as a module by itself. */
+  #listing(input: RegionInput): RegionListing {
+    const module = codeModule(this.#settings.memoryPages);
+    const linkage = linkageOf(module, undefined);
+    const about = { notes: [], locals: new Map<number, string>() };
+    let marks: readonly CodeMark[] = [];
+    module.function(HANDLER, (f) => void buildRegion({ ...input, f, linkage, about, counts: undefined }), {
+      encoded: (body) => {
+        marks = body.marks;
+      },
+    });
+    return { module: module.build().slice(), marks, ...about };
   }
 
   #reader({ linear, physical, context, paging, marks }: RegionJob): CodeReader {

@@ -2,11 +2,13 @@
  * What all instructions of a region share while its function is built: local variables for the guest's registers,
  * the way in, and the two ways out.
  */
+import { generalName } from "../../isa/register-names.ts";
 import type { FunctionBuilder, Label, Variable } from "../../wasm/function.ts";
 import type { Value } from "../../wasm/value.ts";
 import { enterBlock } from "../emit/enter-block.ts";
 import type { CodeContext, Linkage } from "../emit/semantics.ts";
 import { flagMemory } from "../interpret/handler.ts";
+import type { InterpretReason, LeaveReason, RegionCountBuilder } from "../observe/region-counts.ts";
 import { CS_BASE, CS_LIMIT, fieldAddress, GPR, REGION_HEAT, REGION_HEATS, XMM } from "../state.ts";
 import { AccessGroups } from "./access-groups.ts";
 import { FLAG_WORDS, type FlagState, type FlagVariables, flagVariables, LazyFlags } from "./lazy-flags.ts";
@@ -34,6 +36,25 @@ export interface FrameOptions {
   readonly grows: boolean;
   /** Address of the byte that says that groups of accesses are often not found in the region; undefined where it is set. */
   readonly unsure: number | undefined;
+  /** What the region counts of itself; nothing unless given. */
+  readonly counts?: RegionCountBuilder | undefined;
+  /** Gets what the code is about, where it is to be listed. */
+  readonly about?: CodeAbout | undefined;
+}
+
+export interface CodeAbout {
+  /** What parts of the code belong to (FunctionBuilder.mark). */
+  readonly notes: string[];
+  /** What local variables hold, by number. */
+  readonly locals: Map<number, string>;
+}
+
+/** Where and why a region is left for other code. */
+export interface WayOut {
+  /** Distance of the last instruction before it. */
+  readonly from: number;
+  readonly reason: LeaveReason;
+  readonly to?: number;
 }
 
 export class RegionFrame {
@@ -60,6 +81,8 @@ export class RegionFrame {
   readonly usableUnits = new Set<string>();
   readonly #flagVariables: FlagVariables;
   readonly #budget: Variable;
+  /** Instructions that have run, where that is counted. */
+  readonly #ran: Variable | undefined;
   readonly #exitIp: Variable;
   /** Where the interpreter is to go on, by its distance from the start. */
   readonly #exitDelta: Variable;
@@ -83,6 +106,7 @@ export class RegionFrame {
     this.numbers = new RegionNumbers(f);
     this.groups = new AccessGroups(f, this.#positions);
     this.#budget = f.variable("i32");
+    this.#ran = options.counts && f.variable("i32");
     this.#exitIp = f.variable("i64");
     this.#exitDelta = f.variable("i32");
     this.#executed = f.variable("i32");
@@ -195,6 +219,13 @@ export class RegionFrame {
   /** Takes instructions that have run out of the budget. */
   spend(instructions: number): void {
     this.#budget.set(this.#budget.get().sub(instructions));
+    this.#ran?.set(this.#ran.get().add(instructions));
+  }
+
+  /** What is built from here on belongs to `note`, where code is to be listed. */
+  mark(note: () => string): void {
+    const { about } = this.#options;
+    if (about) this.f.mark(about.notes.push(note()) - 1);
   }
 
   /** Tells the host of the budget, after `executed` instructions of the node. */
@@ -213,7 +244,8 @@ export class RegionFrame {
   }
 
   /** Leaves the region with the flags that `flags` says; control goes on at `ip` with whatever code is there. */
-  leave(ip: Value, flags: FlagState): void {
+  leave(ip: Value, flags: FlagState, { from, ...way }: WayOut): void {
+    this.#options.counts?.exit(this.f, { delta: from, ...way });
     this.flags.state = flags;
     if (flags.kind === "memory" || flags.kind === "variables") this.flags.keep();
     else this.flags.keepWords();
@@ -222,7 +254,8 @@ export class RegionFrame {
   }
 
   /** Leaves the region so that the interpreter goes on at `delta`, after `executed` instructions of the node. */
-  interpret(delta: number, executed: number): void {
+  interpret(delta: number, executed: number, reason: InterpretReason): void {
+    this.#options.counts?.exit(this.f, { delta, reason });
     this.flags.keep();
     this.#exitDelta.set(delta);
     this.#executed.set(executed);
@@ -244,7 +277,11 @@ export class RegionFrame {
    */
   finish(first: number, last: number, build: () => void): void {
     const { f, vcpu, context, linkage } = this;
+    const { counts, about } = this.#options;
+    if (about) this.#nameLocals(about.locals);
+    this.mark(() => "the way in");
     this.#checkLimits(first, last);
+    counts?.entered(f);
     // One instruction was taken from the budget on the way in.
     const granted = f.load("i32", 0, fieldAddress(vcpu, "budget")).add(1);
     this.#budget.set(granted);
@@ -252,11 +289,15 @@ export class RegionFrame {
     this.#eachRegister(({ variable }, address) => variable.set(f.load(variable.type as "i32", 0, address)));
     f.block(() => {
       f.block(build, this.#leave);
+      this.mark(() => "the way out to other code");
+      if (this.#ran) counts?.left(f, this.#ran.get());
       this.#writeBack();
       f.store("i32", 0, this.#budget.get(), fieldAddress(vcpu, "budget"));
       this.#cool(granted.sub(this.#budget.get()));
       enterBlock(f, vcpu, this.#linear(), linkage);
     }, this.#interpret);
+    this.mark(() => "the way out to the interpreter");
+    if (this.#ran) counts?.left(f, this.#ran.get().add(this.#executed.get()));
     const ip = this.start.add(this.#exitDelta.get().extendS());
     this.#exitIp.set(context.long ? ip : ip.and(0xffff_ffffn));
     this.#writeBack();
@@ -287,6 +328,7 @@ export class RegionFrame {
     const limit = context.code32 ? segmentLimit : segmentLimit.when(segmentLimit.ltU(0xffff), 0xffff);
     const outside = this.start.add(first).ltS(0).or(this.start.add(last).gtS(limit));
     f.ifRare(outside, () => {
+      this.#options.counts?.exit(f, { delta: 0, reason: "segment limit" });
       const base = f.load("i64", 0, vcpu + CS_BASE);
       const budget = f.load("i32", 0, fieldAddress(vcpu, "budget"));
       f.store("i32", 0, budget.add(1), fieldAddress(vcpu, "budget"));
@@ -297,6 +339,31 @@ export class RegionFrame {
   #eachRegister(visit: (cached: Cached, address: number) => void): void {
     this.#gprs.forEach((cached, index) => cached && visit(cached, this.vcpu + GPR + index * 8));
     this.#xmms.forEach((cached, index) => cached && visit(cached, this.vcpu + XMM + index * 32));
+  }
+
+  #nameLocals(locals: Map<number, string>): void {
+    const width = this.registerType === "i64" ? 64 : 32;
+    this.#gprs.forEach((cached, i) => cached && locals.set(cached.variable.local, generalName(i, width, true)));
+    this.#xmms.forEach((cached, i) => cached && locals.set(cached.variable.local, `xmm${i}`));
+    const { code, narrow, wide } = this.#flagVariables;
+    for (const [name, variable] of Object.entries({
+      record: { local: 0 },
+      tlb: this.#tlb,
+      "page key": this.#pageKey,
+      budget: this.#budget,
+      "exit: ip": this.#exitIp,
+      "exit: distance": this.#exitDelta,
+      "exit: executed": this.#executed,
+      "flags: kind": code,
+      "flags: a": narrow.a,
+      "flags: b": narrow.b,
+      "flags: result": narrow.r,
+      "flags: a, 64 bits": wide.a,
+      "flags: b, 64 bits": wide.b,
+      "flags: result, 64 bits": wide.r,
+    })) {
+      locals.set(variable.local, name);
+    }
   }
 
   #writeBack(): void {

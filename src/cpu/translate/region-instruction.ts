@@ -19,6 +19,7 @@ import type { Value } from "../../wasm/value.ts";
 import type { Decoded, MemoryOperand } from "../decode/decoder.ts";
 import { type BoundOperand, WasmSemantics } from "../emit/semantics.ts";
 import { segmentUse } from "../interpret/handlers.ts";
+import type { InterpretReason } from "../observe/region-counts.ts";
 import { FPU, fieldAddress, SEGMENT_SIZE, SEGMENTS } from "../state.ts";
 import type { LazyFlags } from "./lazy-flags.ts";
 import { NotTranslatable } from "./not-translatable.ts";
@@ -107,8 +108,8 @@ export class RegionInstruction extends WasmSemantics {
     return this.#flow;
   }
 
-  #interpret(): void {
-    this.#frame.interpret(this.#delta, this.#executed);
+  #interpret(reason: InterpretReason): void {
+    this.#frame.interpret(this.#delta, this.#executed, reason);
   }
   /** Makes a way out of the region to this instruction, later, with flags as they are now. */
   #wayOut(): () => void {
@@ -117,7 +118,7 @@ export class RegionInstruction extends WasmSemantics {
     return () => {
       const later = flags.state;
       flags.state = state;
-      this.#interpret();
+      this.#interpret("memory");
       flags.state = later;
     };
   }
@@ -402,13 +403,13 @@ export class RegionInstruction extends WasmSemantics {
   }
   /** The interpreter goes on: registers are as of the last element. */
   restart(): void {
-    this.#interpret();
+    this.#interpret("again");
   }
   protected raiseVector(): void {
-    this.#interpret();
+    this.#interpret("exception");
   }
   protected unitTrap(): void {
-    this.#interpret();
+    this.#interpret("unit");
   }
   /** Whether the SSE unit is usable is changed by no instruction that is translated. */
   protected override checkUnit(unit: NonNullable<Instruction["unit"]>): void {
@@ -430,7 +431,7 @@ export class RegionInstruction extends WasmSemantics {
       const exit = fieldAddress(this.vcpu, "exit");
       f.ifRare(f.load("i32", 0, exit), () => {
         f.store("i32", 0, 0, exit);
-        this.#interpret();
+        this.#interpret("rare case");
       });
     }
     if (spec.changesAccess) {
@@ -442,7 +443,7 @@ export class RegionInstruction extends WasmSemantics {
 
   override rarely(condition: Value, slow: () => void, usual: () => void): void {
     void slow;
-    this.f.ifRare(condition, () => this.#interpret());
+    this.f.ifRare(condition, () => this.#interpret("rare case"));
     usual();
   }
 

@@ -5,9 +5,11 @@
  * part of each region that calls it: a node is told by its address and by the calls that led to it, so that a return
  * finds its way back without a look at any table, after a comparison of the address that it pops.
  */
+
 import type { Body, FunctionBuilder, Label } from "../../wasm/function.ts";
 import type { Value } from "../../wasm/value.ts";
 import type { Decoded } from "../decode/decoder.ts";
+import type { LeaveReason } from "../observe/region-counts.ts";
 import type { NodeGroups, Reaches } from "./access-groups.ts";
 import type { CodeReader } from "./code-reader.ts";
 import { FlowGraph, type GraphNode } from "./flow-graph.ts";
@@ -36,6 +38,8 @@ export interface RegionInput extends FrameOptions {
   readonly isWarm: (delta: number) => boolean;
   /** Where the indirect jump that ends the block at this distance has gone. */
   targets(delta: number): readonly number[];
+  /** The instruction at a distance as text, with its address. */
+  describe(delta: number): string;
 }
 
 /** Where control goes on. */
@@ -57,6 +61,8 @@ type Exit =
 interface Node extends GraphNode {
   readonly delta: number;
   readonly calls: readonly number[];
+  /** Distance of its last instruction. */
+  readonly last: number;
   readonly body: Body;
   readonly exit: Exit;
   /** Flags at its end. */
@@ -100,6 +106,10 @@ class NodeBuilder implements BuiltRegion {
   readonly #flagReaders = new Set<string>();
   readonly #queue: Target[] = [];
   readonly #queued = new Set<string>();
+  /** Why places are not part of the region. */
+  readonly #refused = new Map<string, LeaveReason>();
+  /** Distance of the instruction built last. */
+  #current = 0;
 
   constructor(input: RegionInput) {
     this.#input = input;
@@ -145,10 +155,27 @@ class NodeBuilder implements BuiltRegion {
     return target;
   }
 
-  #hasRoom({ delta, calls }: Target): boolean {
+  #hasRoom(target: Target): boolean {
+    const refusal = this.#refusal(target);
+    if (refusal !== undefined) this.#refused.set(placeOf(target), refusal);
+    return refusal === undefined;
+  }
+
+  #refusal({ delta, calls }: Target): LeaveReason | undefined {
     const { size, isWarm } = this.#input;
-    if (this.instructions >= size.instructions || this.#nodes.size >= size.nodes) return false;
-    return calls.length <= size.depth && Math.abs(delta) < REACH && isWarm(delta);
+    if (this.instructions >= size.instructions || this.#nodes.size >= size.nodes) return "region full";
+    if (calls.length > size.depth) return "calls too deep";
+    if (Math.abs(delta) >= REACH) return "too far";
+    return isWarm(delta) ? undefined : "rare code";
+  }
+
+  /** Why the region has no node for a target. */
+  refusalOf(target: Target): LeaveReason {
+    return this.#refused.get(placeOf(target)) ?? "region full";
+  }
+
+  describe(delta: number): string {
+    return this.#input.describe(delta);
   }
 
   #buildNode(target: Target): void {
@@ -176,7 +203,15 @@ class NodeBuilder implements BuiltRegion {
       else flags.state = this.frame.storeFlags();
       exit = this.#fill(target);
     });
-    return { ...target, body, exit, flags: flags.state, groups: this.frame.groups.end(), successors: [] };
+    return {
+      ...target,
+      last: this.#current,
+      body,
+      exit,
+      flags: flags.state,
+      groups: this.frame.groups.end(),
+      successors: [],
+    };
   }
 
   /** Builds a node's instructions where the function under construction stands. */
@@ -189,9 +224,11 @@ class NodeBuilder implements BuiltRegion {
     let decoded: ReturnType<CodeReader["decode"]>;
     do {
       decoded = code.decode(delta);
+      this.#current = delta;
       const built = typeof decoded === "string" ? undefined : this.#instruction(decoded, delta, executed);
       if (built === undefined || typeof decoded === "string") {
-        frame.interpret(delta, executed);
+        frame.mark(() => `${this.describe(delta)}  (left to the interpreter)`);
+        frame.interpret(delta, executed, "not translated");
         return { kind: "none" };
       }
       flow = built;
@@ -214,6 +251,7 @@ class NodeBuilder implements BuiltRegion {
     let flow: Flow = { kind: "next" };
     try {
       const body = f.detached(() => {
+        this.frame.mark(() => this.describe(delta));
         flow = new RegionInstruction(this.frame, decoded, delta, executed).build();
       });
       f.place(body);
@@ -320,6 +358,7 @@ class RegionWriter {
   #leaveNode(node: Node): void {
     const f = this.#f;
     const { exit } = node;
+    this.#frame.mark(() => `${this.#nodes.describe(node.last)}  (goes on)`);
     switch (exit.kind) {
       case "none":
         return;
@@ -338,24 +377,25 @@ class RegionWriter {
           if (!this.#nodes.find(target)) continue;
           f.if(exit.ip.eq(this.#frame.ip(target.delta)), () => this.#follow(node, target));
         }
-        this.#frame.leave(exit.ip, node.flags);
+        this.#frame.leave(exit.ip, node.flags, { from: node.last, reason: "indirect" });
     }
   }
 
   #follow(from: Node, target: Target): void {
     const f = this.#f;
     const to = this.#nodes.find(target);
-    const leave = () => this.#frame.leave(this.#frame.ip(target.delta), from.flags);
+    const leave = (reason: LeaveReason) =>
+      this.#frame.leave(this.#frame.ip(target.delta), from.flags, { from: from.last, reason, to: target.delta });
     if (to === undefined) {
-      leave();
+      leave(this.#nodes.refusalOf(target));
       return;
     }
     const edge = this.#graph.edge(from, to).kind;
     if (edge === "irreducible") {
-      leave();
+      leave("irreducible");
       return;
     }
-    if (edge === "again") f.ifRare(this.#frame.exhausted(), leave);
+    if (edge === "again") f.ifRare(this.#frame.exhausted(), () => leave("budget"));
     this.#frame.flags.state = from.flags;
     this.#frame.flags.keep();
     switch (edge) {

@@ -2,6 +2,7 @@
 import type { BlockCache } from "../interpret/blocks.ts";
 import type { CodeEnvironment, Handlers } from "../interpret/handlers.ts";
 import type { PagingMode } from "../mmu/code-walk.ts";
+import type { ProcessorObserver } from "../observe/observer.ts";
 import { hostAddress } from "../state.ts";
 import type { ReadCode } from "./code-reader.ts";
 import type { CompiledRegion, CompiledRegions, RegionJob } from "./region-compiler.ts";
@@ -29,6 +30,7 @@ export interface TranslatorWiring {
   paging(): PagingMode;
   /** Offsets in a page of instructions that no region may have: a debugger stops there. */
   marks(): readonly number[];
+  readonly observer?: Required<ProcessorObserver> | undefined;
 }
 
 export class Translator {
@@ -99,8 +101,8 @@ export class Translator {
   }
 
   /** Has a region found, unless its code, or a debugger's breakpoints, have changed since it was asked for. */
-  #add({ job, instructions, isCovered, code }: CompiledRegion): boolean {
-    const { blocks, marks } = this.#wiring;
+  #add({ job, instructions, isCovered, code, observed }: CompiledRegion): boolean {
+    const { blocks, marks, observer } = this.#wiring;
     if (job.marks.join() !== marks().join()) return false;
     const block = blocks.find(job.physical, job.context);
     if (block === undefined || (instructions === 0 && !isCovered)) return false;
@@ -110,8 +112,10 @@ export class Translator {
       return false;
     }
     const pages = code.map(({ distance, first, last, pieces }) => ({ distance, first, last, pieces }));
-    if (!blocks.addRegion({ block, linear: job.linear, handler: job.handler, pages })) return false;
+    const record = blocks.addRegion({ block, linear: job.linear, handler: job.handler, pages });
+    if (record === undefined) return false;
     this.#installed.set(job.handler, job);
+    if (observed) observer?.regionAdded({ job, instructions, record, ...observed });
     this.#regions++;
     this.#instructions += instructions;
     return true;
