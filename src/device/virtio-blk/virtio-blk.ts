@@ -55,6 +55,8 @@ const SEG_MAX = QUEUE_SIZE - 2;
 export const MAX_IN_FLIGHT = 64;
 /** Bytes. */
 export const PIECE = 1024 * 1024;
+/** Bytes of a request that are moved at once at the most: however large it is, the machine goes on meanwhile. */
+const MOST_AT_ONCE = 8 * PIECE;
 /** Ranges of a discard or write zeroes request. */
 export const MAX_RANGES = 16;
 /** Sectors of one range: 1 GiB. */
@@ -270,7 +272,7 @@ export class VirtioBlk extends VirtioDevice<VirtioBlkState> {
     for (let at = 0; at < length; at += PIECE) {
       const place = byteOffset(start + at);
       const size = Math.min(length - at, PIECE);
-      if (this.#readNow(place, chain, at, size)) continue;
+      if (at < MOST_AT_ONCE && this.#readNow(place, chain, at, size)) continue;
       const piece = new Uint8Array(size);
       yield () => this.#disk.read(place, piece);
       if (chain.write(at, piece) < size) return RequestStatus.ioError;
@@ -303,7 +305,7 @@ export class VirtioBlk extends VirtioDevice<VirtioBlkState> {
     for (let at = 0; at < length; at += PIECE) {
       const place = byteOffset(start + at);
       const size = Math.min(length - at, PIECE);
-      if (this.#writeNow(place, chain, RequestHeader.size + at, size)) continue;
+      if (at < MOST_AT_ONCE && this.#writeNow(place, chain, RequestHeader.size + at, size)) continue;
       const piece = new Uint8Array(size);
       if (chain.read(RequestHeader.size + at, piece) < size) return RequestStatus.ioError;
       yield () => this.#disk.write(place, piece);
