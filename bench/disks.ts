@@ -1,95 +1,48 @@
 /**
- * Reads of a disk in Linux, one after the other and past the guest's page cache: on our buses and on QEMU's, with one
- * image that the host has in its page cache.
+ * Reads and writes of a disk in Linux, one after the other and past the guest's page cache: on our buses and on QEMU's,
+ * with the same images, which the host has in its page cache. The machines of a bus run in turns, the others stopped;
+ * each has run every workload for some time before the first is timed.
  *
- *     node bench/disks.ts [--seconds N] [--rounds N] [--only ours-ahci,qemu-ahci,...]
+ *     node bench/disks.ts [--seconds N] [--warmup N] [--rounds N] [--only NAME,...] [--write]
+ *
+ * Names are those of buses (virtio, nvme, ahci, scsi, ide), of formats (raw, qcow2) and of machines (ours, qemu); of
+ * what is not named, all are measured, but of the buses the first three.
  */
-import { randomFillSync } from "node:crypto";
-import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { MIB } from "../src/bits/units.ts";
-import { joinArchives, writeCpio } from "../src/hypervisor/catalogue/cpio.ts";
-import { prepareGuest } from "../src/hypervisor/catalogue/debian-guest.ts";
-import { type Command, GuestProcess } from "./guest-process.ts";
-import { compileSource } from "./guest-programs.ts";
-import { QEMU } from "./machines.ts";
+import { DiskFigures, formatsTable, machinesTable, type Rates, WORKLOADS, type Workload } from "./disk-figures.ts";
+import * as disks from "./disk-machines.ts";
+import { GuestProcess } from "./guest-process.ts";
+import { hostFacts, load } from "./host.ts";
 import { BENCH_LINES } from "./program-lines.ts";
 import { BOOT_TIMEOUT, PROMPT } from "./shell.ts";
 
-/** The kernel has drivers of all the buses. */
-const GUEST = "debian-686-pae";
-const IMAGE_MIB = 256;
-const MEMORY_MIB = 256;
-const BUNK = path.join(import.meta.dirname, "../bin/bunk.mjs");
-
-const WORKLOADS = [
-  { name: "1 MiB sequential", bytes: MIB, order: "sequential", unit: "MiB/s" },
-  { name: "4 KiB random", bytes: 4096, order: "random", unit: "reads/s" },
-] as const;
-type Workload = (typeof WORKLOADS)[number];
-
-interface Files {
-  readonly kernel: string;
-  readonly initrd: string;
-  readonly append: string;
-  readonly image: string;
-}
-
-interface Figures {
-  readonly rate: number;
-  /** A second of processor time: what a busy host leaves unchanged. */
-  readonly rateOfCpu: number;
-}
-
-const DEVICES = { virtio: "vda", ide: "sda", ahci: "sda", nvme: "nvme0n1", scsi: "sda" } as const;
-type Bus = keyof typeof DEVICES;
-const QEMU_DEVICES: Readonly<Record<Bus, readonly string[]>> = {
-  virtio: ["-device", "virtio-blk-pci,drive=d"],
-  ide: ["-device", "ide-hd,drive=d,bus=ide.0"],
-  ahci: ["-device", "ich9-ahci,id=ahci", "-device", "ide-hd,drive=d,bus=ahci.0"],
-  nvme: ["-device", "nvme,drive=d,serial=bench"],
-  scsi: ["-device", "virtio-scsi-pci", "-device", "scsi-hd,drive=d"],
-};
-
-const machines: { name: string; bus: Bus; command(files: Files): Command }[] = (
-  ["virtio", "nvme", "scsi", "ahci", "ide"] as const
-).flatMap((bus) => [
-  {
-    name: `ours-${bus}`,
-    bus,
-    command: ({ kernel, initrd, append, image }: Files) => ({
-      program: process.execPath,
-      args: [
-        ...[BUNK, "run", "--kernel", kernel, "--initrd", initrd, "--append", append],
-        ...["--memory", `${MEMORY_MIB}M`, "--disk", `${image},bus=${bus},format=raw,readonly=off`],
-      ],
-    }),
-  },
-  {
-    name: `qemu-${bus}`,
-    bus,
-    command: ({ kernel, initrd, append, image }: Files) => ({
-      program: QEMU,
-      args: [
-        ...["-accel", "tcg", "-cpu", "max", "-m", String(MEMORY_MIB), "-nographic", "-monitor", "none", "-nic", "none"],
-        ...["-no-reboot", "-kernel", kernel, "-initrd", initrd, "-append", append],
-        ...["-drive", `file=${image},format=raw,if=none,id=d`, ...QEMU_DEVICES[bus]],
-      ],
-    }),
-  },
-]);
+const PAGE = path.join(import.meta.dirname, "../docs/performance-disks.md");
+const MIB = 1024 * 1024;
+const DEFAULT_BUSES: readonly disks.Bus[] = ["virtio", "nvme", "ahci"];
 
 const { values } = parseArgs({
   options: {
     seconds: { type: "string", default: "3" },
+    warmup: { type: "string", default: "6" },
     rounds: { type: "string", default: "3" },
     only: { type: "string" },
+    write: { type: "boolean", default: false },
   },
 });
-const chosen = machines.filter(({ name }) => values.only?.split(",").includes(name) ?? true);
+
+const names: readonly string[] = values.only?.split(",") ?? [];
+const KNOWN: readonly string[] = [...disks.BUSES, ...disks.FORMATS, ...disks.WHOSE];
+const unknown = names.find((name) => !KNOWN.includes(name));
+if (unknown !== undefined) throw new Error(`--only ${unknown}: the names are ${KNOWN.join(", ")}`);
+/** Those of `all` that were named; `otherwise` where none was. */
+function chosen<T extends string>(all: readonly T[], otherwise = all): readonly T[] {
+  const named = all.filter((name) => names.includes(name));
+  return named.length > 0 ? named : otherwise;
+}
 
 /** Ticks of 10 ms that a process was on a processor, with all its threads. */
 async function processorTicks(pid: number): Promise<number> {
@@ -97,69 +50,103 @@ async function processorTicks(pid: number): Promise<number> {
   return Number(fields[11]) + Number(fields[12]);
 }
 
-/** Operations or MiB a second of a run: by the guest's clock, and of the machine's processor time. */
-async function measure(guest: GuestProcess, bus: Bus, { bytes, order, unit }: Workload): Promise<Figures> {
-  const milliseconds = Number(values.seconds) * 1000;
-  guest.type(`/bench/disk-read /dev/${DEVICES[bus]} ${bytes} ${IMAGE_MIB} ${milliseconds} ${order}\n`);
+interface Machine extends disks.DiskMachine {
+  readonly guest: GuestProcess;
+}
+
+async function measure({ guest, bus }: Machine, workload: Workload, seconds: number, checksum: string): Promise<Rates> {
+  const { action, bytes, order } = workload;
+  const place = `/dev/${disks.DEVICES[bus]} ${bytes} ${disks.IMAGE_MIB}`;
+  guest.type(`${disks.PROGRAM} ${action} ${place} ${seconds * 1000} ${order}\n`);
   await guest.expect(BENCH_LINES.begin, BOOT_TIMEOUT);
   const ticks = await processorTicks(guest.pid);
   guest.type("\n");
   const { match } = await guest.expect(BENCH_LINES.end, BOOT_TIMEOUT);
-  const { iterations, guestSeconds } = BENCH_LINES.parse(match);
+  const { iterations, guestSeconds, outcome } = BENCH_LINES.parse(match);
   const used = ((await processorTicks(guest.pid)) - ticks) / 100;
   await guest.expect(PROMPT, BOOT_TIMEOUT);
-  const amount = iterations * (unit === "MiB/s" ? bytes / MIB : 1);
-  return { rate: amount / guestSeconds, rateOfCpu: amount / used };
+  if (!outcome.includes(`checksum=${checksum}`)) throw new Error(`the guest read something else: ${outcome}`);
+  const amount = iterations * (order === "sequential" ? bytes / MIB : 1);
+  return { clock: amount / guestSeconds, processor: amount / used };
 }
 
-async function prepare(directory: string): Promise<Files> {
-  const { kernel, initrd, append } = await prepareGuest(GUEST);
-  const program = path.join(directory, "disk-read");
-  await compileSource("disk-read", 32, program);
-  const added = writeCpio([
-    { kind: "file", path: "/bench/disk-read", permissions: 0o755, content: await readFile(program) },
-  ]);
-  const ownInitrd = path.join(directory, "initrd");
-  await writeFile(ownInitrd, joinArchives([await readFile(initrd), added]));
-  const image = path.join(directory, "disk.raw");
-  const file = await open(image, "w");
-  for (let i = 0; i < IMAGE_MIB; i++) await file.write(randomFillSync(new Uint8Array(MIB)));
-  await file.close();
-  return { kernel, initrd: ownInitrd, append, image };
+/** Starts the machines of a bus, one after the other, and stops each when it is warm. */
+async function start(bus: disks.Bus, files: disks.Files): Promise<Machine[]> {
+  const machines: Machine[] = [];
+  for (const format of chosen(disks.FORMATS)) {
+    for (const whose of chosen(disks.WHOSE)) {
+      const machine = { whose, bus, format };
+      const guest = new GuestProcess(await disks.commandOf(machine, files));
+      await guest.expect(PROMPT, BOOT_TIMEOUT);
+      machines.push({ ...machine, guest });
+      for (const workload of WORKLOADS) {
+        await measure({ ...machine, guest }, workload, Number(values.warmup), files.checksum);
+      }
+      guest.pause(true);
+    }
+  }
+  return machines;
 }
 
-const median = (all: readonly Figures[], which: keyof Figures) => middle(all.map((figures) => figures[which]));
-const middle = (figures: readonly number[]) => figures.toSorted((a, b) => a - b)[figures.length >> 1] ?? 0;
+async function measureBus(bus: disks.Bus, files: disks.Files, figures: DiskFigures): Promise<void> {
+  const machines = await start(bus, files);
+  for (let round = 0; round < Number(values.rounds); round++) {
+    for (const workload of WORKLOADS) {
+      for (const machine of machines) {
+        const { whose, format, guest } = machine;
+        guest.pause(false);
+        const rates = await measure(machine, workload, Number(values.seconds), files.checksum);
+        guest.pause(true);
+        figures.add(bus, workload.name, whose, format, rates);
+        const [clock, processor] = [rates.clock.toFixed(0), rates.processor.toFixed(0)];
+        const what = `${bus} ${format} ${whose}, ${workload.name}`;
+        console.error(`${what}: ${clock} ${workload.unit}, ${processor} a second of processor time`);
+      }
+    }
+  }
+  for (const { guest } of machines) await guest.kill();
+}
+
+async function describe(before: number): Promise<string> {
+  const { date, commit, processor, cores, memoryGiB, system, node, v8, programs } = await hostFacts();
+  const host = `${processor}, ${cores} cores, ${memoryGiB} GiB, ${system}`;
+  return `Medians of ${values.rounds} rounds, ${values.seconds} s each, after ${values.warmup} s of each workload; ${date} UTC, commit ${commit ?? "unknown"}.
+${host}; load ${before.toFixed(1)} before, ${load().toFixed(1)} after.
+Node ${node} (V8 ${v8}); ${programs.filter((text) => text.startsWith("QEMU")).join()}.`;
+}
+
+const page = (facts: string, tables: readonly string[], command: string) => `# Performance of disks
+
+\`${command}\` has written this page. A program in Linux (${disks.GUEST}) reads or writes a disk of ${disks.IMAGE_MIB} MiB that
+the host has in its page cache: with O_DIRECT, one request at a time, without flushes. Bunkhouse and QEMU's translator (TCG,
+one thread, its default cache mode) run the same guest in turns. A ratio is the median of the rounds' ratios, once by the
+guest's clock and once by processor time of all the machine's threads, which load on the host changes less.
+
+${facts}
+
+## Bunkhouse and QEMU
+
+${tables[0]}
+
+## qcow2 and raw
+
+Rates on a qcow2 image whose clusters are all in use, in parts of those on a raw one.
+
+${tables[1]}
+`;
 
 const directory = await mkdtemp(path.join(os.tmpdir(), "bunkhouse-disks-"));
 try {
-  const files = await prepare(directory);
-  const results = new Map<string, Figures[]>();
-  for (const { name, bus, command } of chosen) {
-    const guest = new GuestProcess(command(files));
-    await guest.expect(PROMPT, BOOT_TIMEOUT);
-    for (const workload of WORKLOADS) {
-      const figures: Figures[] = [];
-      for (let round = 0; round < Number(values.rounds); round++) figures.push(await measure(guest, bus, workload));
-      results.set(`${name} ${workload.name}`, figures);
-      const all = figures.map(({ rate }) => rate.toFixed(0)).join(" ");
-      const [rate, ofCpu] = [median(figures, "rate"), median(figures, "rateOfCpu")].map((figure) => figure.toFixed(0));
-      console.log(
-        `${name.padEnd(12)} ${workload.name}: ${rate} ${workload.unit} (${all}), ${ofCpu} a second of processor time`,
-      );
-    }
-    await guest.kill();
-  }
-  for (const { name: workload } of WORKLOADS) {
-    for (const bus of Object.keys(DEVICES)) {
-      const [ours, qemu] = ["ours", "qemu"].map((whose) => results.get(`${whose}-${bus} ${workload}`));
-      if (ours === undefined || qemu === undefined) continue;
-      const [rate, ofCpu] = (["rate", "rateOfCpu"] as const).map((which) =>
-        (median(ours, which) / median(qemu, which)).toFixed(2),
-      );
-      console.log(`${bus} ${workload}: ${rate} of QEMU's, ${ofCpu} by processor time`);
-    }
-  }
+  const before = load();
+  const files = await disks.prepare(directory);
+  const figures = new DiskFigures();
+  const buses = chosen(disks.BUSES, DEFAULT_BUSES);
+  for (const bus of buses) await measureBus(bus, files, figures);
+  const tables = [machinesTable(figures, buses), formatsTable(figures, buses)];
+  const facts = await describe(before);
+  console.log([...tables, facts].join("\n\n"));
+  const command = ["node bench/disks.ts", ...process.argv.slice(2)].join(" ");
+  if (values.write) await writeFile(PAGE, page(facts, tables, command));
 } finally {
   await rm(directory, { recursive: true });
 }

@@ -3,6 +3,7 @@
  * bytes and may have any alignment unless `sectorSize` says otherwise.
  */
 import type { ByteOffset } from "../bits/units.ts";
+import type { Parts } from "./parts.ts";
 
 export interface BlockDevice {
   /** Capacity in bytes, a multiple of 512. */
@@ -11,12 +12,18 @@ export interface BlockDevice {
   /** Fills `target` from `offset` on. */
   read(offset: ByteOffset, target: Uint8Array): Promise<void>;
   /**
-   * Reads at once, where the host needs no time worth waiting for: returns whether `target` is filled. `read` does it
+   * Reads at once, where the host needs no time worth waiting for: returns whether `targets` are filled. `read` does it
    * otherwise, and tells what is wrong. Absent where nothing can be read at once.
    */
-  readNow?(offset: ByteOffset, target: Uint8Array): boolean;
+  readNow?(offset: ByteOffset, targets: Parts): boolean;
   /** Stores `source` at `offset`; it is on stable storage after the next `flush`. */
   write(offset: ByteOffset, source: Uint8Array): Promise<void>;
+  /**
+   * Writes at once, where the host needs no time worth waiting for: returns whether `sources` are stored. Where not,
+   * their range may hold some of them; `write` does it otherwise, and tells what is wrong. Absent where nothing can be
+   * written at once.
+   */
+  writeNow?(offset: ByteOffset, sources: Parts): boolean;
   /** Resolves when everything written before is on stable storage. */
   flush(): Promise<void>;
   /** Gives up the content of a range: it reads as zeros or as before, and may free host storage. */

@@ -1,6 +1,8 @@
 /** A store that its user may close, while somebody else goes on to use it. */
+
 import type { ByteOffset } from "../bits/units.ts";
 import type { ByteStore } from "./byte-store.ts";
+import type { Parts } from "./parts.ts";
 
 export class BorrowedStore implements ByteStore {
   readonly name: string;
@@ -19,11 +21,14 @@ export class BorrowedStore implements ByteStore {
   read(offset: ByteOffset, target: Uint8Array): Promise<void> {
     return this.#store.read(offset, target);
   }
-  readNow(offset: ByteOffset, target: Uint8Array): boolean {
-    return this.#store.readNow?.(offset, target) ?? false;
+  readNow(offset: ByteOffset, targets: Parts): boolean {
+    return this.#store.readNow?.(offset, targets) ?? false;
   }
   write(offset: ByteOffset, source: Uint8Array): Promise<void> {
     return this.#store.write(offset, source);
+  }
+  writeNow(offset: ByteOffset, sources: Parts): boolean {
+    return this.#store.writeNow?.(offset, sources) ?? false;
   }
   flush(): Promise<void> {
     return this.#store.flush();

@@ -3,6 +3,7 @@
  * so that each works with every kind of storage.
  */
 import type { ByteOffset } from "../bits/units.ts";
+import type { Parts } from "./parts.ts";
 
 /** Offsets and lengths are in bytes, of any alignment. Every method rejects with BlockError and nothing else. */
 export interface ByteStore {
@@ -13,9 +14,11 @@ export interface ByteStore {
   /** Fills `target` from `offset` on; what lies beyond the end reads as zeros. */
   read(offset: ByteOffset, target: Uint8Array): Promise<void>;
   /** As a block device's: reads at once, or returns false. */
-  readNow?(offset: ByteOffset, target: Uint8Array): boolean;
+  readNow?(offset: ByteOffset, targets: Parts): boolean;
   /** Stores `source` at `offset`; the store grows where that ends beyond its end, with zeros in between. */
   write(offset: ByteOffset, source: Uint8Array): Promise<void>;
+  /** As a block device's: writes at once, or returns false. */
+  writeNow?(offset: ByteOffset, sources: Parts): boolean;
   /** Resolves when everything written before is on stable storage. */
   flush(): Promise<void>;
   /**

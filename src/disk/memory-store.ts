@@ -2,6 +2,7 @@
 import type { ByteOffset } from "../bits/units.ts";
 import { BlockError } from "./block-device.ts";
 import type { ByteStore } from "./byte-store.ts";
+import type { Parts } from "./parts.ts";
 import { piecesOf } from "./pieces.ts";
 
 /** Bytes per piece of memory. */
@@ -67,10 +68,29 @@ export class MemoryStore implements ByteStore {
     this.#load(offset, target);
   }
 
+  readNow(offset: ByteOffset, targets: Parts): boolean {
+    let at: number = offset;
+    for (const target of targets) {
+      this.#load(at, target);
+      at += target.length;
+    }
+    return true;
+  }
+
   async write(offset: ByteOffset, source: Uint8Array): Promise<void> {
     this.#mustBeWritable();
-    this.#store(offset, source);
-    this.#size = Math.max(this.#size, offset + source.length);
+    this.writeNow(offset, [source]);
+  }
+
+  writeNow(offset: ByteOffset, sources: Parts): boolean {
+    if (this.readOnly) return false;
+    let at: number = offset;
+    for (const source of sources) {
+      this.#store(at, source);
+      at += source.length;
+    }
+    this.#size = Math.max(this.#size, at);
+    return true;
   }
 
   async flush(): Promise<void> {}

@@ -2,11 +2,13 @@
  * A store that takes no more of the host's storage than a limit. Each write is counted as if all of it took new
  * storage; only where that would pass the limit is the truth looked up, so that writes cost nothing extra before.
  */
+
 import type { ByteOffset } from "../bits/units.ts";
 import { byteOffset } from "../bits/units.ts";
 import { BlockError } from "./block-device.ts";
 import { BorrowedStore } from "./borrowed-store.ts";
 import type { ByteStore } from "./byte-store.ts";
+import { lengthOf, type Parts } from "./parts.ts";
 import { SerialQueue } from "./serial-queue.ts";
 
 /** What file systems give storage in, as most do. */
@@ -21,6 +23,8 @@ export class QuotaStore extends BorrowedStore {
   readonly #nearLimit = new SerialQueue();
   /** Bytes that are taken at most. */
   #used: number | undefined;
+  /** How often the truth is being looked up, which is not to miss a write. */
+  #looks = 0;
   /** Bytes that writes under way may take. */
   #underWay = 0;
 
@@ -36,6 +40,13 @@ export class QuotaStore extends BorrowedStore {
     this.#used ??= await this.#store.allocated();
     if (this.#used + most <= this.#limit) return this.#take(most, () => this.#store.write(offset, source));
     await this.#nearLimit.run(() => this.#writeNearLimit(offset, source));
+  }
+
+  override writeNow(offset: ByteOffset, sources: Parts): boolean {
+    const most = up(offset + lengthOf(sources)) - down(offset);
+    if (this.#used === undefined || this.#looks > 0 || this.#used + most > this.#limit) return false;
+    this.#used += most;
+    return super.writeNow(offset, sources);
   }
 
   override async reserve(offset: ByteOffset, length: number): Promise<boolean> {
@@ -65,7 +76,8 @@ export class QuotaStore extends BorrowedStore {
 
   async #writeNearLimit(offset: number, source: Uint8Array): Promise<void> {
     const fresh = await this.#store.fresh(byteOffset(offset), source.length);
-    const allocated = await this.#store.allocated();
+    this.#looks++;
+    const allocated = await this.#store.allocated().finally(() => this.#looks--);
     this.#used = allocated + this.#underWay;
     if (this.#used + fresh > this.#limit) throw this.#full();
     await this.#take(fresh, () => this.#store.write(byteOffset(offset), source));

@@ -27,6 +27,17 @@ test("shared locks of one range are held side by side, an exclusive one waits fo
   assert.deepEqual(given, ["one", "two", "alone"]);
 });
 
+test("a range is free where a lock would be given at once", async () => {
+  const lock = new RangeLock();
+  const one = await lock.acquire(3, 5, false);
+  assert.deepEqual([lock.isFree(4, 9, false), lock.isFree(4, 9, true), lock.isFree(6, 9, true)], [true, false, true]);
+  const alone = lock.acquire(5, 7, true);
+  assert.deepEqual([lock.isFree(7, 7, false), lock.isFree(8, 8, true)], [false, true]);
+  one();
+  (await alone)();
+  assert.equal(lock.isFree(0, 9, true), true);
+});
+
 test("a lock that comes later does not overtake one that waits", async () => {
   const { given, take } = rig();
   const reader = take("reader", 0, 9, false);

@@ -254,6 +254,22 @@ test("what the host has at hand is there at once, and the rest is waited for", a
   assert.deepEqual(disk.calls, ["read 3072+512"]);
 });
 
+test("what the host stores at once is stored at once, and the rest is waited for", async () => {
+  const { driver, disk, ram } = diskRig({ work: Object.assign(new ImmediateWork(), { immediate: true }) });
+  let turn = 0;
+  disk.writesNow = () => turn++ % 2 === 0;
+  for (const lba of [5, 6]) {
+    ram.bytes.fill(lba, DATA, DATA + SECTOR);
+    driver.prepare(0, Command.writeDma, { count: 1, lba, regions: [[DATA, SECTOR]] });
+    driver.issue(0);
+    assert.equal(driver.read(Px.ci), lba === 5 ? 0 : 1);
+    ram.bytes.fill(0, DATA, DATA + SECTOR);
+    await settle();
+    assert.deepEqual(disk.bytes.slice(lba * SECTOR, (lba + 1) * SECTOR), new Uint8Array(SECTOR).fill(lba));
+  }
+  assert.deepEqual(disk.calls, ["write 3072+512"]);
+});
+
 test("packets reach a CD drive, whose data come by either protocol", async () => {
   const { driver, disc, ram } = await cdRig();
   for (const features of [0, 1]) {

@@ -20,7 +20,7 @@ export type TransferEnd =
 export const PIECE = 1024 * 1024;
 const NOTHING = new Uint8Array(0);
 
-/** `scratch`: where it is given, what the host has at hand need not be waited for. */
+/** `scratch`: where it is given, what the host does at once need not be waited for. */
 export function* transfer(
   drive: AtaDrive,
   task: AtaTask,
@@ -31,7 +31,7 @@ export function* transfer(
   const ended = (end: AtaEnd, overflow = false): TransferEnd => ({ kind: "ended", end, overflow });
   if (task.end !== undefined) return ended(task.end);
   let overflow = false;
-  let gathered = NOTHING;
+  let gathered: Uint8Array = NOTHING;
   if (protocol === "pioIn" || protocol === "dmaIn" || protocol === "queuedIn") {
     for (let at = 0; at < length && !overflow; at += PIECE) {
       const size = Math.min(length - at, PIECE);
@@ -48,10 +48,13 @@ export function* transfer(
     }
   } else if (protocol === "pioOut" || protocol === "dmaOut" || protocol === "queuedOut") {
     for (let at = 0; at < length; at += PIECE) {
-      const piece = new Uint8Array(Math.min(length - at, PIECE));
-      const result = prds.take(piece);
+      const size = Math.min(length - at, PIECE);
+      const source = scratch?.take(size) ?? new Uint8Array(size);
+      const result = prds.take(source);
       if (result === "error") return { kind: "bus-error" };
       if (result === "short") return ended(drive.abort(task));
+      if (!task.gathers && scratch !== undefined && drive.writeNow(task, at, source)) continue;
+      const piece = scratch === undefined ? source : source.slice();
       if (task.gathers) gathered = piece;
       else yield { operation: () => drive.write(task, at, piece), at };
     }

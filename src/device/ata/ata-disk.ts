@@ -140,11 +140,15 @@ export class AtaDisk implements AtaDrive, Device<AtaDiskState> {
   }
 
   readNow(task: AtaTask, at: number, target: Uint8Array): boolean {
-    return this.#disk.readNow?.(byteOffset((task.offset ?? 0) + at), target) ?? false;
+    return this.#disk.readNow?.(byteOffset((task.offset ?? 0) + at), [target]) ?? false;
   }
 
   write(task: AtaTask, at: number, source: Uint8Array): Promise<void> {
     return this.#disk.write(byteOffset((task.offset ?? 0) + at), source);
+  }
+
+  writeNow(task: AtaTask, at: number, source: Uint8Array): boolean {
+    return this.#disk.writeNow?.(byteOffset((task.offset ?? 0) + at), [source]) ?? false;
   }
 
   async finish(task: AtaTask, data: Uint8Array): Promise<void> {

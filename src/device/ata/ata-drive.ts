@@ -67,6 +67,8 @@ export interface AtaDrive {
   /** Reads as `read` does, but at once; returns false where that cannot be. */
   readNow(task: AtaTask, at: number, target: Uint8Array): boolean;
   write(task: AtaTask, at: number, source: Uint8Array): Promise<void>;
+  /** Writes as `write` does, but at once; returns false where that cannot be. */
+  writeNow(task: AtaTask, at: number, source: Uint8Array): boolean;
   finish(task: AtaTask, data: Uint8Array): Promise<void>;
   /** Ends a task whose steps succeeded; `data` is what was gathered. */
   complete(task: AtaTask, data: Uint8Array): AtaEnd;

@@ -115,6 +115,10 @@ export class AtapiDrive implements AtaDrive, Device<AtapiDriveState> {
     if (task.scsi !== undefined) await this.#unit.write(task.scsi, at, source);
   }
 
+  writeNow(): boolean {
+    return false;
+  }
+
   async finish(task: AtaTask, data: Uint8Array): Promise<void> {
     if (task.scsi !== undefined) await this.#unit.finish(task.scsi, data);
   }

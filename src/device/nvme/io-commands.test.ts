@@ -177,20 +177,27 @@ test("many commands run at once, and each ends", async () => {
   assert.equal(cids.size, 0);
 });
 
-test("what the host has at hand is read before the doorbell's write ends, but not past what a reset gave up", async () => {
+test("what the host does at once is done before the doorbell's write ends, but not past what a reset gave up", async () => {
   const rig = await NvmeRig.ready({ immediate: true });
   let atHand = 0;
   const disk: BlockDevice = rig.disk;
-  disk.readNow = (_offset, target) => {
+  disk.readNow = (_offset, targets) => {
     atHand++;
-    target.fill(0x66);
+    for (const target of targets) target.fill(0x66);
     return true;
   };
   rig.submit(1, rig.io(READ, 0, 1, DATA));
   assert.equal(rig.take(1)?.status, 0);
   assert.deepEqual([atHand, rig.memory.bytes[DATA + 511]], [1, 0x66]);
+  rig.memory.bytes.fill(0x77, DATA, DATA + 512);
+  rig.submit(1, rig.io(WRITE, 3, 1, DATA));
+  assert.equal(rig.take(1)?.status, 0);
+  const stored = new Uint8Array(512);
+  await rig.disk.read(byteOffset(3 * 512), stored);
+  assert.deepEqual(stored, new Uint8Array(512).fill(0x77));
   // A write that is on its way when the controller is reset.
   let end = () => {};
+  disk.writeNow = () => false;
   disk.write = () =>
     new Promise((resolve) => {
       end = resolve;

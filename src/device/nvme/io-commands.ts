@@ -5,10 +5,11 @@
  */
 import { type ByteOffset, byteOffset, PAGE_SIZE, SECTOR_SIZE } from "../../bits/units.ts";
 import type { BlockDevice } from "../../disk/block-device.ts";
+import { gather, type Parts } from "../../disk/parts.ts";
 import type { GuestMemory } from "../../machine/device.ts";
 import { MDTS, NSID } from "./identify.ts";
 import { Feature, Nvm, Range, type Sqe, SqeFlags, Status } from "./layout.ts";
-import { load, segmentsOf, store } from "./prp.ts";
+import { load, segmentsOf, store, viewsOf } from "./prp.ts";
 import type { NvmeState } from "./state.ts";
 
 export type Command = ReturnType<typeof Sqe.at>;
@@ -33,8 +34,10 @@ export interface IoContext {
   readonly state: NvmeState;
   readonly disk: BlockDevice;
   readonly memory: GuestMemory;
-  /** Reads at once where that is possible; returns whether `target` is filled. */
-  readNow(offset: ByteOffset, target: Uint8Array): boolean;
+  /** Reads at once where that is possible; returns whether `targets` are filled. */
+  readNow(offset: ByteOffset, targets: Parts): boolean;
+  /** Writes at once where that is possible; returns whether `sources` are stored. */
+  writeNow(offset: ByteOffset, sources: Parts): boolean;
 }
 
 export const MOST_BYTES = PAGE_SIZE << MDTS;
@@ -88,14 +91,18 @@ function* read(context: IoContext, command: Command): Steps {
   if (length > MOST_BYTES) return failed(Status.invalidField);
   const segments = segmentsOf(memory, command.prp1, command.prp2, length);
   if (typeof segments === "number") return failed(segments);
-  const buffer = new Uint8Array(length);
   const offset = byteOffset(start);
-  if (!context.readNow(offset, buffer)) {
+  const targets = viewsOf(memory, segments, "write");
+  if (targets === undefined) return failed(Status.dataTransferError);
+  let isStored = context.readNow(offset, targets);
+  if (!isStored) {
+    const buffer = new Uint8Array(length);
     yield { operation: () => disk.read(offset, buffer), failure: Status.unrecoveredReadError };
+    isStored = store(memory, segments, buffer);
   }
   state.smart.reads++;
   state.smart.sectorsRead += length / SECTOR_SIZE;
-  return store(memory, segments, buffer) ? OK : failed(Status.dataTransferError);
+  return isStored ? OK : failed(Status.dataTransferError);
 }
 
 /** Whether a completed write must be stable. */
@@ -111,9 +118,14 @@ function* write(context: IoContext, command: Command): Steps {
   if (disk.readOnly) return failed(Status.writeProtected);
   const segments = segmentsOf(memory, command.prp1, command.prp2, length);
   if (typeof segments === "number") return failed(segments);
-  const buffer = new Uint8Array(length);
-  if (!load(memory, segments, buffer)) return failed(Status.dataTransferError);
-  yield { operation: () => disk.write(byteOffset(start), buffer), failure: Status.writeFault };
+  const offset = byteOffset(start);
+  const sources = viewsOf(memory, segments, "read");
+  if (sources === undefined) return failed(Status.dataTransferError);
+  if (!context.writeNow(offset, sources)) {
+    const buffer = new Uint8Array(length);
+    gather(sources, buffer);
+    yield { operation: () => disk.write(offset, buffer), failure: Status.writeFault };
+  }
   if (writeThrough(context, command)) yield flush(context);
   state.smart.writes++;
   state.smart.sectorsWritten += length / SECTOR_SIZE;

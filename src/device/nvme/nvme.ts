@@ -97,9 +97,11 @@ export class Nvme implements Device<NvmeDeviceState>, MemoryDevice {
       state: this.state,
       disk: wiring.disk,
       memory: wiring.ram,
-      // What the host has at hand need not be waited for, unless what was given up by a reset has not ended.
-      readNow: (offset, target) =>
-        wiring.work.immediate === true && this.#drained && (wiring.disk.readNow?.(offset, target) ?? false),
+      // What the host does at once need not be waited for, unless what was given up by a reset has not ended.
+      readNow: (offset, targets) =>
+        wiring.work.immediate === true && this.#drained && (wiring.disk.readNow?.(offset, targets) ?? false),
+      writeNow: (offset, sources) =>
+        wiring.work.immediate === true && this.#drained && (wiring.disk.writeNow?.(offset, sources) ?? false),
       serial: wiring.serial,
       maxEntries: MAX_ENTRIES,
       forget: (sqid) => this.#forgetQueue(sqid),

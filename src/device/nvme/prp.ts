@@ -58,6 +58,21 @@ export function segmentsOf(memory: GuestMemory, prp1: bigint, prp2: bigint, leng
   return segments;
 }
 
+/** Live views of the segments, good until the guest runs again; undefined where they are not RAM from end to end. */
+export function viewsOf(
+  memory: GuestMemory,
+  segments: readonly Segment[],
+  access: "read" | "write",
+): Uint8Array[] | undefined {
+  const views: Uint8Array[] = [];
+  for (const { address, length } of segments) {
+    const view = memory.view(address, length, access);
+    if (view === undefined) return undefined;
+    views.push(view);
+  }
+  return views;
+}
+
 /** Stores `bytes` in the segments; false where they are not RAM from end to end. */
 export function store(memory: GuestMemory, segments: readonly Segment[], bytes: Uint8Array): boolean {
   let at = 0;

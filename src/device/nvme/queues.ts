@@ -57,7 +57,7 @@ export function takeCommand(queue: SubmissionQueueState, memory: GuestMemory): U
   if (queue.head === queue.tail) return undefined;
   const view = memory.view(guestPhysical(queue.base + queue.head * Sqe.size), Sqe.size, "read");
   queue.head = (queue.head + 1) % queue.size;
-  return view && Uint8Array.from(view);
+  return view?.slice();
 }
 
 const isFull = ({ head, tail, size }: CompletionQueueState): boolean => (tail + 1) % size === head;

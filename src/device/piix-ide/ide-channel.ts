@@ -355,13 +355,17 @@ export class IdeChannel {
     else this.#wait("reading", () => this.#device.read(task!, moved, buffer), arrived);
   }
 
-  /** Whether reads may be made at once: what was given up before must have ended. */
+  /** Whether the host may be asked to do things at once: what was given up before must have ended. */
   get #immediate(): boolean {
     return this.#wiring.work.immediate === true && this.#inFlight === undefined;
   }
 
   #writePiece(): void {
     const { task, moved, buffer } = this.state;
+    if (this.#immediate && this.#device.writeNow(task!, moved, buffer)) {
+      this.#pieceWritten();
+      return;
+    }
     this.#wait(
       "writing",
       () => this.#device.write(task!, moved, buffer),

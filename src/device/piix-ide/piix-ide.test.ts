@@ -277,6 +277,22 @@ test("what the host has at hand is there at once, by PIO and by DMA, and the res
   assert.deepEqual(disk.calls, ["read 2560+512"]);
 });
 
+test("what the host stores at once is stored at once, and the rest is waited for", async () => {
+  const { driver, disk, ram } = diskRig({ work: Object.assign(new ImmediateWork(), { immediate: true }) });
+  let turn = 0;
+  disk.writesNow = () => turn++ % 2 === 0;
+  for (const lba of [5, 6]) {
+    ram.bytes.fill(lba, 0x5000, 0x5200);
+    driver.command(Command.writeDma, { count: 1, lba });
+    driver.startDma(false, 0x1000, [0x5000, SECTOR]);
+    assert.equal(driver.status, lba === 5 ? READY : 0x80);
+    assert.equal(await driver.ready(), READY);
+    driver.stopDma();
+    assert.deepEqual(disk.bytes.slice(lba * SECTOR, (lba + 1) * SECTOR), new Uint8Array(SECTOR).fill(lba));
+  }
+  assert.deepEqual(disk.calls, ["write 3072+512"]);
+});
+
 test("nIEN keeps the interrupt from the line until it is allowed again", async () => {
   const { driver, irqs } = diskRig();
   driver.writeControl(2);

@@ -72,7 +72,7 @@ export async function readExtent(disc: BlockDevice, extent: Extent, at: number, 
 export function readExtentNow(disc: BlockDevice, { lba, parts }: Extent, at: number, target: Uint8Array): boolean {
   const from = lba * BLOCK_SIZE + at;
   if (parts !== undefined || from + target.length > disc.size) return false;
-  return disc.readNow?.(byteOffset(from), target) ?? false;
+  return disc.readNow?.(byteOffset(from), [target]) ?? false;
 }
 
 /** Reads from a disc whose last block may be incomplete: what is missing of it reads as zeros. */

@@ -93,7 +93,8 @@ function* serve({ unit, buffers, work }: RunCommandOptions, task: ScsiTask): Gen
       const piece = new Uint8Array(Math.min(length - moved, PIECE));
       const at = moved;
       if (!buffers.take(at, piece)) return aborted();
-      yield { operation: () => unit.write(task, at, piece), at };
+      const isStored = work.immediate === true && unit.writeNow?.(task, at, piece);
+      if (!isStored) yield { operation: () => unit.write(task, at, piece), at };
       moved += piece.length;
     }
   } else if (task.kind === "parameters") {

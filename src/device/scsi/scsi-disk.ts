@@ -118,11 +118,15 @@ export class ScsiDisk implements ScsiUnit, Device<ScsiDiskState> {
   }
 
   readNow(task: ScsiTask, at: number, target: Uint8Array): boolean {
-    return this.#disk.readNow?.(byteOffset(extentOf(task.cdb).lba * BLOCK + at), target) ?? false;
+    return this.#disk.readNow?.(byteOffset(extentOf(task.cdb).lba * BLOCK + at), [target]) ?? false;
   }
 
   async write(task: ScsiTask, at: number, source: Uint8Array): Promise<void> {
     await this.#disk.write(byteOffset(extentOf(task.cdb).lba * BLOCK + at), source);
+  }
+
+  writeNow(task: ScsiTask, at: number, source: Uint8Array): boolean {
+    return this.#disk.writeNow?.(byteOffset(extentOf(task.cdb).lba * BLOCK + at), [source]) ?? false;
   }
 
   async finish(task: ScsiTask, parameters: Uint8Array): Promise<void> {

@@ -46,6 +46,8 @@ export interface ScsiUnit {
   readNow?(task: ScsiTask, at: number, target: Uint8Array): boolean;
   /** Stores the Data-Out of a "write" from byte `at` on. */
   write(task: ScsiTask, at: number, source: Uint8Array): Promise<void>;
+  /** Writes as `write` does, but at once; returns false where that cannot be. */
+  writeNow?(task: ScsiTask, at: number, source: Uint8Array): boolean;
   /** The host's part after all data of a task that `finishes`, such as a flush. */
   finish(task: ScsiTask, parameters: Uint8Array): Promise<void>;
   /** Ends a command whose steps succeeded. `parameters` is shorter than asked for where the initiator gave less. */

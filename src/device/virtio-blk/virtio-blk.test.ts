@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { ByteOffset } from "../../bits/units.ts";
 import { type BlockDevice, BlockError } from "../../disk/block-device.ts";
 import { MemoryStore } from "../../disk/memory-store.ts";
+import type { Parts } from "../../disk/parts.ts";
 import { RawDisk } from "../../disk/raw/raw-disk.ts";
 import type { AsyncWork } from "../../machine/device.ts";
 import { ImmediateWork, PlainMemory, SeededRandom } from "../../machine/testing/rig.ts";
@@ -38,6 +39,8 @@ class TestDisk implements BlockDevice {
   readonly calls: string[] = [];
   failure: BlockError | undefined;
   held: (() => void)[] | undefined;
+  /** Whether reads and writes are made at once. */
+  isAtOnce = false;
   readonly #inner: BlockDevice;
   constructor(inner: BlockDevice) {
     this.#inner = inner;
@@ -55,6 +58,12 @@ class TestDisk implements BlockDevice {
   }
   write(offset: ByteOffset, source: Uint8Array) {
     return this.#call("write", () => this.#inner.write(offset, source));
+  }
+  readNow(offset: ByteOffset, targets: Parts) {
+    return this.isAtOnce && (this.#inner.readNow?.(offset, targets) ?? false);
+  }
+  writeNow(offset: ByteOffset, sources: Parts) {
+    return this.isAtOnce && (this.#inner.writeNow?.(offset, sources) ?? false);
   }
   flush() {
     return this.#call("flush", () => this.#inner.flush());
@@ -148,6 +157,32 @@ test("a write stores the guest's bytes of the moment it was made available", asy
   r.content.fill(0x5a, 5120, 6144);
   assert.deepEqual(r.store.toBytes(), r.content);
 });
+
+for (const buffers of [[1024], [100, 924]]) {
+  const where = buffers.length === 1 ? "in one buffer" : "in several";
+  test(`what the host does at once is done before the notification ends, and the rest is waited for, ${where}`, async () => {
+    const r = rig({ work: Object.assign(new ImmediateWork(), { immediate: true }) });
+    const lay = (make: (length: number, address: number) => Buffer) =>
+      buffers.map((length, i) => make(length, DATA + 0x1000 * i));
+    const bytes = () =>
+      buffers.flatMap((length, i) => [...r.memory.bytes.subarray(DATA + 0x1000 * i).subarray(0, length)]);
+    for (const [turn, isAtOnce] of [true, false, true].entries()) {
+      r.disk.isAtOnce = isAtOnce;
+      request(r, RequestType.in, 3 + turn, lay(into));
+      assert.equal(r.memory.bytes[STATUS], isAtOnce ? RequestStatus.ok : 0xee);
+      await settle();
+      assert.deepEqual(Uint8Array.from(bytes()), r.content.slice(512 * (3 + turn), 512 * (5 + turn)));
+      for (const { address, length } of lay(from)) r.memory.bytes.fill(0x40 + turn, address, address + length);
+      request(r, RequestType.out, 20 + turn, lay(from));
+      assert.equal(r.memory.bytes[STATUS], isAtOnce ? RequestStatus.ok : 0xee);
+      r.memory.bytes.fill(0, DATA, DATA + 0x2000);
+      await settle();
+      r.content.fill(0x40 + turn, 512 * (20 + turn), 512 * (22 + turn));
+      assert.deepEqual(r.store.toBytes(), r.content);
+    }
+    assert.deepEqual(r.disk.calls, ["read", "write"]);
+  });
+}
 
 test("a header and a status byte may lie in several buffers or share them with data", async () => {
   const r = rig();

@@ -11,8 +11,8 @@
  */
 import { type ByteOffset, byteOffset, SECTOR_SIZE } from "../../bits/units.ts";
 import type { BlockDevice } from "../../disk/block-device.ts";
+import { lengthOf } from "../../disk/parts.ts";
 import type { AsyncWork, GuestMemory } from "../../machine/device.ts";
-import { Scratch } from "../../machine/scratch.ts";
 import type { DescriptorChain } from "../virtio/descriptor-chain.ts";
 import { VirtioDevice, type VirtioEvents } from "../virtio/virtio-device.ts";
 import {
@@ -55,6 +55,8 @@ const SEG_MAX = QUEUE_SIZE - 2;
 export const MAX_IN_FLIGHT = 64;
 /** Bytes. */
 export const PIECE = 1024 * 1024;
+/** Bytes of a request that are moved at once at the most: however large it is, the machine goes on meanwhile. */
+const MOST_AT_ONCE = 8 * PIECE;
 /** Ranges of a discard or write zeroes request. */
 export const MAX_RANGES = 16;
 /** Sectors of one range: 1 GiB. */
@@ -83,7 +85,6 @@ export class VirtioBlk extends VirtioDevice<VirtioBlkState> {
   /** Resolves when what was in flight before the last reset has ended. */
   #settled: Promise<unknown> = Promise.resolve();
   #drained = true;
-  readonly #scratch = new Scratch();
 
   constructor({ memory, disk, work, serial = "", events = {} }: VirtioBlkWiring) {
     const { segMax, geometry, readOnly, blkSize, flush, configWce, discard, writeZeroes } = BlkFeature;
@@ -270,22 +271,31 @@ export class VirtioBlk extends VirtioDevice<VirtioBlkState> {
     if (!this.#inside(start, length)) return RequestStatus.ioError;
     for (let at = 0; at < length; at += PIECE) {
       const place = byteOffset(start + at);
-      let piece = this.#readNow(place, Math.min(length - at, PIECE));
-      if (piece === undefined) {
-        const read = new Uint8Array(Math.min(length - at, PIECE));
-        yield () => this.#disk.read(place, read);
-        piece = read;
-      }
-      if (chain.write(at, piece) < piece.length) return RequestStatus.ioError;
+      const size = Math.min(length - at, PIECE);
+      if (at < MOST_AT_ONCE && this.#readNow(place, chain, at, size)) continue;
+      const piece = new Uint8Array(size);
+      yield () => this.#disk.read(place, piece);
+      if (chain.write(at, piece) < size) return RequestStatus.ioError;
     }
     return RequestStatus.ok;
   }
 
-  /** What the host has at hand need not be waited for, unless what was given up by a reset has not ended. */
-  #readNow(place: ByteOffset, length: number): Uint8Array | undefined {
-    if (this.#work.immediate !== true || !this.#drained || this.#disk.readNow === undefined) return undefined;
-    const piece = this.#scratch.take(length);
-    return this.#disk.readNow(place, piece) ? piece : undefined;
+  /** What the host does at once need not be waited for, unless what was given up by a reset has not ended. */
+  get #isImmediate(): boolean {
+    return this.#work.immediate === true && this.#drained;
+  }
+
+  /** Between the disk and the guest's memory, without a copy. */
+  #readNow(place: ByteOffset, chain: DescriptorChain, at: number, size: number): boolean {
+    if (!this.#isImmediate || this.#disk.readNow === undefined) return false;
+    const views = [...chain.writableViews(at, size)];
+    return lengthOf(views) === size && this.#disk.readNow(place, views);
+  }
+
+  #writeNow(place: ByteOffset, chain: DescriptorChain, at: number, size: number): boolean {
+    if (!this.#isImmediate || this.#disk.writeNow === undefined) return false;
+    const views = [...chain.readableViews(at, size)];
+    return lengthOf(views) === size && this.#disk.writeNow(place, views);
   }
 
   *#write(chain: DescriptorChain, sector: bigint): Steps {
@@ -293,9 +303,12 @@ export class VirtioBlk extends VirtioDevice<VirtioBlkState> {
     const start = Number(sector) * SECTOR_SIZE;
     if (this.#disk.readOnly || !this.#inside(start, length)) return RequestStatus.ioError;
     for (let at = 0; at < length; at += PIECE) {
-      const piece = new Uint8Array(Math.min(length - at, PIECE));
-      if (chain.read(RequestHeader.size + at, piece) < piece.length) return RequestStatus.ioError;
-      yield () => this.#disk.write(byteOffset(start + at), piece);
+      const place = byteOffset(start + at);
+      const size = Math.min(length - at, PIECE);
+      if (at < MOST_AT_ONCE && this.#writeNow(place, chain, RequestHeader.size + at, size)) continue;
+      const piece = new Uint8Array(size);
+      if (chain.read(RequestHeader.size + at, piece) < size) return RequestStatus.ioError;
+      yield () => this.#disk.write(place, piece);
     }
     if (this.#writeThrough) yield () => this.#disk.flush();
     return RequestStatus.ok;

@@ -170,6 +170,7 @@ export class VirtioScsi extends VirtioDevice<VirtioScsiState> {
       read: (task, at, target) => this.#onHost(() => unit.read(task, at, target)),
       readNow: (task, at, target) => this.#drained && (unit.readNow?.(task, at, target) ?? false),
       write: (task, at, source) => this.#onHost(() => unit.write(task, at, source)),
+      writeNow: (task, at, source) => this.#drained && (unit.writeNow?.(task, at, source) ?? false),
       finish: (task, parameters) => this.#onHost(() => unit.finish(task, parameters)),
       complete: (task, parameters) => unit.complete(task, parameters),
       fail: (task, error, at) => unit.fail(task, error, at),

@@ -56,6 +56,11 @@ export class DescriptorChain {
     return copied;
   }
 
+  /** Live views of up to `length` device-writable bytes from `offset` on, to be changed now. */
+  writableViews(offset: number, length: number): Iterable<Uint8Array<ArrayBufferLike>> {
+    return this.#views(this.writable, offset, length, "write");
+  }
+
   /** Live views of up to `length` device-readable bytes from `offset` on; valid until the guest runs again. */
   readableViews(offset: number, length: number): Iterable<Uint8Array<ArrayBufferLike>> {
     return this.#views(this.readable, offset, length, "read");

@@ -72,6 +72,21 @@ test("reading beyond the end gives zeros, writing there lets the file grow", asy
   assert.deepEqual([...(await readFile(file))], [1, 2, 0]);
 });
 
+test("what lies in many places is read and written at once, also beyond the end", async () => {
+  const file = path.join(folder, "places.img");
+  const store = await FileStore.open(file, { create: 3000 });
+  const content = Uint8Array.from({ length: 2100 }, (_, i) => i % 251);
+  // More places than one call of the host takes.
+  const places = (bytes: Uint8Array) => Array.from({ length: 2100 }, (_, i) => bytes.subarray(i, i + 1));
+  assert.equal(store.writeNow(byteOffset(2000), places(content)), true);
+  assert.equal(store.size, 4100);
+  const found = new Uint8Array(2100).fill(9);
+  assert.equal(store.readNow(byteOffset(2500), places(found)), true);
+  assert.deepEqual(found.subarray(0, 1600), content.subarray(500));
+  assert.deepEqual(found.subarray(1600), new Uint8Array(500));
+  await store.close();
+});
+
 test("errors name the file and the reason", async () => {
   const missing = newPath();
   await assert.rejects(FileStore.open(missing), {
@@ -179,7 +194,7 @@ test("a block device of the host is read like a file, and never written", async 
     const target = new Uint8Array(5000);
     await store.read(byteOffset(1000), target);
     assert.deepEqual(target, content.slice(1000, 6000));
-    assert.equal(store.readNow(byteOffset(2000), target), true);
+    assert.equal(store.readNow(byteOffset(2000), [target]), true);
     assert.deepEqual(target, content.slice(2000, 7000));
     await store.close();
     await assert.rejects(FileStore.open(device), /devices of the host are opened for reading only/);

@@ -4,15 +4,17 @@
  *
  * A file opened for writing is locked (image-lock.ts), so that two machines cannot write one image.
  */
-import { readSync } from "node:fs";
+import { readSync, readvSync, writeSync, writevSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import path from "node:path";
 import { type ByteOffset, MIB } from "../../bits/units.ts";
 import { BlockError } from "../block-device.ts";
 import type { ByteStore } from "../byte-store.ts";
+import { cut, fill, lengthOf, type Parts } from "../parts.ts";
 import { deviceSize } from "./device-size.ts";
 import { hostError } from "./host-error.ts";
 import { ImageLock } from "./image-lock.ts";
+import { Pace } from "./pace.ts";
 import { loadStorageCalls, type StorageCalls } from "./storage-calls.ts";
 
 export interface FileStoreOptions {
@@ -24,10 +26,8 @@ export interface FileStoreOptions {
 
 /** Bytes looked at or written at once where a range is made zeros. */
 const ZERO_PIECE = MIB;
-/** Bytes of the largest read that may be made at once, and the milliseconds that one may take before others wait. */
-const LARGEST_READ_NOW = MIB;
-const SLOW_READ = 2;
-const READS_PASSED_OVER = 32;
+/** Bytes of the largest transfer that may be made at once. */
+const LARGEST_NOW = MIB;
 /** What the host counts a file's storage in. @spec stat(2), st_blocks */
 const BLOCK = 512;
 /** What file systems give storage in, as most do. */
@@ -40,8 +40,8 @@ export class FileStore implements ByteStore {
   readonly #lock: ImageLock | undefined;
   readonly #calls: StorageCalls;
   #size: number;
-  /** Reads that are not tried at once. */
-  #passOver = 0;
+  readonly #readPace = new Pace();
+  readonly #writePace = new Pace();
 
   private constructor(
     name: string,
@@ -106,34 +106,58 @@ export class FileStore implements ByteStore {
     target.fill(0, done);
   }
 
-  /** From the host's page cache, as a rule: where that took long, the next reads do not try. */
-  readNow(offset: ByteOffset, target: Uint8Array): boolean {
-    if (target.length > LARGEST_READ_NOW) return false;
-    if (this.#passOver > 0) {
-      this.#passOver--;
-      return false;
-    }
-    const begun = performance.now();
+  /** From the host's page cache, as a rule. */
+  readNow(offset: ByteOffset, targets: Parts): boolean {
+    const length = lengthOf(targets);
+    if (length > LARGEST_NOW || !this.#readPace.begin()) return false;
     try {
       let done = 0;
-      while (done < target.length) {
-        const bytesRead = readSync(this.#file.fd, target, done, target.length - done, offset + done);
+      while (done < length) {
+        const rest = done === 0 ? targets : cut(targets, done, length - done);
+        const [only] = rest;
+        const isOne = only !== undefined && rest.length === 1;
+        const { fd } = this.#file;
+        const bytesRead = isOne
+          ? readSync(fd, only, 0, only.length, offset + done)
+          : readvSync(fd, rest, offset + done);
         if (bytesRead === 0) break;
         done += bytesRead;
       }
-      target.fill(0, done);
+      if (done < length) fill(cut(targets, done, length - done), 0);
       return true;
     } catch {
       // The asynchronous read fails too, and tells why.
       return false;
     } finally {
-      if (performance.now() - begun > SLOW_READ) this.#passOver = READS_PASSED_OVER;
+      this.#readPace.end();
     }
   }
 
   async write(offset: ByteOffset, source: Uint8Array): Promise<void> {
     this.#mustBeWritable();
     await this.#attempt("write", () => this.#writeAll(offset, source));
+  }
+
+  /** Into the host's page cache, as a rule. */
+  writeNow(offset: ByteOffset, sources: Parts): boolean {
+    const length = lengthOf(sources);
+    if (this.readOnly || length > LARGEST_NOW || !this.#writePace.begin()) return false;
+    try {
+      for (let done = 0; done < length; ) {
+        const rest = done === 0 ? sources : cut(sources, done, length - done);
+        const [only] = rest;
+        const isOne = only !== undefined && rest.length === 1;
+        const { fd } = this.#file;
+        done += isOne ? writeSync(fd, only, 0, only.length, offset + done) : writevSync(fd, rest, offset + done);
+        this.#size = Math.max(this.#size, offset + done);
+      }
+      return true;
+    } catch {
+      // The asynchronous write fails too, and tells why.
+      return false;
+    } finally {
+      this.#writePace.end();
+    }
   }
 
   async flush(): Promise<void> {

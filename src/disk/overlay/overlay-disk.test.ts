@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { byteOffset } from "../../bits/units.ts";
 import { MemoryStore } from "../memory-store.ts";
 import { RawDisk } from "../raw/raw-disk.ts";
-import { blockDeviceContract, type OpenDisk } from "../testing/contract.ts";
+import { atOnce, blockDeviceContract, type OpenDisk } from "../testing/contract.ts";
 import { CLUSTER, OverlayDisk } from "./overlay-disk.ts";
 
 const open: OpenDisk = async (content) =>
@@ -11,6 +11,9 @@ const open: OpenDisk = async (content) =>
 
 describe("an overlay", () => {
   for (const part of blockDeviceContract) test(part.name, () => part.run(open));
+  describe("at once where it can", () => {
+    for (const part of blockDeviceContract) test(part.name, () => part.run(atOnce(open)));
+  });
 });
 
 function rig({ clusters = 8, limit = 4 } = {}) {

@@ -7,6 +7,7 @@
  */
 import { type ByteOffset, byteOffset } from "../../bits/units.ts";
 import { type BlockDevice, BlockError } from "../block-device.ts";
+import { cut, fill, gather, lengthOf, type Parts, scatter } from "../parts.ts";
 import { type Piece, piecesOf } from "../pieces.ts";
 import { isInside, mustBeInside } from "../range.ts";
 import { ClusterSet } from "./cluster-set.ts";
@@ -69,12 +70,17 @@ export class OverlayDisk implements BlockDevice {
     await Promise.all(fromBase);
   }
 
-  readNow(offset: ByteOffset, target: Uint8Array): boolean {
-    if (this.#base.readNow === undefined || !isInside(this, offset, target.length)) return false;
-    for (const { index } of piecesOf(CLUSTER, offset, target.length)) {
-      if (this.#own.has(index) || this.#zero.has(index)) return false;
+  readNow(offset: ByteOffset, targets: Parts): boolean {
+    const total = lengthOf(targets);
+    if (!isInside(this, offset, total)) return false;
+    for (const { index, start, from, length } of piecesOf(CLUSTER, offset, total)) {
+      const cluster = this.#own.get(index);
+      const parts = cut(targets, from, length);
+      if (cluster !== undefined) scatter(parts, cluster.subarray(start, start + length));
+      else if (this.#zero.has(index)) fill(parts, 0);
+      else if (!this.#base.readNow?.(byteOffset(offset + from), parts)) return false;
     }
-    return this.#base.readNow(offset, target);
+    return true;
   }
 
   async write(offset: ByteOffset, source: Uint8Array): Promise<void> {
@@ -83,6 +89,18 @@ export class OverlayDisk implements BlockDevice {
       const cluster = await this.#ownCluster(piece);
       cluster.set(source.subarray(piece.from, piece.from + piece.length), piece.start);
     }
+  }
+
+  /** Where the clusters have content of their own. */
+  writeNow(offset: ByteOffset, sources: Parts): boolean {
+    const total = lengthOf(sources);
+    if (!isInside(this, offset, total)) return false;
+    for (const { index, start, from, length } of piecesOf(CLUSTER, offset, total)) {
+      const cluster = this.#own.get(index);
+      if (cluster === undefined) return false;
+      gather(cut(sources, from, length), cluster.subarray(start, start + length));
+    }
+    return true;
   }
 
   async flush(): Promise<void> {}

@@ -4,6 +4,7 @@ import type { BlockDevice } from "../block-device.ts";
 import type { ByteStore } from "../byte-store.ts";
 import { zstdFrameLength } from "../decompress.ts";
 import type { ImageHost } from "../image-format.ts";
+import { cut, fill, type Parts } from "../parts.ts";
 import { settled } from "../settled.ts";
 import type { Table } from "../table-cache.ts";
 import { type Extent, extentAt } from "./extent.ts";
@@ -66,6 +67,40 @@ export class ClusterReader {
       }
     } finally {
       await settled(pending);
+    }
+  }
+
+  /** Reads at once what the tables in memory lead to, as far as the file and what is below it can; false where not. */
+  readNow(offset: number, total: number, targets: Parts): boolean {
+    for (let at = 0; at < total; ) {
+      const cluster = Math.floor((offset + at) / this.#clusterSize);
+      const start = (offset + at) % this.#clusterSize;
+      const index = Math.floor(cluster / this.#perTable);
+      const table = this.#metadata.peek(index);
+      if (table === undefined && this.#metadata.l2Offset(index) !== 0) return false;
+      const extent = this.#extent(table, cluster, start + total - at);
+      const length = Math.min(extent.count * this.#clusterSize - start, total - at);
+      const parts = length === total ? targets : cut(targets, at, length);
+      if (!this.#readExtentNow(extent, offset + at, start, length, parts)) return false;
+      at += length;
+    }
+    return true;
+  }
+
+  #readExtentNow(extent: Extent, offset: number, start: number, length: number, targets: Parts): boolean {
+    switch (extent.kind) {
+      case "data":
+        return this.#store.readNow?.(byteOffset(extent.host + start), targets) ?? false;
+      case "zero":
+        fill(targets, 0);
+        return true;
+      case "compressed":
+        return false;
+      case "unallocated": {
+        const inside = Math.max(0, Math.min(length, (this.#backing?.size ?? 0) - offset));
+        fill(cut(targets, inside, length - inside), 0);
+        return inside === 0 || (this.#backing?.readNow?.(byteOffset(offset), cut(targets, 0, inside)) ?? false);
+      }
     }
   }
 

@@ -1,6 +1,7 @@
 /** Changes a qcow2 disk's content. The callers hold locks on the clusters. */
 import { byteOffset } from "../../bits/units.ts";
 import type { ByteStore } from "../byte-store.ts";
+import { cut, type Parts } from "../parts.ts";
 import { settled } from "../settled.ts";
 import type { Table } from "../table-cache.ts";
 import type { ClusterReader } from "./cluster-reader.ts";
@@ -70,6 +71,25 @@ export class ClusterWriter {
     await settled(
       places.map(({ host, from, length }) => this.#store.write(byteOffset(host), source.subarray(from, from + length))),
     );
+    return true;
+  }
+
+  /** Writes at once where the tables in memory say that every cluster has a place of its own; false where not. */
+  writeNow(offset: number, total: number, sources: Parts): boolean {
+    for (const part of this.#parts(offset, total)) {
+      const table = this.#metadata.peek(part.table);
+      for (let done = 0; done < part.length; ) {
+        const extent = this.#extent(table, part, done);
+        const start = (part.offset + done) % this.#clusterSize;
+        const length = Math.min(extent.count * this.#clusterSize - start, part.length - done);
+        const host = extent.host + start;
+        if (!extent.isOwn || this.#metadata.otherUse(this.#clustersOf(host, length)) !== undefined) return false;
+        const from = part.offset + done - offset;
+        const bytes = length === total ? sources : cut(sources, from, length);
+        if (!this.#store.writeNow?.(byteOffset(host), bytes)) return false;
+        done += length;
+      }
+    }
     return true;
   }
 

@@ -156,20 +156,25 @@ export class Metadata {
   }
 
   /** Throws where clusters that content is to be written to are known to hold something else. */
-  mustHoldContent({ first, count }: ClusterRun): void {
-    const { clusterSize } = this.#header;
-    const overlaps = (run: ClusterRun) => run.first < first + count && first < run.first + run.count;
-    let part: Part | undefined;
-    if (overlaps(this.#fixed[0] as ClusterRun)) part = "header";
-    else if (overlaps(this.refcounts.tableRun)) part = "refcount table";
-    else if (this.#fixed.some(overlaps)) part = "L1 table";
-    for (let cluster = first; part === undefined && cluster < first + count; cluster++) {
-      if (this.l2.has(cluster * clusterSize)) part = "L2 table";
-      else if (this.refcounts.blocks.has(cluster * clusterSize)) part = "refcount block";
-    }
+  mustHoldContent(run: ClusterRun): void {
+    const part = this.otherUse(run);
     if (part === undefined) return;
     this.#isCorrupt = true;
-    throw corruptFailure(this.#store.name, part, `the disk's content at cluster ${first} would overwrite it`);
+    throw corruptFailure(this.#store.name, part, `the disk's content at cluster ${run.first} would overwrite it`);
+  }
+
+  /** What clusters are known to hold that is no content of the disk; undefined where nothing is known. */
+  otherUse({ first, count }: ClusterRun): Part | undefined {
+    const { clusterSize } = this.#header;
+    const overlaps = (run: ClusterRun) => run.first < first + count && first < run.first + run.count;
+    if (overlaps(this.#fixed[0] as ClusterRun)) return "header";
+    if (overlaps(this.refcounts.tableRun)) return "refcount table";
+    if (this.#fixed.some(overlaps)) return "L1 table";
+    for (let cluster = first; cluster < first + count; cluster++) {
+      if (this.l2.has(cluster * clusterSize)) return "L2 table";
+      if (this.refcounts.blocks.has(cluster * clusterSize)) return "refcount block";
+    }
+    return undefined;
   }
 
   /** Says in the file that it is damaged, where that is known. */

@@ -4,7 +4,7 @@ import { byteOffset } from "../../bits/units.ts";
 import type { CreateOptions } from "../image-format.ts";
 import { MemoryStore } from "../memory-store.ts";
 import { RawDisk } from "../raw/raw-disk.ts";
-import { blockDeviceContract, type OpenDisk, readOnlyContract } from "../testing/contract.ts";
+import { atOnce, blockDeviceContract, type OpenDisk, readOnlyContract } from "../testing/contract.ts";
 import { imageHost } from "../testing/node/image-host.ts";
 import { pattern } from "../testing/pattern.ts";
 import { checkImage } from "./check.ts";
@@ -66,6 +66,9 @@ for (const [name, open] of IMPLEMENTATIONS) {
   describe(name, () => {
     for (const part of [...blockDeviceContract, ...readOnlyContract]) test(part.name, () => part.run(open));
   });
+  describe(`${name}, at once where it can`, () => {
+    for (const part of [...blockDeviceContract, ...readOnlyContract]) test(part.name, () => part.run(atOnce(open)));
+  });
 }
 
 test("a new image takes little storage, whatever its size", async () => {
@@ -85,4 +88,44 @@ test("flushed writes are there when the image is opened anew", async () => {
   const found = new Uint8Array(content.length);
   await again.read(byteOffset(5_000_000), found);
   assert.deepEqual(found, content);
+});
+
+test("clusters with places of their own are read and written at once when their tables are in memory", async () => {
+  const store = new MemoryStore(0);
+  const size = 10 * 1024 * 1024;
+  await createImage(store, imageHost(), { size });
+  const disk = await Qcow2Disk.open(store, imageHost(), { readOnly: false });
+  const [place, elsewhere] = [byteOffset(5_000_000), byteOffset(1_000_000)];
+  const content = pattern(1, 300_000);
+  assert.equal(disk.writeNow(place, [content]), false);
+  await disk.write(place, content);
+  const changed = pattern(2, 200_000);
+  assert.equal(disk.writeNow(byteOffset(place + 50_000), [changed]), true);
+  content.set(changed, 50_000);
+  const found = new Uint8Array(content.length);
+  assert.equal(disk.readNow(place, [found]), true);
+  assert.deepEqual(found, content);
+  // What changes the place of a cluster has it alone.
+  const moving = disk.writeZeroes(place, content.length);
+  assert.equal(disk.writeNow(place, [content]), false);
+  assert.equal(disk.readNow(place, [found]), false);
+  assert.equal(disk.readNow(elsewhere, [found]), true);
+  assert.deepEqual(found, new Uint8Array(found.length));
+  await moving;
+  await disk.close();
+  const again = await Qcow2Disk.open(store, imageHost(), { readOnly: false });
+  assert.equal(again.readNow(elsewhere, [found]), false);
+  await again.read(elsewhere, found);
+  assert.equal(again.readNow(elsewhere, [found]), true);
+  await again.close();
+});
+
+test("a write at once that would overwrite a table is left to the one that tells", async () => {
+  const store = new MemoryStore(0);
+  await createImage(store, imageHost(), { size: 10 * 1024 * 1024 });
+  const disk = await Qcow2Disk.open(store, imageHost(), { readOnly: false });
+  await disk.write(byteOffset(0), new Uint8Array(512));
+  await disk.metadata.change(0, ({ offset, view }) => view.setUint32(4, offset));
+  assert.equal(disk.writeNow(byteOffset(0), [new Uint8Array(512)]), false);
+  await assert.rejects(disk.write(byteOffset(0), new Uint8Array(512)), /L2 table/);
 });

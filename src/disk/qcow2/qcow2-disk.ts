@@ -11,8 +11,10 @@
 import { type ByteOffset, byteOffset } from "../../bits/units.ts";
 import { type BlockDevice, BlockError } from "../block-device.ts";
 import type { ByteStore } from "../byte-store.ts";
+import { ImageError } from "../image-error.ts";
 import type { ImageDisk, ImageHost, ImageInfo, OpenOptions } from "../image-format.ts";
-import { mustBeInside, mustBeWritable } from "../range.ts";
+import { lengthOf, type Parts } from "../parts.ts";
+import { isInside, mustBeInside, mustBeWritable } from "../range.ts";
 import { RangeLock, type Release } from "../range-lock.ts";
 import { rebuildRefcounts } from "./check.ts";
 import { ClusterReader } from "./cluster-reader.ts";
@@ -123,6 +125,20 @@ export class Qcow2Disk implements ImageDisk {
     }
   }
 
+  readNow(offset: ByteOffset, targets: Parts): boolean {
+    const length = lengthOf(targets);
+    if (length === 0 || !isInside(this, offset, length) || !this.#isFree(offset, length)) return false;
+    return succeeds(() => this.#reader.readNow(offset, length, targets));
+  }
+
+  writeNow(offset: ByteOffset, sources: Parts): boolean {
+    const length = lengthOf(sources);
+    if (length === 0 || this.readOnly || !isInside(this, offset, length)) return false;
+    const { isCorrupt, isCrowded } = this.metadata;
+    if (isCorrupt || isCrowded || !this.#isPrepared || !this.#isFree(offset, length)) return false;
+    return succeeds(() => this.#writer.writeNow(offset, length, sources));
+  }
+
   async write(offset: ByteOffset, source: Uint8Array): Promise<void> {
     mustBeWritable(this);
     mustBeInside(this, offset, source.length);
@@ -199,6 +215,13 @@ export class Qcow2Disk implements ImageDisk {
     return this.#locks.acquire(first, Math.floor((offset + length - 1) / clusterSize), exclusive);
   }
 
+  /** Whether a range could be locked, not alone, without waiting. */
+  #isFree(offset: number, length: number): boolean {
+    const { clusterSize } = this.header;
+    const first = Math.floor(offset / clusterSize);
+    return this.#locks.isFree(first, Math.floor((offset + length - 1) / clusterSize), false);
+  }
+
   async #alone(offset: number, length: number, operation: () => Promise<void>): Promise<void> {
     const lock = this.#lock(offset, length, true);
     const release = lock instanceof Promise ? await lock : lock;
@@ -219,6 +242,16 @@ export class Qcow2Disk implements ImageDisk {
     } finally {
       release();
     }
+  }
+}
+
+/** What an image is found to have wrong is told by the operation that is not made at once. */
+function succeeds(operation: () => boolean): boolean {
+  try {
+    return operation();
+  } catch (error) {
+    if (error instanceof ImageError) return false;
+    throw error;
   }
 }
 

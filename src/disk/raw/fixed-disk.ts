@@ -1,7 +1,9 @@
 /** A disk whose content is a part of a file, byte for byte: VHD images of fixed size, flat extents of VMDK. */
+
 import { type ByteOffset, byteOffset } from "../../bits/units.ts";
 import type { ByteStore } from "../byte-store.ts";
 import type { ImageDisk, ImageInfo } from "../image-format.ts";
+import { lengthOf, type Parts } from "../parts.ts";
 import { isInside, mustBeInside, mustBeWritable } from "../range.ts";
 
 export class FixedDisk implements ImageDisk {
@@ -25,15 +27,20 @@ export class FixedDisk implements ImageDisk {
     await this.#store.read(byteOffset(this.#start + offset), target);
   }
 
-  readNow(offset: ByteOffset, target: Uint8Array): boolean {
-    if (!isInside(this, offset, target.length)) return false;
-    return this.#store.readNow?.(byteOffset(this.#start + offset), target) ?? false;
+  readNow(offset: ByteOffset, targets: Parts): boolean {
+    if (!isInside(this, offset, lengthOf(targets))) return false;
+    return this.#store.readNow?.(byteOffset(this.#start + offset), targets) ?? false;
   }
 
   async write(offset: ByteOffset, source: Uint8Array): Promise<void> {
     mustBeWritable(this);
     mustBeInside(this, offset, source.length);
     await this.#store.write(byteOffset(this.#start + offset), source);
+  }
+
+  writeNow(offset: ByteOffset, sources: Parts): boolean {
+    if (this.readOnly || !isInside(this, offset, lengthOf(sources))) return false;
+    return this.#store.writeNow?.(byteOffset(this.#start + offset), sources) ?? false;
   }
 
   async flush(): Promise<void> {

@@ -4,10 +4,12 @@
  * was taken for raw would be given that file of the host at the next start. Such writes fail as I/O errors where
  * the format was a guess; whoever says format=raw may write anything, and must say so every time.
  */
+
 import { type ByteOffset, byteOffset } from "../../bits/units.ts";
 import { BlockError } from "../block-device.ts";
 import { type Content, type ContentKind, identify } from "../identify.ts";
 import type { ImageDisk, ImageInfo } from "../image-format.ts";
+import { lengthOf, type Parts } from "../parts.ts";
 import { SerialQueue } from "../serial-queue.ts";
 
 /** Bytes at each end that decide whether a file is an image: every magic number of formats.ts is there. */
@@ -38,22 +40,29 @@ export class FormatGuard implements ImageDisk {
     return this.#disk.read(offset, target);
   }
 
-  readNow(offset: ByteOffset, target: Uint8Array): boolean {
-    return this.#disk.readNow?.(offset, target) ?? false;
+  readNow(offset: ByteOffset, targets: Parts): boolean {
+    return this.#disk.readNow?.(offset, targets) ?? false;
+  }
+
+  writeNow(offset: ByteOffset, sources: Parts): boolean {
+    return !this.#isAtEdge(offset, lengthOf(sources)) && (this.#disk.writeNow?.(offset, sources) ?? false);
   }
 
   async write(offset: ByteOffset, source: Uint8Array): Promise<void> {
     const end = offset + source.length;
     const isInside = offset >= 0 && end <= this.size && source.length > 0;
-    if (!isInside || this.readOnly || (offset >= EDGE && end <= this.#fileSize() - EDGE)) {
-      return this.#disk.write(offset, source);
-    }
+    if (!isInside || this.readOnly || !this.#isAtEdge(offset, source.length)) return this.#disk.write(offset, source);
     // One after the other, so that no two of them bring a magic number together.
     await this.#edgeWrites.run(async () => {
       const refused = (await this.#after(offset, source)).find(({ kind }) => REFUSED.includes(kind));
       if (refused !== undefined) throw this.#refusal(refused.phrase);
       await this.#disk.write(offset, source);
     });
+  }
+
+  /** Whether a range has bytes that decide what the file seems to be. */
+  #isAtEdge(offset: number, length: number): boolean {
+    return offset < EDGE || offset + length > this.#fileSize() - EDGE;
   }
 
   /** What the file would seem to be after a write: by its first bytes, and by its last ones, without the others. */

@@ -6,7 +6,7 @@ import { after, describe, test } from "node:test";
 import { byteOffset } from "../../bits/units.ts";
 import { MemoryStore } from "../memory-store.ts";
 import { FileStore } from "../node/file-store.ts";
-import { blockDeviceContract, type OpenDisk, readOnlyContract } from "../testing/contract.ts";
+import { atOnce, blockDeviceContract, type OpenDisk, readOnlyContract } from "../testing/contract.ts";
 import { RawDisk } from "./raw-disk.ts";
 
 const folder = await mkdtemp(path.join(os.tmpdir(), "bunkhouse-raw-"));
@@ -28,6 +28,9 @@ const implementations: [string, OpenDisk][] = [
 for (const [name, open] of implementations) {
   describe(name, () => {
     for (const part of [...blockDeviceContract, ...readOnlyContract]) test(part.name, () => part.run(open));
+  });
+  describe(`${name}, at once where it can`, () => {
+    for (const part of [...blockDeviceContract, ...readOnlyContract]) test(part.name, () => part.run(atOnce(open)));
   });
 }
 

@@ -2,9 +2,11 @@
  * Raw disk image: byte n of the disk is byte n of the store. An image that is not a multiple of 512 bytes
  * long appears rounded up, with zeros at the end; it grows by them when the guest writes its last sector.
  */
+
 import { type ByteOffset, SECTOR_SIZE } from "../../bits/units.ts";
 import type { BlockDevice } from "../block-device.ts";
 import type { ByteStore } from "../byte-store.ts";
+import { lengthOf, type Parts } from "../parts.ts";
 import { isInside, mustBeInside, mustBeWritable } from "../range.ts";
 
 export class RawDisk implements BlockDevice {
@@ -24,14 +26,19 @@ export class RawDisk implements BlockDevice {
     await this.#store.read(offset, target);
   }
 
-  readNow(offset: ByteOffset, target: Uint8Array): boolean {
-    return isInside(this, offset, target.length) && (this.#store.readNow?.(offset, target) ?? false);
+  readNow(offset: ByteOffset, targets: Parts): boolean {
+    return isInside(this, offset, lengthOf(targets)) && (this.#store.readNow?.(offset, targets) ?? false);
   }
 
   async write(offset: ByteOffset, source: Uint8Array): Promise<void> {
     mustBeWritable(this);
     mustBeInside(this, offset, source.length);
     await this.#store.write(offset, source);
+  }
+
+  writeNow(offset: ByteOffset, sources: Parts): boolean {
+    if (this.readOnly || !isInside(this, offset, lengthOf(sources))) return false;
+    return this.#store.writeNow?.(offset, sources) ?? false;
   }
 
   async flush(): Promise<void> {

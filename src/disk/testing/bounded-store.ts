@@ -1,7 +1,9 @@
 /** A store that stops whoever writes outside of an image, or does without end what was to end. */
+
 import type { ByteOffset } from "../../bits/units.ts";
 import { BorrowedStore } from "../borrowed-store.ts";
 import type { ByteStore } from "../byte-store.ts";
+import { lengthOf, type Parts } from "../parts.ts";
 
 export interface Bounds {
   /** Bytes that the image may grow to. */
@@ -46,6 +48,14 @@ export class BoundedStore extends BorrowedStore {
   override async write(offset: ByteOffset, source: Uint8Array): Promise<void> {
     this.#change(offset, source.length);
     await super.write(offset, source);
+  }
+  override readNow(offset: ByteOffset, targets: Parts): boolean {
+    this.#count(offset, lengthOf(targets));
+    return super.readNow(offset, targets);
+  }
+  override writeNow(offset: ByteOffset, sources: Parts): boolean {
+    this.#change(offset, lengthOf(sources));
+    return super.writeNow(offset, sources);
   }
   override async punchHole(offset: ByteOffset, length: number): Promise<boolean> {
     this.#count(offset, 0);

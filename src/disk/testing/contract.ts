@@ -6,10 +6,29 @@
 import { SeededRandom } from "../../bits/testing/seeded-random.ts";
 import { type ByteOffset, byteOffset } from "../../bits/units.ts";
 import { type BlockDevice, BlockError } from "../block-device.ts";
+import type { Parts } from "../parts.ts";
 import { pattern } from "./pattern.ts";
 
 /** Opens a disk of `content.length` bytes, a multiple of 512, that holds `content`. */
 export type OpenDisk = (content: Uint8Array, options: { readOnly: boolean }) => Promise<BlockDevice>;
+
+/** Bytes as they may lie in a guest's memory. */
+const inTwo = (bytes: Uint8Array): Parts => [bytes.subarray(0, bytes.length / 3), bytes.subarray(bytes.length / 3)];
+
+/** Disks that read and write at once where they can, as devices ask them to. */
+export const atOnce =
+  (open: OpenDisk): OpenDisk =>
+  async (content, options) => {
+    const disk = await open(content, options);
+    const [read, write] = [disk.read.bind(disk), disk.write.bind(disk)];
+    disk.read = async (offset, target) => {
+      if (!disk.readNow?.(offset, inTwo(target))) await read(offset, target);
+    };
+    disk.write = async (offset, source) => {
+      if (!disk.writeNow?.(offset, inTwo(source))) await write(offset, source);
+    };
+    return disk;
+  };
 
 export interface ContractTest {
   name: string;

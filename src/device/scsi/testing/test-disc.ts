@@ -2,6 +2,7 @@
 import type { ByteOffset } from "../../../bits/units.ts";
 import type { BlockDevice, BlockError } from "../../../disk/block-device.ts";
 import { MemoryStore } from "../../../disk/memory-store.ts";
+import { type Parts, scatter } from "../../../disk/parts.ts";
 import { RawDisk } from "../../../disk/raw/raw-disk.ts";
 import { SeededRandom } from "../../../machine/testing/rig.ts";
 
@@ -35,15 +36,19 @@ export class TestDisk implements BlockDevice {
   read(offset: ByteOffset, target: Uint8Array) {
     return this.#call("read", offset, target.length, () => this.#inner.read(offset, target));
   }
-  /** Where it is given, reads are made at once as long as it says so. */
+  /** Where they are given, reads and writes are made at once as long as they say so. */
   readsNow: (() => boolean) | undefined;
-  readNow(offset: ByteOffset, target: Uint8Array): boolean {
+  readNow(offset: ByteOffset, targets: Parts): boolean {
     if (!this.readsNow?.()) return false;
-    target.set(this.content.subarray(offset, offset + target.length));
+    scatter(targets, this.content.subarray(offset));
     return true;
   }
   write(offset: ByteOffset, source: Uint8Array) {
     return this.#call("write", offset, source.length, () => this.#inner.write(offset, source));
+  }
+  writesNow: (() => boolean) | undefined;
+  writeNow(offset: ByteOffset, sources: Parts): boolean {
+    return (this.writesNow?.() ?? false) && (this.#inner.writeNow?.(offset, sources) ?? false);
   }
   flush() {
     return this.#call("flush", 0, 0, () => this.#inner.flush());
