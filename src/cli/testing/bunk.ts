@@ -2,6 +2,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import process from "node:process";
+import { after } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const LAUNCHER = fileURLToPath(new URL("../../../bin/bunk.mjs", import.meta.url));
@@ -14,10 +15,16 @@ export interface Outcome {
 
 export interface Program {
   readonly process: ChildProcessWithoutNullStreams;
-  /** Resolves when standard output has shown `text`. */
+  /** Resolves when standard output has shown `text`; rejects where it ends before. */
   shows(text: string): Promise<void>;
   readonly ended: Promise<Outcome>;
 }
+
+/** What a test that failed has left running would keep its file from ending. */
+const running = new Set<ChildProcessWithoutNullStreams>();
+after(() => {
+  for (const child of running) child.kill("SIGKILL");
+});
 
 /** Starts `bunk`; `program` is another script of Node's in its place, `environment` is added to the own one. */
 export function startBunk(
@@ -26,6 +33,8 @@ export function startBunk(
   environment: NodeJS.ProcessEnv = {},
 ): Program {
   const child = spawn(process.execPath, [program, ...args], { env: { ...process.env, ...environment } });
+  running.add(child);
+  child.once("close", () => running.delete(child));
   let output = "";
   let errors = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -39,7 +48,10 @@ export function startBunk(
   return {
     process: child,
     async shows(text) {
-      while (!output.includes(text)) await once(child.stdout, "data");
+      while (!output.includes(text)) {
+        if (child.stdout.readableEnded) throw new Error(`the program ended without "${text}": ${output}${errors}`);
+        await Promise.race([once(child.stdout, "data"), once(child.stdout, "end")]);
+      }
     },
     ended: once(child, "close").then(([status]) => ({ status: status as number | null, output, errors })),
   };
