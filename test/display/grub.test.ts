@@ -15,7 +15,7 @@ test("GRUB is read off its screen and typed on", {
   try {
     const { groups } = await vm.display.waitForText(/GNU GRUB +version (\S+)/, { timeout: 120_000 });
     assert.match(String(groups[0]), /^\d\.\d+/);
-    await vm.display.waitForText("*GNU/Linux");
+    await vm.display.waitForText("*GNU/Linux  ");
     assert.deepEqual(await vm.display.size(), { width: 720, height: 400 });
 
     await vm.keyboard.press("down");

@@ -67,7 +67,10 @@ export class VmDisplay {
 }
 
 function find(pattern: string | RegExp, text: string) {
-  if (typeof pattern === "string") return text.includes(pattern) ? { match: pattern, groups: [] } : undefined;
+  // Lines of the screen have no blanks at their ends, which a prompt may end with.
+  if (typeof pattern === "string") {
+    return text.includes(pattern.replace(/ +$/gm, "")) ? { match: pattern, groups: [] } : undefined;
+  }
   const match = new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, "")).exec(text);
   return match ? { match: match[0], groups: match.slice(1) } : undefined;
 }
