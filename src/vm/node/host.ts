@@ -2,6 +2,7 @@
 import process from "node:process";
 import type { Host } from "../definition.ts";
 import { keptRuntime } from "./kept-runtime.ts";
+import { askForLargePages } from "./large-pages.ts";
 import { TranslationThread } from "./translation-thread.ts";
 
 /** Below this a timer of the event loop is too coarse: the wait is spent in turns of the loop. */
@@ -15,6 +16,7 @@ export function nodeHost(): Host {
     random: (target) => void process.getBuiltinModule("node:crypto").randomFillSync(target),
     runtime: () => keptRuntime(),
     regions: (settings) => new TranslationThread(settings),
+    prepareMemory: askForLargePages,
     yield: () => new Promise((resolve) => setImmediate(resolve)),
     sleep(ns) {
       let wake = () => {};
