@@ -40,7 +40,6 @@ export function runBetween(start: LoaderMark, prompt: LoaderMark): LoaderRun {
     seconds: prompt.at - start.at - waited,
     guestThread: ran,
     allThreads,
-    instructions:
-      prompt.instructions === undefined ? undefined : prompt.instructions - (start.instructions ?? 0),
+    instructions: prompt.instructions === undefined ? undefined : prompt.instructions - (start.instructions ?? 0),
   };
 }

@@ -61,7 +61,18 @@ async function qemuRun({ drive, prompt }: LoaderMedium, file: string, directory:
     disk: ["-drive", `${format},if=virtio`, "-boot", "c"],
     floppy: ["-drive", `${format},if=floppy`, "-boot", "a"],
   };
-  const machine = ["-accel", "tcg,thread=single", "-cpu", "max", "-m", String(MEMORY_MIB), "-vga", "std", "-nic", "none"];
+  const machine = [
+    "-accel",
+    "tcg,thread=single",
+    "-cpu",
+    "max",
+    "-m",
+    String(MEMORY_MIB),
+    "-vga",
+    "std",
+    "-nic",
+    "none",
+  ];
   const host = ["-display", "none", "-serial", "none", "-S", "-qmp", `unix:${socket},server=on,wait=off`];
   const guest = new GuestProcess({ program: QEMU, args: [...machine, ...host, ...media[drive]] });
   const pattern = new RegExp(prompt, "m");
