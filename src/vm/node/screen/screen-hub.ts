@@ -94,6 +94,6 @@ export class ScreenHub {
 
 /** When a picture is due after one that was due at `due` and drawn at `now`: being a little late does not add up. */
 export function nextDue(due: number, now: number): number {
-  const isOnTime = now < due + PERIOD / 2;
+  const isOnTime = now < due + PERIOD;
   return (isOnTime ? due : now) + PERIOD;
 }
