@@ -118,6 +118,7 @@ export class Machine {
       model: definition.cpu,
       ...(definition.heat === undefined ? {} : { heat: definition.heat }),
       regions: parts.regions,
+      kept: parts.kept,
     };
     this.#check = parts.lockStep && new parts.lockStep.LockStep({ ...options, heat: CHECK_HEAT }, ram.size);
     this.processor = this.#check?.processor ?? new Processor(options);

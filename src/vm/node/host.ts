@@ -1,6 +1,7 @@
 /** The host's services in Node. */
 import process from "node:process";
 import type { Host } from "../definition.ts";
+import { keptHandlers } from "./kept-handlers.ts";
 import { keptRuntime } from "./kept-runtime.ts";
 import { askForLargePages } from "./large-pages.ts";
 import { TranslationThread } from "./translation-thread.ts";
@@ -15,6 +16,7 @@ export function nodeHost(): Host {
     // Loaded when something asks for it.
     random: (target) => void process.getBuiltinModule("node:crypto").randomFillSync(target),
     runtime: () => keptRuntime(),
+    handlers: () => keptHandlers(),
     regions: (settings) => new TranslationThread(settings),
     prepareMemory: askForLargePages,
     yield: () => new Promise((resolve) => setImmediate(resolve)),
