@@ -22,5 +22,8 @@ test("Linux is asked for large pages for a machine's memory", { skip }, () => {
   const before = marked();
   askForLargePages(memory);
   assert.equal(marked(), before + 1);
-  assert.ok(new Uint8Array(memory.buffer).every((byte) => byte === 0), "it is as it was");
+  assert.ok(
+    new Uint8Array(memory.buffer).every((byte) => byte === 0),
+    "it is as it was",
+  );
 });
