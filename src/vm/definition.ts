@@ -131,4 +131,6 @@ export interface Host {
   handlers?(): Promise<KeptHandlers | undefined>;
   /** Makes the processor's regions on another thread; without it they are made in place. */
   regions?(settings: RegionSettings): RegionMaker;
+  /** Told of a machine's memory before it is used. */
+  prepareMemory?(memory: WebAssembly.Memory): void;
 }

@@ -100,6 +100,7 @@ export class Machine {
       ? new WatchedRam(definition.memory, memories)
       : new GuestRam(definition.memory, memories);
     this.ram = ram;
+    host.prepareMemory?.(ram.memory);
     this.#time = new GuestTime(
       icount
         ? () => this.instructions * ICOUNT_NS + this.#skipped

@@ -3,6 +3,7 @@ import process from "node:process";
 import type { Host } from "../definition.ts";
 import { keptHandlers } from "./kept-handlers.ts";
 import { keptRuntime } from "./kept-runtime.ts";
+import { askForLargePages } from "./large-pages.ts";
 import { TranslationThread } from "./translation-thread.ts";
 
 /** Below this a timer of the event loop is too coarse: the wait is spent in turns of the loop. */
@@ -17,6 +18,7 @@ export function nodeHost(): Host {
     runtime: () => keptRuntime(),
     handlers: () => keptHandlers(),
     regions: (settings) => new TranslationThread(settings),
+    prepareMemory: askForLargePages,
     yield: () => new Promise((resolve) => setImmediate(resolve)),
     sleep(ns) {
       let wake = () => {};
