@@ -20,7 +20,7 @@ const OUR_MACHINE = path.join(import.meta.dirname, "loader-machine.ts");
 const BUNK = path.join(import.meta.dirname, "../bin/bunk.mjs");
 const LOOK_EVERY = 3;
 /** Seconds after which a process has kept what it made. */
-const KEPT_AFTER = 10;
+const KEPT_AFTER = 6;
 const TEXT_AT = 0xb8000;
 const COLUMNS = 80;
 const TEXT_BYTES = COLUMNS * 25 * 2;
