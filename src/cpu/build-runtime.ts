@@ -20,6 +20,7 @@ import { sseFunctions } from "./sse/index.ts";
 import { RAM_BASE, VCPU_BASE } from "./state.ts";
 import { deliveryFunction } from "./system/delivery.ts";
 import { privilegeFunctions } from "./system/privilege.ts";
+import { invalidationFunctions } from "./system/translation-caches.ts";
 import { keepPageFunction, missGroupFunction } from "./translate/kept-pages.ts";
 import { storeFlagsFunction } from "./translate/store-flags.ts";
 import type { WasmFunctions } from "./wasm-functions.ts";
@@ -36,7 +37,13 @@ export function runtimeModule(): WebAssembly.Module {
 }
 
 function wasmFunctions(): WasmFunctions {
-  return { ...integerFunctions(), ...fpuFunctions(), ...sseFunctions(), ...privilegeFunctions() };
+  return {
+    ...integerFunctions(),
+    ...fpuFunctions(),
+    ...sseFunctions(),
+    ...privilegeFunctions(),
+    ...invalidationFunctions(),
+  };
 }
 
 /**
@@ -70,7 +77,7 @@ export function buildRuntime(vcpu = VCPU_BASE, observe: EmittedObservation = {})
   const delivering = host("delivering", ["i32", "i32", "i32"]);
   const deliver = deliveryFunction(module, vcpu, mmu.translate, delivering);
   runBlocksFunctions(module, vcpu, { findBlock, deliver, observe });
-  const callees = new Map<string, Callee>();
+  const callees = new Map<string, Callee>([["flushPage", mmu.flushPage]]);
   const callee = (name: string): Callee => {
     const found = callees.get(name);
     if (!found) throw new Error(`WebAssembly function ${name} is declared but not built`);
