@@ -12,6 +12,7 @@ import { DECODING_EFFORT, InstructionBudget } from "./instruction-budget.ts";
 import { BlockCache } from "./interpret/blocks.ts";
 import { Handlers, RESUME } from "./interpret/handlers.ts";
 import { forgetJump, forgetJumps } from "./interpret/jump-cache.ts";
+import type { KeptHandlers } from "./interpret/kept-handlers.ts";
 import { pagingMode } from "./mmu/code-walk.ts";
 import { ACCESS } from "./mmu/paging.ts";
 import { allOf, type EmittedObservation, type Observation, type ProcessorObserver } from "./observe/observer.ts";
@@ -60,6 +61,8 @@ export interface ProcessorOptions {
   readonly heat?: number;
   /** Handlers of the interpreter that are kept; for tests. */
   readonly mostHandlers?: number;
+  /** Handlers that are there from the start; not where something is traced or observed. */
+  readonly kept?: KeptHandlers | undefined;
   /** Instructions of a decoded block at the most: with 1, all that is interpreted ends exactly where its budget does. */
   readonly blockLimit?: number;
   /** Address in the shared memory where the interpreter notes what it does (interpret/trace.ts); it does not unless given. */
@@ -122,7 +125,7 @@ export class Processor implements SystemContext {
 
   constructor(options: ProcessorOptions) {
     const { memory, memoryPages, bus, model, regions, heat = DEFAULT_HEAT } = options;
-    const { mostHandlers, blockLimit, trace, observe } = options;
+    const { mostHandlers, blockLimit, trace, observe, kept } = options;
     this.#observer = observe && allOf(observe.observers);
     this.delivering = this.#observer?.delivering;
     const vcpu = VCPU_BASE;
@@ -142,7 +145,7 @@ export class Processor implements SystemContext {
     this.#runtime = instance.exports as unknown as RuntimeExports;
     const runtime = instance.exports as Record<string, WebAssembly.ImportValue>;
     const environment = { memory, memoryPages, table, runtime, host, trace, observe: emitted };
-    this.#handlers = new Handlers(environment, vcpu, mostHandlers);
+    this.#handlers = new Handlers(environment, vcpu, mostHandlers, trace || observe ? undefined : kept);
     const has = (feature: Feature) => this.system.has(feature);
     this.#blocks = new BlockCache({
       buffer: memory.buffer,
@@ -159,13 +162,15 @@ export class Processor implements SystemContext {
       regionDropped: (handler) => this.#translator?.dropped(handler),
       observer: this.#observer,
     });
+    const maker = regions?.({ memory, memoryPages, vcpu, model, heat, ...(observe ? { observe: emitted } : {}) });
+    if (!trace && !observe) maker?.keepHandlers?.(this.#handlers);
     this.#translator =
-      regions &&
+      maker &&
       new Translator({
         environment,
         handlers: this.#handlers,
         blocks: this.#blocks,
-        maker: regions({ memory, memoryPages, vcpu, model, heat, ...(observe ? { observe: emitted } : {}) }),
+        maker,
         observer: this.#observer,
         paging: () => pagingMode(this.registers),
         marks: () => this.debugger.marks,

@@ -78,7 +78,9 @@ export const MUL = multiplyAccumulator("mul", 4, false);
 export const IMUL_ACCUMULATOR = multiplyAccumulator("imul", 5, true);
 
 function multiplyInto(o: Semantics, dst: Operand, a: Value, b: Value): void {
-  const { low, overflow } = multiply(a, b, dst.width, true);
+  const { overflow } = multiply(a, b, dst.width, true);
+  // Where no flag is read the whole product vanishes unused.
+  const low = a.mul(b);
   o.flagsResult(low, dst.width, overflow, overflow);
   o.put(dst, low);
 }

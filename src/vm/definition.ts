@@ -1,4 +1,5 @@
 /** What a virtual machine is made from, and what comes out of a run: the vocabulary of the library and the command line. */
+import type { KeptHandlers } from "../cpu/interpret/kept-handlers.ts";
 import type { RegionSettings } from "../cpu/processor.ts";
 import type { RegionMaker } from "../cpu/translate/translator.ts";
 import type { FloppyType } from "../device/i82077/medium.ts";
@@ -126,6 +127,10 @@ export interface Host {
   sleep(ns: number): { readonly done: Promise<void>; wake(): void };
   /** The module of src/cpu/build-runtime.ts, from where it is kept; without it it is made anew. */
   runtime?(): Promise<WebAssembly.Module>;
+  /** Handlers of the interpreter that earlier processes needed; without it each is made when it is first needed. */
+  handlers?(): Promise<KeptHandlers | undefined>;
   /** Makes the processor's regions on another thread; without it they are made in place. */
   regions?(settings: RegionSettings): RegionMaker;
+  /** Told of a machine's memory before it is used. */
+  prepareMemory?(memory: WebAssembly.Memory): void;
 }

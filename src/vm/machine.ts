@@ -100,6 +100,7 @@ export class Machine {
       ? new WatchedRam(definition.memory, memories)
       : new GuestRam(definition.memory, memories);
     this.ram = ram;
+    host.prepareMemory?.(ram.memory);
     this.#time = new GuestTime(
       icount
         ? () => this.instructions * ICOUNT_NS + this.#skipped
@@ -117,6 +118,7 @@ export class Machine {
       model: definition.cpu,
       ...(definition.heat === undefined ? {} : { heat: definition.heat }),
       regions: parts.regions,
+      kept: parts.kept,
     };
     this.#check = parts.lockStep && new parts.lockStep.LockStep({ ...options, heat: CHECK_HEAT }, ram.size);
     this.processor = this.#check?.processor ?? new Processor(options);

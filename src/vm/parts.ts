@@ -27,7 +27,10 @@ export async function loadParts(definition: MachineDefinition, host: Host) {
 
 /** The processor's runtime module, built for tools that count in it if there are any. */
 async function loadRuntime({ memory, tools: asked }: MachineDefinition, host: Host, video: number) {
-  if (asked === undefined && host.runtime) return { runtime: await host.runtime(), tools: undefined };
+  if (asked === undefined && host.runtime) {
+    const [runtime, kept] = await Promise.all([host.runtime(), host.handlers?.()]);
+    return { runtime, kept, tools: undefined };
+  }
   const { buildRuntime, runtimeModule } = await import("../cpu/build-runtime.ts");
   if (asked === undefined) return { runtime: runtimeModule(), tools: undefined };
   const tools = await import("./tools/machine-tools.ts");

@@ -1,5 +1,6 @@
 /** The part of the WebAssembly JavaScript API that the portable layers use, which have no "dom" or Node types. */
 declare namespace WebAssembly {
+  function compile(bytes: Uint8Array<ArrayBuffer>): Promise<Module>;
   type ImportValue = ((...args: never[]) => unknown) | Memory | Table | Global;
   class Module {
     constructor(bytes: ArrayBufferView<ArrayBuffer> | ArrayBuffer);

@@ -60,8 +60,10 @@ export class CodePages {
   readonly #regionDropped: (region: InstalledRegion) => void;
   readonly #forgetKeptPages: () => void;
   readonly #blockDropped: (() => void) | undefined;
-  /** First records of the blocks with code from each physical page. */
+  /** First records of the blocks with code from each physical page that has not been written since. */
   readonly #blocks = new Map<number, number[]>();
+  /** The same of pages that are written, by the pieces of 64 bytes that their code lies in. */
+  readonly #split = new Map<number, Map<number, number[]>>();
   readonly #regions = new Map<number, Set<InstalledRegion>>();
 
   constructor(options: {
@@ -85,16 +87,20 @@ export class CodePages {
   /** Forgets all. */
   clear(): void {
     for (const page of this.#regions.keys()) this.#dropRegions(page, -1, -1);
-    for (const page of this.#blocks.keys()) this.#setPieces(page, 0, 0);
-    this.#blocks.clear();
+    for (const pages of [this.#blocks, this.#split]) {
+      for (const page of pages.keys()) this.#setPieces(page, 0, 0);
+      pages.clear();
+    }
     this.#regions.clear();
   }
 
   /** Notes a block, by its first record: its header is written. */
   addBlock(record: number): void {
     for (const page of this.#pagesOf(record)) {
+      const split = this.#split.get(page);
       const known = this.#blocks.get(page);
-      if (known) known.push(record);
+      if (split) this.#addToPieces(split, record, page);
+      else if (known) known.push(record);
       else this.#blocks.set(page, [record]);
       const pieces: [number, number] = [0, 0];
       this.#addPieces(pieces, record, page);
@@ -117,19 +123,59 @@ export class CodePages {
     const page = pageOf(first);
     const pieces: [number, number] = [0, 0];
     addPieces(pieces, first % PAGE_BYTES, last % PAGE_BYTES);
-    this.#dropRegions(page, pieces[0], pieces[1]);
-    const left: [number, number] = [0, 0];
-    const blocks = (this.#blocks.get(page) ?? []).filter((record) => {
-      if (this.#mode(record) < 0) return false;
-      if (this.#overlaps(record, page, first, last)) {
-        this.#drop(record);
-        return false;
+    let hasChanged = this.#dropRegions(page, pieces[0], pieces[1]);
+    const split = this.#split.get(page) ?? this.#splitPage(page);
+    for (let piece = (first % PAGE_BYTES) >> 6; piece <= (last % PAGE_BYTES) >> 6; piece++) {
+      const records = split.get(piece);
+      // Only a page whose pieces are noted as having code though they have none comes here without any.
+      if (records === undefined) hasChanged = true;
+      for (const record of records ?? []) {
+        if (this.#mode(record) >= 0) {
+          if (!this.#overlaps(record, page, first, last)) continue;
+          this.#drop(record);
+        }
+        this.#removeFromPieces(split, record, page);
+        hasChanged = true;
       }
-      this.#addPieces(left, record, page);
-      return true;
+    }
+    if (hasChanged) this.#findPieces(page, split);
+  }
+
+  /** From now on the page's blocks are known by piece: most writes to a page with code are to data beside it. */
+  #splitPage(page: number): Map<number, number[]> {
+    const split = new Map<number, number[]>();
+    for (const record of this.#blocks.get(page) ?? []) {
+      if (this.#mode(record) >= 0) this.#addToPieces(split, record, page);
+    }
+    this.#blocks.delete(page);
+    this.#split.set(page, split);
+    return split;
+  }
+
+  #addToPieces(split: Map<number, number[]>, record: number, page: number): void {
+    this.#eachRun(record, page, (first, last) => {
+      for (let piece = (first % PAGE_BYTES) >> 6; piece <= (last % PAGE_BYTES) >> 6; piece++) {
+        const records = split.get(piece);
+        if (records) records.push(record);
+        else split.set(piece, [record]);
+      }
     });
-    if (blocks.length > 0) this.#blocks.set(page, blocks);
-    else this.#blocks.delete(page);
+  }
+
+  #removeFromPieces(split: Map<number, number[]>, record: number, page: number): void {
+    this.#eachRun(record, page, (first, last) => {
+      for (let piece = (first % PAGE_BYTES) >> 6; piece <= (last % PAGE_BYTES) >> 6; piece++) {
+        const records = split.get(piece)?.filter((each) => each !== record) ?? [];
+        if (records.length > 0) split.set(piece, records);
+        else split.delete(piece);
+      }
+    });
+  }
+
+  /** Notes which pieces of a page have code. */
+  #findPieces(page: number, split: ReadonlyMap<number, number[]>): void {
+    const left: [number, number] = [0, 0];
+    for (const piece of split.keys()) addPieces(left, piece << 6, piece << 6);
     for (const region of this.#regions.get(page) ?? []) {
       for (const code of region.pages) {
         if (pageOf(code.first) !== page) continue;
@@ -137,6 +183,7 @@ export class CodePages {
         left[1] |= code.pieces[1];
       }
     }
+    if (split.size === 0) this.#split.delete(page);
     this.#setPieces(page, left[0], left[1]);
   }
 
@@ -188,17 +235,19 @@ export class CodePages {
     if (i32[link >> 2] === record) i32[link >> 2] = this.#header(record, BLOCK_NEXT);
   }
 
-  #dropRegions(page: number, low: number, high: number): void {
+  /** Whether there were any. */
+  #dropRegions(page: number, low: number, high: number): boolean {
     const regions = this.#regions.get(page);
-    for (const region of regions ?? []) {
-      const isHit = region.pages.some(
-        ({ first, pieces }) => pageOf(first) === page && ((pieces[0] & low) | (pieces[1] & high)) !== 0,
-      );
-      if (!isHit) continue;
+    if (regions === undefined) return false;
+    let hasDropped = false;
+    for (const region of regions) {
+      if (!isMadeOf(region, page, low, high)) continue;
       this.removeRegion(region);
       this.#regionDropped(region);
+      hasDropped = true;
     }
-    if (regions?.size === 0) this.#regions.delete(page);
+    if (regions.size === 0) this.#regions.delete(page);
+    return hasDropped;
   }
 
   /** Has whoever comes to a region find what is to run there now. */
@@ -235,4 +284,12 @@ export class CodePages {
       }
     }
   }
+}
+
+/** Whether a region has code from some pieces of a page. */
+function isMadeOf({ pages }: InstalledRegion, page: number, low: number, high: number): boolean {
+  for (const { first, pieces } of pages) {
+    if (pageOf(first) === page && ((pieces[0] & low) | (pieces[1] & high)) !== 0) return true;
+  }
+  return false;
 }

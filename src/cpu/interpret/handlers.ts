@@ -12,6 +12,7 @@ import type { CodeContext, Linkage, SegmentUse } from "../emit/semantics.ts";
 import type { EmittedObservation } from "../observe/observer.ts";
 import { CONTEXT, EXIT } from "../state.ts";
 import { buildCount, buildEnd, buildFind, buildHandler, type HandlerShape } from "./handler.ts";
+import type { KeptHandlers } from "./kept-handlers.ts";
 
 /** Endings of blocks that no instruction stands for. */
 const PSEUDO = {
@@ -76,6 +77,14 @@ export const BREAKPOINT = 3;
 /** Table entry of the handler that looks for what is to run in place of a record whose code has changed. */
 export const FIND = 4;
 
+/** Table entry of the first handler of an instruction. */
+export const FIRST_HANDLER = FIND + 1;
+
+/** What an instruction's handler is for: its form, and all that the form's code can depend on. */
+export type HandlerKey = number;
+const KEY_CONTEXT = 15;
+const KEY_FORM = 0x8000;
+
 /**
  * Handlers that are kept before all are dropped: systems need some hundreds to a few thousand, a hostile guest could
  * ask for hundreds of thousands, of about 10 KiB each.
@@ -85,13 +94,18 @@ export const MOST_HANDLERS = 8192;
 export class Handlers {
   readonly #environment: CodeEnvironment;
   readonly #vcpu: number;
-  readonly #known = new Map<number, number>();
+  /** Table entries. */
+  readonly #known = new Map<HandlerKey, number>();
   #wanted: { index: number; shape: HandlerShape }[] = [];
-  #next = FIND + 1;
+  #next = FIRST_HANDLER;
   readonly #free: number[] = [];
   readonly #most: number;
 
-  constructor(environment: CodeEnvironment, vcpu: number, most: number = MOST_HANDLERS) {
+  /** How many were there from the start. */
+  readonly kept: number;
+
+  /** `kept` is for a processor whose code is neither traced nor observed. */
+  constructor(environment: CodeEnvironment, vcpu: number, most: number = MOST_HANDLERS, kept?: KeptHandlers) {
     this.#environment = environment;
     this.#vcpu = vcpu;
     this.#most = most;
@@ -105,6 +119,19 @@ export class Handlers {
       module.function(HANDLER, (f) => buildFind(f, vcpu, linkage)),
     ]);
     this.#instantiate(module);
+    this.kept = kept?.keys.length ?? 0;
+    if (kept) this.#take(kept);
+  }
+
+  #take({ keys, module }: KeptHandlers): void {
+    for (const key of keys) this.#known.set(key, this.#next++);
+    this.#growTable();
+    const { memory, table, runtime, host } = this.#environment;
+    new WebAssembly.Instance(module, { env: { memory, table }, runtime, host });
+  }
+
+  get keys(): readonly HandlerKey[] {
+    return [...this.#known.keys()];
   }
 
   /** Handlers that there are. */
@@ -169,8 +196,8 @@ export class Handlers {
   #entry(form: Form, shape: Omit<HandlerShape, "form"> & { contextBits: number }): number {
     // Only what the form's code can depend on enters the key.
     const key =
-      form.id * 0x8000 +
-      ((shape.contextBits & 15) |
+      form.id * KEY_FORM +
+      ((shape.contextBits & KEY_CONTEXT) |
         (SIZE_BITS[shape.operandSize] << 4) |
         (SIZE_BITS[shape.addressSize] << 6) |
         (SEGMENT_BITS[shape.segmentUse] << 8) |
@@ -235,6 +262,28 @@ export function codeModule({ initial, maximum }: CodeEnvironment["memoryPages"])
   module.importMemory({ module: "env", name: "memory", initial, maximum, shared: true });
   module.importTable("env", "table", 1);
   return module;
+}
+
+const SIZES = [16, 32, 64] as const;
+const SEGMENT_USES = ["flat", "based", "checked"] as const;
+const REPEATS = ["none", "repe", "repne"] as const;
+
+/** What a key says; undefined where it says nothing. */
+export function shapeOf(key: HandlerKey): HandlerShape | undefined {
+  const id = Math.floor(key / KEY_FORM);
+  const form = FORMS[id] ?? Object.values(PSEUDO_FORMS).find((each) => each.id === id);
+  const operandSize = SIZES[(key >> 4) & 3];
+  const addressSize = SIZES[(key >> 6) & 3];
+  const use = SEGMENT_USES[(key >> 8) & 3];
+  const repeat = REPEATS[(key >> 12) & 3];
+  if (!form || !operandSize || !addressSize || !use || !repeat) return undefined;
+  return {
+    ...{ form, operandSize, addressSize, repeat, segmentUse: use, opcodeLow: 0 },
+    context: codeContext(key & KEY_CONTEXT),
+    memory: ((key >> 10) & 1) !== 0,
+    indexed: ((key >> 11) & 1) !== 0,
+    lock: ((key >> 14) & 1) !== 0,
+  };
 }
 
 export function segmentUse(segment: number, context: CodeContext): SegmentUse {

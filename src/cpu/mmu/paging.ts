@@ -365,10 +365,26 @@ export function mmuFunctions(
     { export: "readPhysical" },
   );
 
+  /**
+   * Whether what is to be written lies beside code or in it, and is there already: then nothing was changed that was
+   * made of it. GRUB writes the number of each interrupt of the BIOS into the instruction that calls it.
+   */
+  const isThere = module.function(signature(["i64", "i32", "i64"], ["i32"]), (f) => {
+    const [physical, bytes, value] = [f.param(0), f.param(1), f.param(2)];
+    f.if(physical.shrU(32).ne(0), () => f.return(f.i32(0)));
+    f.if(f.load("i32.8u", physical.wrap().shrU(12), PAGE_FLAGS).ne(PAGE.code), () => f.return(f.i32(0)));
+    const host = hostAddressOf(physical.wrap());
+    f.if(bytes.eq(1), () => f.return(f.load("i64.8u", host).eq(value.and(0xff))));
+    f.if(bytes.eq(2), () => f.return(f.load("i64.16u", host).eq(value.and(0xffff))));
+    f.if(bytes.eq(4), () => f.return(f.load("i64.32u", host).eq(value.and(0xffff_ffffn))));
+    f.return(f.load("i64", host).eq(value));
+  });
+
   const writePhysical = module.function(
     signature(["i64", "i32", "i64"]),
     (f) => {
       const [physical, bytes, value] = [f.param(0), f.param(1), f.param(2)];
+      f.if(f.call(isThere, physical, bytes, value), () => f.return());
       f.if(f.call(special, physical, 1, bytes), () => {
         f.call(imports.writeMemory, physical, bytes, value);
         f.return();

@@ -14,7 +14,7 @@ import type { CpuFeature, CpuModel } from "./models.ts";
 import type { SystemContext } from "./system.ts";
 
 const CR0_DEFINED = CR0.PE | CR0.MP | CR0.EM | CR0.TS | CR0.NE | CR0.WP | CR0.AM | CR0.NW | CR0.CD | CR0.PG;
-/** Bits whose change makes cached translations, or the rights in them, wrong. */
+/** Bits whose change makes cached translations, or the rights in them, wrong where there is paging. */
 const CR0_TRANSLATION = CR0.PE | CR0.WP | CR0.PG;
 const CR4_TRANSLATION = CR4.PSE | CR4.PAE | CR4.PGE | CR4.PCIDE | CR4.SMEP | CR4.SMAP;
 
@@ -109,7 +109,9 @@ export class ControlRegisters {
       else this.#leavePaging();
     }
     registers.set64("cr0", BigInt(value >>> 0));
-    if (changed & CR0_TRANSLATION) this.#cpu.flushTlb();
+    // Boot loaders go to real mode and back for each call of the BIOS.
+    const translates = paging || (changed & CR0.PG) !== 0;
+    if (translates && changed & CR0_TRANSLATION) this.#cpu.flushTlb();
     this.#cpu.modeChanged();
   }
 

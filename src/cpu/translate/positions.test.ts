@@ -55,3 +55,15 @@ test("the next node knows distances from what its registers hold", () => {
     "": { distance: 40 },
   });
 });
+
+test("registers that hold what was loaded are known, with their copies", () => {
+  const { f, positions, read } = rig();
+  const loaded = f.variable("i64");
+  positions.write(1, loaded.get());
+  positions.write(3, read(3).add(8));
+  positions.end();
+  positions.begin();
+  positions.write(2, read(1));
+  positions.write(0, read(3).shl(3));
+  assert.deepEqual([...positions.loadedRegisters()].sort(), [1, 2]);
+});

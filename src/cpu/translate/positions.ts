@@ -23,6 +23,9 @@ export class Positions {
   #values = new Map<Value, Position>();
   /** Of general registers; of those that the node has not written, as they were when it began. */
   #registers: (Position | undefined)[] = [];
+  /** Registers that got values of which nothing is known, in some node, and which were copied to which others. */
+  readonly #unknown = new Set<number>();
+  readonly #copies = new Map<number, Set<number>>();
   #names = 0;
 
   /** A node begins: registers hold what others have left there. */
@@ -44,19 +47,33 @@ export class Positions {
 
   /** A register gets `value`; undefined where control may have come another way. */
   write(register: number, value: Value | undefined): void {
-    this.#registers[register] = value === undefined ? this.#unknown() : this.of(value);
+    const position = value === undefined ? this.#unnamed() : this.of(value);
+    this.#registers[register] = position;
+    if (UNKNOWN.test(position.from)) this.#unknown.add(register);
+    else if (REGISTER.test(position.from)) {
+      const to = this.#copies.get(numberOf(position.from)) ?? new Set();
+      this.#copies.set(numberOf(position.from), to.add(register));
+    }
+  }
+
+  /** Registers that hold what was read from memory, most often, in one of the nodes that have been built. */
+  loadedRegisters(): ReadonlySet<number> {
+    const loaded = new Set(this.#unknown);
+    // A set gives also those that are added meanwhile.
+    for (const register of loaded) for (const copy of this.#copies.get(register) ?? []) loaded.add(copy);
+    return loaded;
   }
 
   of(value: Value): Position {
     let known = this.#values.get(value);
     if (known === undefined) {
-      known = this.#derived(value) ?? this.#unknown();
+      known = this.#derived(value) ?? this.#unnamed();
       this.#values.set(value, known);
     }
     return known;
   }
 
-  #unknown(): Position {
+  #unnamed(): Position {
     return { from: `v${this.#names++}`, distance: 0 };
   }
 
@@ -111,13 +128,14 @@ export class NodePositions {
   #lasts(from: string): boolean {
     return from.split(SEPARATORS).every((name) => {
       if (!REGISTER.test(name)) return !UNKNOWN.test(name);
-      const position = this.#registers[Number(name.slice(1))];
+      const position = this.#registers[numberOf(name)];
       return position === undefined || (position.from === name && position.distance === 0);
     });
   }
 }
 
 const registerName = (register: number): string => `r${register}`;
+const numberOf = (name: string): number => Number(name.slice(1));
 const SEPARATORS = /[()+<]+/;
 const REGISTER = /^r\d+$/;
 const UNKNOWN = /^v\d+$/;

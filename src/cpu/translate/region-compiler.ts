@@ -30,6 +30,7 @@ import {
 import { type CpuModel, cpuModel } from "../system/models.ts";
 import { CodeReader, type ReadCode } from "./code-reader.ts";
 import { buildRegion, type RegionInput, type RegionSize } from "./region.ts";
+import type { KeptPlace } from "./region-memory.ts";
 
 /** What part of that a block must have run to become part of the region of another. */
 const WARM = 0.1;
@@ -204,7 +205,7 @@ export class RegionCompiler {
       handler: job.handler,
       grows: !job.large,
       unsure: this.#bytes[unsure] ? undefined : unsure,
-      keptPage: answers((origin, write) => this.#keptPage(job, origin, write)),
+      keptPage: answers((origin, write, isLoaded) => this.#keptPage(job, origin, write, isLoaded)),
       targets: answers((delta) => this.#targets(code.physical(delta), job)),
       describe,
       counts,
@@ -259,17 +260,26 @@ export class RegionCompiler {
   }
 
   /** Places come round again: what two regions find in one of them is as good for both. */
-  #keptPage({ physical, handler, large }: RegionJob, origin: string, write: boolean): number | undefined {
+  #keptPage(
+    { physical, handler, large }: RegionJob,
+    origin: string,
+    write: boolean,
+    isLoaded: boolean,
+  ): KeptPlace | undefined {
+    if (!large) return undefined;
     const { vcpu } = this.#settings;
-    const scattered = vcpu + SCATTERED + scatteredSlot(physical, origin, write);
-    if (!large || this.#bytes[scattered]) return undefined;
+    const slot = (of: string) => vcpu + SCATTERED + scatteredSlot(physical, of, write);
+    const what = this.#bytes[slot(origin)] ? "addend" : "page";
+    if (what === "addend" && !isLoaded) return undefined;
+    const scattered = what === "page" ? slot(origin) : slot(`${origin} addend`);
+    if (this.#bytes[scattered]) return undefined;
     const kind = write ? "writes" : "reads";
     this.#pages[kind] = (this.#pages[kind] + 1) % KEPT_PAGES_EACH;
     const at = vcpu + (write ? KEPT_WRITES : KEPT_READS) + this.#pages[kind] * KEPT_PAGE;
     this.#i32[(at + KEPT.misses) >> 2] = 0;
     this.#i32[(at + KEPT.handler) >> 2] = handler;
     this.#i32[(at + KEPT.scattered) >> 2] = scattered;
-    return at;
+    return { what, at };
   }
 
   #targets(physical: number | undefined, { ip, context }: RegionJob): number[] {

@@ -13,6 +13,7 @@ import { CS_BASE, CS_LIMIT, fieldAddress, GPR, REGION_HEAT, REGION_HEATS, XMM } 
 import { AccessGroups } from "./access-groups.ts";
 import { FLAG_WORDS, type FlagState, type FlagVariables, flagVariables, LazyFlags } from "./lazy-flags.ts";
 import { Positions } from "./positions.ts";
+import type { KeptPlace } from "./region-memory.ts";
 import { RegionNumbers } from "./region-numbers.ts";
 
 interface Cached {
@@ -26,10 +27,10 @@ export interface FrameOptions {
   readonly context: CodeContext;
   readonly linkage: Linkage;
   /**
-   * Address of a place to keep the page of addresses from `origin` (state.ts, KEPT), for reads or for writes; undefined
-   * where that page was found to change too often.
+   * What is kept for accesses to addresses from `origin`, for reads or for writes; undefined where that was found to
+   * change too often. `isLoaded`: they come from memory, one after the other.
    */
-  keptPage(origin: string, write: boolean): number | undefined;
+  keptPage(origin: string, write: boolean, isLoaded: boolean): KeptPlace | undefined;
   /** Table entry of the region. */
   readonly handler: number;
   /** Whether it is to be made larger where it runs much. */
@@ -67,7 +68,7 @@ export class RegionFrame {
   readonly start: Value;
   readonly #tlb: Variable;
   readonly #pageKey: Variable;
-  readonly #keptPages = new Map<string, number | undefined>();
+  readonly #keptPages = new Map<string, KeptPlace | undefined>();
   readonly #options: FrameOptions;
   readonly #gprs: (Cached | undefined)[] = [];
   readonly #xmms: (Cached | undefined)[] = [];
@@ -203,10 +204,14 @@ export class RegionFrame {
     if (unsure !== undefined) this.f.call(this.linkage.callee("missGroup"), handler, unsure);
   }
 
-  /** Address of the page kept for addresses of one origin. */
-  keptPage(origin: string, write: boolean): number | undefined {
+  /** What is kept for addresses of one origin, made of `registers`. */
+  keptPage(origin: string, registers: readonly number[], write: boolean): KeptPlace | undefined {
     const key = `${write ? "write" : "read"} ${origin}`;
-    if (!this.#keptPages.has(key)) this.#keptPages.set(key, this.#options.keptPage(origin, write));
+    if (!this.#keptPages.has(key)) {
+      const loaded = this.#positions.loadedRegisters();
+      const isLoaded = registers.some((register) => loaded.has(register));
+      this.#keptPages.set(key, this.#options.keptPage(origin, write, isLoaded));
+    }
     return this.#keptPages.get(key);
   }
 

@@ -33,21 +33,28 @@ export type Flow =
   | { readonly kind: "branch"; readonly condition: Value; readonly taken: number; readonly next: number }
   | { readonly kind: "indirect"; readonly ip: Value };
 
-const registerOrigin = (index: number) => `r${index}`;
-
 /** What an address is made from: registers, or a page where it has none. */
-function originOf({ segment, base, index, displacement, ripRelative }: MemoryOperand, delta: number): string {
+interface Origin {
+  readonly name: string;
+  readonly registers: readonly number[];
+}
+
+function origin(registers: readonly number[], prefix = ""): Origin {
+  return { name: prefix + registers.map((index) => `r${index}`).join(""), registers };
+}
+
+function originOf({ segment, base, index, displacement, ripRelative }: MemoryOperand, delta: number): Origin {
   const prefix = segment === FS || segment === GS ? `s${segment}` : "";
-  const second = index >= 0 ? registerOrigin(index) : "";
-  if (base >= 0) return `${prefix}${registerOrigin(base)}${second}`;
+  const registers = [base, index].filter((register) => register >= 0);
+  if (base >= 0) return origin(registers, prefix);
   const page = ripRelative ? `ip${(displacement + delta) >> 12}` : `${displacement >> 12}`;
-  return `${prefix}${page}${second}`;
+  return origin(registers, prefix + page);
 }
 
 /** The origin of an implicit operand's address: the stack, or the source or destination of a string instruction. */
-function implicitOrigin(segment: number): string {
-  if (segment === SS) return registerOrigin(RSP);
-  return registerOrigin(segment === ES ? RDI : RSI);
+function implicitOrigin(segment: number): Origin {
+  if (segment === SS) return origin([RSP]);
+  return origin([segment === ES ? RDI : RSI]);
 }
 
 export class RegionInstruction extends WasmSemantics {
@@ -60,7 +67,7 @@ export class RegionInstruction extends WasmSemantics {
   protected readonly memory: RegionMemory;
   #flow: Flow = { kind: "next" };
   /** Where the address of the access at hand comes from. */
-  #origin = "";
+  #origin = origin([]);
   #immediates = 0;
   #second: BoundOperand | undefined;
   readonly #targets = new Map<Value, number>();
@@ -93,8 +100,8 @@ export class RegionInstruction extends WasmSemantics {
       linkage,
       pages: () => frame.pages(),
       keptPage: () => {
-        const origin = this.#origin;
-        return (write) => frame.keptPage(origin, write);
+        const { name, registers } = this.#origin;
+        return (write) => frame.keptPage(name, registers, write);
       },
       interpret: () => this.#wayOut(),
       groups: () => (frame.isApart ? undefined : frame.groups),
@@ -308,7 +315,7 @@ export class RegionInstruction extends WasmSemantics {
   protected offsetOf(operand: BoundOperand, displacement: Value | number): Value {
     const { addressSize } = this;
     const { memory, immediate, length } = this.#decoded;
-    this.#origin = memory ? originOf(memory, this.#delta) : `${immediate >> 12n}`;
+    this.#origin = memory ? originOf(memory, this.#delta) : origin([], `${immediate >> 12n}`);
     if (operand.spec.place === "moffs") {
       const offset = this.f.i64(immediate);
       return displacement === 0 ? offset : this.#cut(offset.add(displacement));

@@ -23,7 +23,7 @@ export interface MemoryOptions {
   /** Address of the TLB of the present mode, the key of pages that are kept for it, and the instructions left. */
   readonly pages: () => { readonly tlb: Value; readonly key: Value; readonly budget: Value };
   /** For the access at hand: the address of the page that is kept for it (state.ts, KEPT), if one is. */
-  readonly keptPage: () => (write: boolean) => number | undefined;
+  readonly keptPage: () => (write: boolean) => KeptPlace | undefined;
   /** For the state at hand: leaves the instruction to the interpreter. */
   readonly interpret: () => () => void;
   /** Groups that the access at hand may join; undefined where it stands alone. */
@@ -32,10 +32,17 @@ export interface MemoryOptions {
   readonly missed: () => void;
 }
 
+/** What is kept for an access (state.ts, KEPT), and where. */
+export interface KeptPlace {
+  /** The page found last, or only its addend: the TLB tells whether it serves another page, too. */
+  readonly what: "page" | "addend";
+  readonly at: number;
+}
+
 /** A way to find bytes in the shared memory. */
 interface Look {
   /** i32: whether they are not where it looks first. */
-  readonly isElsewhere: Value;
+  readonly isElsewhere: readonly (() => Value)[];
   /** Code that looks further: i32, whether they are there now. */
   refill(): Value;
   /** Where they are in the shared memory. */
@@ -68,20 +75,14 @@ export class RegionMemory implements MemoryUnit {
           if (isShared) this.#options.missed();
           leave();
         };
-        f.ifRare(isElsewhere, () => f.if(refill().eqz(), miss));
+        this.#where(isElsewhere, () => f.if(refill().eqz(), miss));
         return host();
       },
       tryLook: (extent) => {
         const { isElsewhere, refill, host } = this.#look(extent, kept(extent.writes));
-        const found = f.variable("i32");
-        const again = () =>
-          f.if(
-            refill(),
-            () => found.set(host()),
-            () => found.set(0),
-          );
-        f.if(isElsewhere, again, () => found.set(host()), "unlikely");
-        return found.get();
+        const found = f.variable("i32", 1);
+        this.#where(isElsewhere, () => found.set(refill()));
+        return host().when(found.get(), 0);
       },
       lookRarely: () => {
         const found = f.call(linkage.callee("reachPage"), linear, bytes, write ? ACCESS.write : 0);
@@ -95,8 +96,26 @@ export class RegionMemory implements MemoryUnit {
     else perform(access.look({ linear, bytes, isSame: true, writes: write, onlyReady: false }, false), 0);
   }
 
-  #look(extent: Extent, kept: number | undefined): Look {
-    return kept === undefined ? this.#lookIntoTlb(extent) : this.#lookIntoKept(extent, kept);
+  /** Runs `then` where one of `conditions` holds, which is rare. */
+  #where(conditions: Look["isElsewhere"], then: () => void): void {
+    const f = this.#f;
+    const [first, ...others] = conditions;
+    if (first && others.length === 0) {
+      f.ifRare(first(), then);
+      return;
+    }
+    f.block((never) => {
+      f.block((holds) => {
+        for (const condition of conditions) f.ifRare(condition(), () => f.branch(holds));
+        f.branch(never);
+      });
+      then();
+    });
+  }
+
+  #look(extent: Extent, kept: KeptPlace | undefined): Look {
+    if (kept === undefined) return this.#lookIntoTlb(extent);
+    return kept.what === "page" ? this.#lookIntoKept(extent, kept.at) : this.#lookWithKeptAddend(extent, kept.at);
   }
 
   #lookIntoKept({ linear, bytes, isSame, writes, onlyReady }: Extent, kept: number): Look {
@@ -110,9 +129,30 @@ export class RegionMemory implements MemoryUnit {
     const last = 4096 - bytes;
     const access = (writes ? ACCESS.write : 0) | (onlyReady ? ACCESS.probe : 0);
     return {
-      isElsewhere: isSame ? differs : differs.or(linear.wrap().and(4095).gtU(last)),
+      isElsewhere: [() => (isSame ? differs : differs.or(linear.wrap().and(4095).gtU(last)))],
       refill: () => f.call(this.#options.linkage.callee("keepPage"), linear, bytes, access, kept, budget),
       host: () => linear.wrap().add(f.load("i32", 0, kept + KEPT.addend)),
+    };
+  }
+
+  /** The addend comes from an address that the code knows; the TLB says whether it is the right one. */
+  #lookWithKeptAddend({ linear, bytes, writes, onlyReady }: Extent, kept: number): Look {
+    const f = this.#f;
+    const { tlb, budget } = this.#options.pages();
+    const entry = tlbEntry(tlb, linear);
+    const addend = f.variable("i32", f.load("i32", 0, kept + KEPT.addend));
+    const access = (writes ? ACCESS.write : 0) | (onlyReady ? ACCESS.probe : 0);
+    return {
+      isElsewhere: [
+        () => tlbHit(f, entry, linear, bytes, writes ? TLB.write : TLB.read).eqz(),
+        () => f.load("i32", entry, TLB.addend).ne(addend.get()),
+      ],
+      refill: () => {
+        const found = f.call(this.#options.linkage.callee("keepPage"), linear, bytes, access, kept, budget);
+        addend.set(f.load("i32", 0, kept + KEPT.addend));
+        return found;
+      },
+      host: () => linear.wrap().add(addend.get()),
     };
   }
 
@@ -121,7 +161,7 @@ export class RegionMemory implements MemoryUnit {
     const entry = tlbEntry(this.#options.pages().tlb, linear);
     const access = writes ? ACCESS.write : 0;
     return {
-      isElsewhere: tlbHit(f, entry, linear, bytes, writes ? TLB.write : TLB.read).eqz(),
+      isElsewhere: [() => tlbHit(f, entry, linear, bytes, writes ? TLB.write : TLB.read).eqz()],
       refill: () => (onlyReady ? f.i32(0) : f.call(this.#options.linkage.callee("fillTlb"), linear, bytes, access)),
       host: () => tlbAddress(f, entry, linear),
     };

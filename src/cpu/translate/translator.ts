@@ -18,6 +18,8 @@ export interface RegionMaker {
   request(job: RegionJob): void;
   /** Set by the translator. */
   done: (compiled: CompiledRegions) => void;
+  /** Told once of the interpreter's handlers, for a maker that can keep them for later processes. */
+  keepHandlers?(handlers: Pick<Handlers, "keys" | "kept">): void;
   /** Ends what runs elsewhere. */
   close(): void;
 }

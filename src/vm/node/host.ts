@@ -1,7 +1,9 @@
 /** The host's services in Node. */
 import process from "node:process";
 import type { Host } from "../definition.ts";
+import { keptHandlers } from "./kept-handlers.ts";
 import { keptRuntime } from "./kept-runtime.ts";
+import { askForLargePages } from "./large-pages.ts";
 import { TranslationThread } from "./translation-thread.ts";
 
 /** Below this a timer of the event loop is too coarse: the wait is spent in turns of the loop. */
@@ -14,7 +16,9 @@ export function nodeHost(): Host {
     // Loaded when something asks for it.
     random: (target) => void process.getBuiltinModule("node:crypto").randomFillSync(target),
     runtime: () => keptRuntime(),
+    handlers: () => keptHandlers(),
     regions: (settings) => new TranslationThread(settings),
+    prepareMemory: askForLargePages,
     yield: () => new Promise((resolve) => setImmediate(resolve)),
     sleep(ns) {
       let wake = () => {};

@@ -3,13 +3,25 @@ import { Worker } from "node:worker_threads";
 import type { RegionSettings } from "../../cpu/processor.ts";
 import type { CompiledRegions, RegionJob } from "../../cpu/translate/region-compiler.ts";
 import type { RegionMaker } from "../../cpu/translate/translator.ts";
+import { keptDirectory } from "./kept-file.ts";
 import { SMALL_YOUNG_HEAP } from "./young-heap.ts";
 
 /** The worker's source, or its compiled form in the published package. */
 const WORKER = new URL(`./translation-worker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
 
+/** What the thread is sent: a region to make, or handlers to build and keep. */
+export type TranslationRequest =
+  | RegionJob
+  | { readonly keep: Parameters<typeof import("./kept-handlers.ts").keepHandlers> };
+
 /** What the thread's heap may hold: a few times what the largest region takes while it is made. */
 const LIMITS = { ...SMALL_YOUNG_HEAP, maxOldGenerationSizeMb: 40 };
+/** Milliseconds after which the interpreter's handlers are kept: most that a start needs are there then. */
+const KEEP_AFTER = 4000;
+/** More would take longer to load than they save. */
+const MOST_KEPT = 2048;
+/** Fewer new ones are not worth a file. */
+const LEAST_NEW = 16;
 const EMPTY_MODULE = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
 
 export class TranslationThread implements RegionMaker {
@@ -20,6 +32,7 @@ export class TranslationThread implements RegionMaker {
   #worker: Worker | undefined;
   /** The guest's first instructions need no regions, and would wait while this thread takes up its work. */
   #toStart: NodeJS.Immediate | undefined = setImmediate(() => this.#begin());
+  #toKeep: NodeJS.Timeout | undefined;
   /** Modules that the present thread has made. */
   #made = 0;
   done: (compiled: CompiledRegions) => void = () => {};
@@ -67,11 +80,23 @@ export class TranslationThread implements RegionMaker {
       return;
     }
     this.#pending.set(job.handler, job);
-    this.#worker.postMessage(job);
+    this.#worker.postMessage(job satisfies TranslationRequest);
+  }
+
+  keepHandlers(handlers: Parameters<NonNullable<RegionMaker["keepHandlers"]>>[0]): void {
+    const directory = keptDirectory();
+    if (directory === undefined) return;
+    this.#toKeep = setTimeout(() => {
+      // What came first stays.
+      const keys = handlers.keys.slice(0, MOST_KEPT);
+      if (keys.length >= handlers.kept + LEAST_NEW)
+        this.#worker?.postMessage({ keep: [keys, directory] } satisfies TranslationRequest);
+    }, KEEP_AFTER).unref();
   }
 
   close(): void {
     clearImmediate(this.#toStart);
+    clearTimeout(this.#toKeep);
     void this.#worker?.terminate();
   }
 }

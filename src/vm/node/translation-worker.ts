@@ -2,6 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { RegionSettings } from "../../cpu/processor.ts";
 import { RegionCompiler, type RegionJob } from "../../cpu/translate/region-compiler.ts";
+import type { TranslationRequest } from "./translation-thread.ts";
 
 /** Regions of one module at the most: more would keep the first waiting. */
 const BATCH = 16;
@@ -20,7 +21,12 @@ function compileWaiting(): void {
   port?.postMessage(compiler.compile(jobs));
 }
 
-port.on("message", (job: RegionJob) => {
-  waiting.push(job);
+port.on("message", async (request: TranslationRequest) => {
+  if ("keep" in request) {
+    const { keepHandlers } = await import("./kept-handlers.ts");
+    await keepHandlers(...request.keep);
+    return;
+  }
+  waiting.push(request);
   if (waiting.length === 1) setTimeout(compileWaiting, GATHER);
 });

@@ -3,7 +3,7 @@
 import { assemble } from "../../../isa/assemble.ts";
 import { runtimeModule } from "../../build-runtime.ts";
 import type { ProcessorBus } from "../../bus.ts";
-import { Processor, type RegionSettings } from "../../processor.ts";
+import { Processor, type ProcessorOptions, type RegionSettings } from "../../processor.ts";
 import { PAGE, PAGE_FLAGS, RAM_BASE } from "../../state.ts";
 import { InPlace } from "../../translate/in-place.ts";
 
@@ -21,7 +21,9 @@ export class GuestMachine {
   constructor({
     translates = false,
     ...options
-  }: { readonly translates?: boolean; readonly heat?: number; readonly mostHandlers?: number } = {}) {
+  }: { readonly translates?: boolean } & Partial<
+    Pick<ProcessorOptions, "heat" | "mostHandlers" | "regions" | "kept">
+  > = {}) {
     const pages = (RAM_BASE + RAM) >> 16;
     const memoryPages = { initial: pages, maximum: pages };
     const memory = new WebAssembly.Memory({ ...memoryPages, shared: true });

@@ -28,7 +28,8 @@ export class ScreenHub {
   readonly #frame: Frame;
   readonly #sessions = new Set<RfbSession>();
   #timer: NodeJS.Timeout | undefined;
-  #drawnAt = -PERIOD;
+  /** When the next picture is due. */
+  #dueAt = 0;
 
   constructor(settings: ScreenSettings) {
     this.#settings = settings;
@@ -76,16 +77,23 @@ export class ScreenHub {
 
   #schedule(): void {
     if (this.#timer !== undefined) return;
-    const wait = Math.max(0, this.#drawnAt + PERIOD - performance.now());
+    const wait = Math.max(0, this.#dueAt - performance.now());
     this.#timer = setTimeout(() => this.#tick(), wait);
     this.#timer.unref();
   }
 
   #tick(): void {
     this.#timer = undefined;
-    this.#drawnAt = performance.now();
+    const now = performance.now();
+    this.#dueAt = nextDue(this.#dueAt, now);
     this.#frame.refresh();
     for (const session of this.#sessions) void session.update();
     if ([...this.#sessions].some((session) => session.isWatching)) this.#schedule();
   }
+}
+
+/** When a picture is due after one that was due at `due` and drawn at `now`: being a little late does not add up. */
+export function nextDue(due: number, now: number): number {
+  const isOnTime = now < due + PERIOD;
+  return (isOnTime ? due : now) + PERIOD;
 }

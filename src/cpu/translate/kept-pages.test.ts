@@ -1,0 +1,93 @@
+/** What a region keeps of the pages that it found, through all that becomes of it, against the chain it follows. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SeededRandom } from "../../bits/testing/seeded-random.ts";
+import { assemble } from "../../isa/assemble.ts";
+import { BareMachine, CODE } from "../system/testing/bare-machine.ts";
+import { InPlace } from "./in-place.ts";
+
+/** Linear address of the chain's pages, and where they lie: beside each other, and apart. */
+const PAGES = 0x28_0000;
+const BESIDE = [0x20_0000, 0x20_1000, 0x20_2000];
+const APART = [0x24_0000, 0x22_0000, 0x23_0000];
+const NODE = 16;
+const NODES = (BESIDE.length * 4096) / NODE;
+
+/** Follows the chain from RSI, adds up its numbers in RAX and counts each in its node; ends with #UD. */
+const { bytes } = assemble(
+  `again: mov rdi, rsi
+  next: add eax, [rdi+8]
+  add dword ptr [rdi+12], 1
+  mov rdi, [rdi]
+  test rdi, rdi
+  jnz next
+  dec r8
+  jnz again
+  ud2`,
+  { bits: 64, origin: BigInt(CODE) },
+);
+
+class Chain {
+  readonly machine = new BareMachine(64, "max", (settings) => new InPlace(settings));
+  readonly #order: readonly number[];
+  readonly #numbers: readonly number[];
+
+  constructor(random: SeededRandom) {
+    const left = Array.from({ length: NODES }, (_, i) => i);
+    this.#order = Array.from({ length: NODES }, () => left.splice(random.below(left.length), 1)[0] as number);
+    this.#numbers = this.#order.map(() => random.below(1000));
+    new Uint8Array(this.machine.ram.buffer, this.machine.ram.byteOffset + CODE).set(bytes);
+  }
+
+  /** Lays it into pages at these physical addresses, with counts of 0. */
+  lay(pages: readonly number[]): void {
+    const { machine } = this;
+    pages.forEach((physical, i) => machine.mapPage(PAGES + i * 4096, physical));
+    machine.processor.flushTlb();
+    this.#order.forEach((node, i) => {
+      const next = this.#order[i + 1];
+      const at = this.#at(pages, node);
+      machine.ram.setBigUint64(at, next === undefined ? 0n : BigInt(PAGES + next * NODE), true);
+      machine.ram.setUint32(at + 8, this.#numbers[node] as number, true);
+      machine.ram.setUint32(at + 12, 0, true);
+    });
+  }
+
+  #at(pages: readonly number[], node: number): number {
+    const place = node * NODE;
+    return (pages[Math.floor(place / 4096)] as number) + (place % 4096);
+  }
+
+  /** Follows it so often, and compares what comes of it. */
+  follow(pages: readonly number[], times: number): void {
+    const { processor, ram } = this.machine;
+    const { registers } = processor;
+    registers.set32("activity", 0);
+    registers.set64("ip", BigInt(CODE));
+    registers.setGpr(0, 0n);
+    registers.setGpr(6, BigInt(PAGES + (this.#order[0] as number) * NODE));
+    registers.setGpr(8, BigInt(times));
+    assert.equal(processor.stretch(times * (NODES * 5 + 3) + 10)?.vector, 6);
+    const sum = this.#numbers.reduce((a, b) => a + b);
+    assert.equal(registers.gpr(0), BigInt.asUintN(32, BigInt(sum * times)));
+    for (const node of this.#order) assert.equal(ram.getUint32(this.#at(pages, node) + 12, true), times);
+  }
+
+  get regions(): number {
+    return this.machine.processor.statistics.translated.regions;
+  }
+}
+
+test("a chain through pages is followed alike with its page kept, only its distance, or nothing", () => {
+  const chain = new Chain(new SeededRandom(5));
+  const made: number[] = [];
+  for (const pages of [BESIDE, APART, BESIDE, APART.toReversed()]) {
+    chain.lay(pages);
+    chain.follow(pages, 1400);
+    made.push(chain.regions);
+  }
+  const [beside = 0, apart = 0, , last = 0] = made;
+  assert.ok(beside >= 3, "made larger, and again for the pages that change");
+  assert.ok(apart > beside, "made again where the distance changes, too");
+  assert.ok(last - apart <= 2, "an end of it comes soon");
+});

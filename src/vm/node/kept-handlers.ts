@@ -1,0 +1,29 @@
+/** Handlers of the interpreter that earlier processes have needed, kept for those to come. */
+import type { KeptHandlers } from "../../cpu/interpret/kept-handlers.ts";
+import { keep, keptDirectory, readKept } from "./kept-file.ts";
+
+const NAME = "handlers";
+const KEY_BYTES = 8;
+
+/** What is kept in `directory`; undefined where nothing is that can be used. */
+export async function keptHandlers(directory = keptDirectory()): Promise<KeptHandlers | undefined> {
+  const bytes = directory === undefined ? undefined : readKept(directory, NAME);
+  if (!bytes || bytes.length < KEY_BYTES) return undefined;
+  const count = bytes.readDoubleLE(0);
+  const at = (1 + count) * KEY_BYTES;
+  if (!(at <= bytes.length)) return undefined;
+  const keys = Array.from({ length: count }, (_, i) => bytes.readDoubleLE((1 + i) * KEY_BYTES));
+  try {
+    return { keys, module: await WebAssembly.compile(bytes.subarray(at)) };
+  } catch {
+    // Something has damaged the file.
+    return undefined;
+  }
+}
+
+/** Builds the handlers of `keys` and keeps them. */
+export async function keepHandlers(keys: readonly number[], directory: string): Promise<void> {
+  const { buildKeptHandlers } = await import("../../cpu/interpret/kept-handlers.ts");
+  const head = Float64Array.of(keys.length, ...keys);
+  keep(directory, NAME, Buffer.concat([Buffer.from(head.buffer), buildKeptHandlers(keys)]));
+}
