@@ -10,6 +10,7 @@ import { ModuleBuilder, signature } from "../wasm/module.ts";
 import { fpuFunctions } from "./fpu/index.ts";
 import { integerFunctions } from "./integer/functions.ts";
 import { findBlockFunctions } from "./interpret/find-block.ts";
+import { runBlocksFunctions } from "./interpret/run-blocks.ts";
 import { mmuFunctions } from "./mmu/paging.ts";
 import { stringRunFunctions } from "./mmu/string-runs.ts";
 import { CountBuilder } from "./observe/count-area.ts";
@@ -17,7 +18,9 @@ import type { EmittedObservation } from "./observe/observer.ts";
 import type { RuntimeHost } from "./runtime.ts";
 import { sseFunctions } from "./sse/index.ts";
 import { RAM_BASE, VCPU_BASE } from "./state.ts";
+import { deliveryFunction } from "./system/delivery.ts";
 import { privilegeFunctions } from "./system/privilege.ts";
+import { invalidationFunctions } from "./system/translation-caches.ts";
 import { keepPageFunction, missGroupFunction } from "./translate/kept-pages.ts";
 import { storeFlagsFunction } from "./translate/store-flags.ts";
 import type { WasmFunctions } from "./wasm-functions.ts";
@@ -34,7 +37,13 @@ export function runtimeModule(): WebAssembly.Module {
 }
 
 function wasmFunctions(): WasmFunctions {
-  return { ...integerFunctions(), ...fpuFunctions(), ...sseFunctions(), ...privilegeFunctions() };
+  return {
+    ...integerFunctions(),
+    ...fpuFunctions(),
+    ...sseFunctions(),
+    ...privilegeFunctions(),
+    ...invalidationFunctions(),
+  };
 }
 
 /**
@@ -59,18 +68,16 @@ export function buildRuntime(vcpu = VCPU_BASE, observe: EmittedObservation = {})
   };
   const mmu = mmuFunctions(module, vcpu, imports, counts);
   const decodeBlock = host("decodeBlock", ["i64", "i64"], ["i32"]);
-  findBlockFunctions(module, vcpu, { translate: mmu.translate, decodeBlock, counts, observe });
+  const findBlock = findBlockFunctions(module, vcpu, { translate: mmu.translate, decodeBlock, counts, observe });
   storeFlagsFunction(module, vcpu);
   const remakeRegion = host("remakeRegion", ["i32"]);
   keepPageFunction(module, vcpu, mmu.fillTlb, remakeRegion, counts);
   missGroupFunction(module, vcpu, remakeRegion);
   stringRunFunctions(module, vcpu, mmu.fillTlb);
-  module.function(
-    signature(["i32"]),
-    (f) => f.returnCallIndirect(signature(["i32"]), f.load("i32", f.param(0)), f.param(0)),
-    { export: "enter" },
-  );
-  const callees = new Map<string, Callee>();
+  const delivering = host("delivering", ["i32", "i32", "i32"]);
+  const deliver = deliveryFunction(module, vcpu, mmu.translate, delivering);
+  runBlocksFunctions(module, vcpu, { findBlock, deliver, observe });
+  const callees = new Map<string, Callee>([["flushPage", mmu.flushPage]]);
   const callee = (name: string): Callee => {
     const found = callees.get(name);
     if (!found) throw new Error(`WebAssembly function ${name} is declared but not built`);

@@ -3,13 +3,14 @@
  * what takes far longer than an instruction.
  */
 import type { Registers } from "./registers.ts";
+import { fieldAddress } from "./state.ts";
 
 /**
  * What may be spent at most between two calls of `rest`: calls from WebAssembly to the host count as 1, exceptions and
  * interrupts too, decoded blocks as `DECODING_EFFORT`. A guest of nothing else would hold up the machine for seconds
  * within the instructions that it is granted.
  */
-const MOST_EFFORT = 10_000;
+export const MOST_EFFORT = 10_000;
 export const DECODING_EFFORT = 10;
 
 export class InstructionBudget {
@@ -17,12 +18,13 @@ export class InstructionBudget {
   readonly #tooMuch: () => void;
   #executed = 0;
   #granted = 0;
-  #effort = 0;
+  readonly #effortAt: number;
 
   /** `tooMuch` is called where more effort is spent than may be. */
   constructor(registers: Registers, tooMuch: () => void) {
     this.#registers = registers;
     this.#tooMuch = tooMuch;
+    this.#effortAt = fieldAddress(registers.base, "effort") >> 2;
   }
 
   /** Instructions that are left of what was granted, as of the block that runs. */
@@ -73,11 +75,12 @@ export class InstructionBudget {
 
   /** The host has had its turn: effort is counted anew. */
   rest(): void {
-    this.#effort = 0;
+    this.#registers.i32[this.#effortAt] = 0;
   }
 
   spend(effort: number): void {
-    this.#effort += effort;
-    if (this.#effort > MOST_EFFORT) this.#tooMuch();
+    const spent = (this.#registers.i32[this.#effortAt] as number) + effort;
+    this.#registers.i32[this.#effortAt] = spent;
+    if (spent > MOST_EFFORT) this.#tooMuch();
   }
 }

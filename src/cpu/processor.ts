@@ -17,7 +17,7 @@ import { pagingMode } from "./mmu/code-walk.ts";
 import { ACCESS } from "./mmu/paging.ts";
 import { allOf, type EmittedObservation, type Observation, type ProcessorObserver } from "./observe/observer.ts";
 import { Registers } from "./registers.ts";
-import type { RuntimeExports, RuntimeHost } from "./runtime.ts";
+import { DELIVERY, type RuntimeExports, type RuntimeHost } from "./runtime.ts";
 import {
   BLOCK_COUNT,
   CONTEXT,
@@ -44,6 +44,7 @@ import {
 } from "./system/debug-registers.ts";
 import { createSystem, type System } from "./system/functions.ts";
 import { GuestFault } from "./system/guest-fault.ts";
+import { HAS_ERROR_CODE } from "./system/interrupts.ts";
 import type { LinearMemory, SystemContext } from "./system/system.ts";
 import { DEFAULT_HEAT, type RegionMaker, Translator } from "./translate/translator.ts";
 
@@ -84,9 +85,6 @@ export interface RegionSettings {
   /** What is counted and noted in regions. */
   readonly observe?: EmittedObservation;
 }
-
-/** Exceptions that push an error code. @spec SDM 3A table 6-1 */
-const HAS_ERROR_CODE = new Set([8, 10, 11, 12, 13, 14, 17, 21]);
 
 /**
  * Instructions that a repeated instruction counts for each time it is started again, some 2,000 elements or 100 port
@@ -136,6 +134,7 @@ export class Processor implements SystemContext {
     this.registers = new Registers(memory, vcpu);
     this.registers.bytes.fill(0xff, vcpu + TLBS, vcpu + TLBS + 4 * TLB_SIZE);
     this.registers.set64("addressLines", ALL_LINES);
+    this.registers.set32("observed", this.#observer ? 1 : 0);
     this.#budget = new InstructionBudget(this.registers, () => this.requestReturn());
     this.memory = this.#linearMemory();
     this.system = createSystem(this, model);
@@ -327,12 +326,14 @@ export class Processor implements SystemContext {
 
   /** Runs blocks until something is up, and deals with exceptions. */
   #runBlocks(): RunResult | undefined {
-    this.#enterBlocks();
+    this.#enterBlocks(this.#runtime.runBlocks);
+    // Exceptions that WebAssembly delivered were an effort, too.
+    this.#budget.spend(0);
     return this.#afterRun();
   }
 
   /** Runs blocks until something is up, which `exit` tells. */
-  #enterBlocks(): void {
+  #enterBlocks(run: (record: number) => void): void {
     const { registers } = this;
     registers.set32("exit", EXIT.none);
     const record = this.#runtime.findBlock(this.linearIp);
@@ -345,7 +346,7 @@ export class Processor implements SystemContext {
     }
     this.#budget.left = left;
     this.#observer?.entering(record, left + count);
-    this.#runtime.enter(record);
+    run(record);
     if (this.#cut !== undefined) registers.i32[this.#cut.at >> 2] = this.#cut.handler;
     this.#cut = undefined;
   }
@@ -362,7 +363,7 @@ export class Processor implements SystemContext {
     do {
       this.#budget.rest();
       if (this.#blocks.full) this.#blocks.clear();
-      this.#enterBlocks();
+      this.#enterBlocks(this.#runtime.enter);
       exit = registers.get32("exit");
       // Events that were asked for are left alone.
       goesOn = exit === EXIT.restart || exit === EXIT.resume || this.#budget.isAside;
@@ -511,7 +512,7 @@ export class Processor implements SystemContext {
         const errorCode = registers.get32("faultCode");
         if (vector === 14) registers.set64("cr2", registers.get64("faultAddress"));
         const event = { vector, kind: "exception" } as const;
-        return this.#deliver(HAS_ERROR_CODE.has(vector) ? { ...event, errorCode } : event);
+        return this.#deliver(HAS_ERROR_CODE.includes(vector) ? { ...event, errorCode } : event);
       }
       case EXIT.restart:
         this.#settle();
@@ -538,6 +539,10 @@ export class Processor implements SystemContext {
     // An event counts as an instruction, so that a guest that only faults uses up its budget too.
     this.#budget.left -= 1;
     this.#budget.spend(1);
+    const { vector, errorCode, kind } = event;
+    const how = (errorCode === undefined ? 0 : DELIVERY.errorCode) | (kind === "external" ? DELIVERY.external : 0);
+    if (this.#runtime.deliver(vector, errorCode ?? 0, how) !== 0) return undefined;
+    registers.set32("exit", EXIT.none);
     const vectors: number[] = [];
     let current: { vector: number; errorCode?: number; kind: "exception" | "external" } = event;
     for (;;) {
@@ -653,6 +658,10 @@ export class Processor implements SystemContext {
   #hostFunctions(): Record<string, WebAssembly.ImportValue> {
     const host: RuntimeHost = {
       ...deviceMemory(this.#bus, this.#budget),
+      delivering: (vector, errorCode, how) => {
+        const kind = how & DELIVERY.external ? "external" : "exception";
+        this.delivering?.(how & DELIVERY.errorCode ? { vector, errorCode, kind } : { vector, kind });
+      },
       codeWritten: (physical, bytes) => {
         this.#budget.spend(1);
         this.#blocks.written(physical >>> 0, (physical >>> 0) + bytes - 1);

@@ -1,5 +1,8 @@
 /** What the WebAssembly module of build-runtime.ts and TypeScript call of each other. */
 
+/** What the third parameter of `deliver` tells: whether the event has an error code, and whether the machine raised it. */
+export const DELIVERY = { errorCode: 1, external: 2 } as const;
+
 export interface RuntimeHost {
   readonly readMemory: (physical: bigint, bytes: number) => bigint;
   readonly writeMemory: (physical: bigint, bytes: number, value: bigint) => void;
@@ -12,11 +15,17 @@ export interface RuntimeHost {
   readonly remakeRegion: (handler: number) => void;
   /** A region has run so much that it may be larger. */
   readonly growRegion: (handler: number) => void;
+  /** An exception or interrupt is about to be delivered, while `observed` is set: as the parameters of `deliver`. */
+  readonly delivering: (vector: number, errorCode: number, how: number) => void;
 }
 
 /** What TypeScript calls of the runtime module. */
 export interface RuntimeExports {
   readonly enter: (record: number) => void;
+  /** The same, and goes on after exceptions that it delivers. */
+  readonly runBlocks: (record: number) => void;
+  /** (vector, error code, DELIVERY) → not zero where it has been delivered. */
+  readonly deliver: (vector: number, errorCode: number, how: number) => number;
   readonly findBlock: (linear: bigint) => number;
   /** `keepGlobal` is not zero where global pages are to stay. */
   readonly flushTlb: (keepGlobal: number) => void;

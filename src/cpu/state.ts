@@ -201,6 +201,10 @@ place(
   "supervisorGeneration",
   // Whether the jump cache may have code of supervisors on pages that are not global.
   "localCode",
+  // What was spent beside instructions since the host had its turn: see instruction-budget.ts.
+  "effort",
+  // Whether someone is to be told of exceptions and interrupts.
+  "observed",
   // Entries of the TLBs that are not empty: how many addresses stand at TLB_FILLED.
   "tlbFilled",
 );

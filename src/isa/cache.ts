@@ -6,8 +6,8 @@ import { declareFunction } from "./functions.ts";
 import { type Feature, type Instruction, instruction } from "./instruction.ts";
 import type { Operand } from "./semantics.ts";
 
-/** (linear address). */
-const INVALIDATE_PAGE = declareFunction("invalidatePage", { in: "host", params: ["i64"] });
+/** (linear address): what follows may lie elsewhere then. */
+const INVALIDATE_PAGE = declareFunction("invalidatePage", { in: "wasm", params: ["i64"] });
 /** (type, low and high half of the descriptor). */
 const INVALIDATE_CONTEXT = declareFunction("invalidateContext", {
   in: "host",
@@ -36,7 +36,7 @@ export const INVLPG = instruction("invlpg", {
   ends: true,
   meaning(o, operand) {
     o.call(INVALIDATE_PAGE, o.linearAddress(operand));
-    o.endBlock();
+    o.transfer(o.nextIp());
   },
 });
 

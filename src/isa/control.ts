@@ -4,7 +4,7 @@ import { type Instruction, instruction } from "./instruction.ts";
 import { RAX, RCX, RDX, type Semantics } from "./semantics.ts";
 import type { Value } from "./value.ts";
 
-/** (number) → control register. */
+/** (number) → control register, where it is none of CR0, CR2, CR3 and CR4. */
 const READ_CONTROL = declareFunction("readControl", { in: "host", params: ["i32"], result: "i64", faults: true });
 /** (number, value). */
 const WRITE_CONTROL = declareFunction("writeControl", { in: "host", params: ["i32", "i64"], faults: true });
@@ -26,6 +26,9 @@ const WRITE_MSR = declareFunction("writeMsr", { in: "host", params: ["i32", "i64
  */
 export const UNIT_TRAP = declareFunction("unitTrap", { in: "host", params: ["i32"], faults: true });
 
+/** A bit for each control register that is read from the processor's state as it is. */
+const KEPT_CONTROL = 0b11101;
+
 const CR4_UMIP = 1 << 11;
 
 const READS_SYSTEM = "reads system state";
@@ -37,8 +40,18 @@ export const MOV_FROM_CONTROL = instruction("mov", {
   undefined: "oszapc",
   privileged: true,
   meaning(o, dst, src) {
-    const value = o.call(READ_CONTROL, o.get(src));
-    o.put(dst, dst.width === 64 ? value : value.wrap());
+    const number = o.get(src);
+    const put = (value: Value) => o.put(dst, dst.width === 64 ? value : value.wrap());
+    const isKept = o.i32(KEPT_CONTROL).shrU(number).and(1);
+    o.rarely(
+      isKept.eqz(),
+      () => put(o.call(READ_CONTROL, number)),
+      () => {
+        const upper = o.state("cr3").when(number.eq(3), o.state("cr4"));
+        const lower = o.state("cr0").when(number.eqz(), o.state("cr2"));
+        put(upper.when(number.gtU(2), lower));
+      },
+    );
   },
 });
 

@@ -62,6 +62,17 @@ export function runBlock(
   block: Value,
   observe: EmittedObservation | undefined,
 ): void {
+  beginBlock(f, vcpu, block, observe);
+  f.returnCallIndirect(HANDLER, f.load("i32", block), block);
+}
+
+/** What comes before a block runs. Leaves the function where the budget does not reach. */
+export function beginBlock(
+  f: FunctionBuilder,
+  vcpu: number,
+  block: Value,
+  observe: EmittedObservation | undefined,
+): void {
   const budget = fieldAddress(vcpu, "budget");
   const before = f.load("i32", 0, budget);
   const left = before.sub(f.load("i32", block.add(BLOCK_COUNT)));
@@ -75,5 +86,4 @@ export function runBlock(
     const runs = block.add(BLOCK_RUNS);
     f.store("i32", runs, f.load("i32", runs).add(1));
   }
-  f.returnCallIndirect(HANDLER, f.load("i32", block), block);
 }

@@ -10,15 +10,14 @@ import {
   BLOCK_PHYSICAL,
   BLOCK_SECOND,
   CODE_BITS,
+  fieldAddress,
   PAGE,
   PAGE_FLAGS,
   RECORD_SIZE,
   REGION,
   TLB,
-  TLB_ENTRIES,
-  TLB_ENTRY,
+  TLB_FILLED,
   TLB_FRAME,
-  TLBS,
 } from "../state.ts";
 import { blockSlot } from "./block-table.ts";
 import { FIND, RESUME } from "./handlers.ts";
@@ -55,8 +54,9 @@ export function addPieces(pieces: [number, number], first: number, last: number)
 export class CodePages {
   readonly #bytes: Uint8Array;
   readonly #i32: Int32Array;
-  /** The first TLB entry, as an index of words. */
-  readonly #tlbs: number;
+  /** Where the number of TLB entries that are filled stands, and their addresses: as indices of words. */
+  readonly #filledCount: number;
+  readonly #filled: number;
   readonly #regionDropped: (region: InstalledRegion) => void;
   readonly #forgetKeptPages: () => void;
   readonly #blockDropped: (() => void) | undefined;
@@ -77,7 +77,8 @@ export class CodePages {
   }) {
     this.#bytes = new Uint8Array(options.buffer);
     this.#i32 = new Int32Array(options.buffer);
-    this.#tlbs = (options.vcpu + TLBS) >> 2;
+    this.#filledCount = fieldAddress(options.vcpu, "tlbFilled") >> 2;
+    this.#filled = (options.vcpu + TLB_FILLED) >> 2;
     this.#regionDropped = options.regionDropped;
     this.#forgetKeptPages = options.forgetKeptPages;
     this.#blockDropped = options.blockDropped;
@@ -273,8 +274,9 @@ export class CodePages {
     this.#bytes[flags] = (this.#bytes[flags] as number) | PAGE.code;
     // Writes to the page must not use the fast path from now on.
     this.#forgetKeptPages();
-    for (let i = 0; i < 4 * TLB_ENTRIES; i++) {
-      const entry = this.#tlbs + (i * TLB_ENTRY) / 4;
+    const filled = this.#i32[this.#filledCount] as number;
+    for (let i = 0; i < filled; i++) {
+      const entry = (this.#i32[this.#filled + i] as number) >> 2;
       const frame = this.#i32[entry + TLB.frame / 4] as number;
       if ((frame & TLB_FRAME) === page && frame !== -1) {
         this.#i32[entry + TLB.write / 4] = -1;

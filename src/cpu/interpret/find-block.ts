@@ -166,16 +166,16 @@ export interface FindBlockImports {
 
 /**
  * Exports `findBlock`, (linear) → record of the region or block to run there, or 0 with `exit` set, and `interpretAt`,
- * (linear), which runs the block there in the interpreter: what translated code leaves to it.
+ * (linear), which runs the block there in the interpreter: what translated code leaves to it. Returns the first.
  */
 export function findBlockFunctions(
   module: ModuleBuilder,
   vcpu: number,
   { translate, decodeBlock, counts, observe }: FindBlockImports,
-): void {
+): Callee {
   const block = blockAt(module, vcpu, translate, decodeBlock);
   const fits = regionFits(module, vcpu, translate);
-  module.function(
+  const findBlock = module.function(
     signature(["i64"], ["i32"]),
     (f) => {
       const linear = f.param(0);
@@ -202,4 +202,5 @@ export function findBlockFunctions(
     },
     { export: "interpretAt" },
   );
+  return findBlock;
 }

@@ -35,6 +35,8 @@ const INTERNAL = new Set([
   "userGeneration",
   "supervisorGeneration",
   "localCode",
+  "effort",
+  "observed",
   "tlbFilled",
   "largePages",
   "largeGlobalPages",

@@ -49,6 +49,8 @@ export interface MmuImports {
 }
 
 export interface MmuFunctions {
+  /** (linear): what INVLPG makes the processor forget. */
+  readonly flushPage: Callee;
   /** (linear, access) → physical address, or -1 with the fault recorded. */
   readonly translate: Callee;
   /** (linear, bytes, access) → whether the TLB now answers for the access. */
@@ -128,7 +130,7 @@ export function mmuFunctions(
     );
   });
 
-  const { fill } = tlbFunctions(module, vcpu, counts);
+  const { fill, flushPage } = tlbFunctions(module, vcpu, counts);
   /** A physical address as it reaches memory: with line A20 held low or not. */
   const onLines = (f: FunctionBuilder, physical: Value) => physical.and(f.load("i64", 0, at("addressLines")));
   /** 1 where an access is an implicit one from user mode, which looks into the supervisor's TLB. */
@@ -645,5 +647,16 @@ export function mmuFunctions(
     },
     { export: "stackFault" },
   );
-  return { translate, fillTlb, slowLoad, slowStore, slowLoad128, slowStore128, beginUpdate, endUpdate, stackFault };
+  return {
+    flushPage,
+    translate,
+    fillTlb,
+    slowLoad,
+    slowStore,
+    slowLoad128,
+    slowStore128,
+    beginUpdate,
+    endUpdate,
+    stackFault,
+  };
 }

@@ -45,6 +45,8 @@ const CODE_PAGES_BYTES = CODE_PAGES_BITS / 8;
 export interface TlbFunctions {
   /** (linear, physical, FILL, 1 for the supervisor's TLB whatever the mode): enters a translation. */
   readonly fill: Callee;
+  /** (linear): what INVLPG makes the processor forget. */
+  readonly flushPage: Callee;
 }
 
 export function tlbFunctions(module: ModuleBuilder, vcpu: number, counts: CountBuilder): TlbFunctions {
@@ -202,8 +204,7 @@ export function tlbFunctions(module: ModuleBuilder, vcpu: number, counts: CountB
     { export: "flushTlb" },
   );
 
-  /** (linear): what INVLPG makes the processor forget. */
-  module.function(
+  const flushPage = module.function(
     signature(["i64"]),
     (f) => {
       const linear = f.param(0);
@@ -233,7 +234,7 @@ export function tlbFunctions(module: ModuleBuilder, vcpu: number, counts: CountB
     { export: "flushPage" },
   );
 
-  return { fill };
+  return { fill, flushPage };
 }
 
 /** Where the bit of a linear page is among CODE_PAGES' bits of one mode. */

@@ -43,6 +43,23 @@ export interface InterruptEvent {
   readonly returnIp: bigint;
 }
 
+/** Exceptions that push an error code. @spec SDM 3A table 6-1 */
+export const HAS_ERROR_CODE: readonly number[] = [
+  VECTOR.DF,
+  VECTOR.TS,
+  VECTOR.NP,
+  VECTOR.SS,
+  VECTOR.GP,
+  VECTOR.PF,
+  VECTOR.AC,
+  // #CP
+  21,
+];
+/** Exceptions that are traps or aborts: they do not set RF in the flags that are pushed. @spec SDM 3B 17.3.1.1 */
+export const LEAVES_RF: readonly number[] = [VECTOR.DB, VECTOR.BP, VECTOR.OF, VECTOR.DF, VECTOR.MC];
+/** A bit for each of these vectors, all of which are below 32. */
+export const maskOf = (vectors: readonly number[]): number => vectors.reduce((mask, vector) => mask | (1 << vector), 0);
+
 /**
  * Goes to the handler of an interrupt or exception: pushes the frame, sets CS, SS, RSP, RFLAGS, CPL and `ip`.
  * @throws GuestFault where delivery faults itself; everything but memory is then as it was, except after a
@@ -66,10 +83,8 @@ function isSoftware({ kind }: InterruptEvent): boolean {
 function savedFlags(cpu: SystemContext, { vector, kind }: InterruptEvent): number {
   const flags = cpu.registers.eflags;
   if (kind === "external") return flags;
-  const trap = vector === VECTOR.DB || vector === VECTOR.BP || vector === VECTOR.OF;
-  const abort = vector === VECTOR.DF || vector === VECTOR.MC;
   if (kind !== "exception") return flags & ~FLAG.RF;
-  return trap || abort ? flags : flags | FLAG.RF;
+  return LEAVES_RF.includes(vector) ? flags : flags | FLAG.RF;
 }
 
 /** Flags on entry to a handler; through an interrupt gate with interrupts off. */

@@ -29,7 +29,7 @@ const STACK = FLAT | ATTRIBUTE.big;
 const USER = 3 << 5;
 
 /** Bits of a descriptor's second doubleword. @spec SDM 3A figure 3-8 */
-const HIGH = {
+export const HIGH = {
   accessed: 1 << 8,
   writable: 1 << 9,
   conforming: 1 << 10,
@@ -41,7 +41,8 @@ const HIGH = {
   granularity: 1 << 23,
 } as const;
 
-class Privilege {
+/** The registers that privilege, segments and access follow from, for code in WebAssembly. */
+export class Privilege {
   readonly #f: FunctionBuilder;
   readonly #vcpu: number;
 
@@ -62,6 +63,16 @@ class Privilege {
   }
   #segmentAt(index: number): number {
     return this.#vcpu + SEGMENTS + index * SEGMENT_SIZE;
+  }
+
+  base(index: number): Value {
+    return this.#f.load("i64", 0, this.#segmentAt(index) + SEGMENT.base);
+  }
+
+  /** Puts a null selector in a segment register, as of privilege level 0. */
+  setNull(index: number, selector: Value): void {
+    const attributes = ATTRIBUTE.unusable;
+    this.setSegment(index, { selector, base: 0, limit: 0, attributes, readable: false, writable: false });
   }
 
   setSegment(
@@ -140,8 +151,8 @@ class Privilege {
   }
 }
 
-const attributesOf = (high: Value): Value => high.shrU(8).and(0xf0ff);
-const dplOf = (high: Value): Value => high.shrU(13).and(3);
+export const attributesOf = (high: Value): Value => high.shrU(8).and(0xf0ff);
+export const dplOf = (high: Value): Value => high.shrU(13).and(3);
 
 /** Loads CS and SS with flat segments of privilege level 0 or 3. */
 function loadFlat(cpu: Privilege, cs: Value, ss: Value, dpl: number): void {
@@ -216,15 +227,7 @@ function returnTo(f: FunctionBuilder, vcpu: number): void {
         writable: true,
       });
     },
-    () =>
-      cpu.setSegment(SS, {
-        selector: ss,
-        base: 0,
-        limit: 0,
-        attributes: ATTRIBUTE.unusable,
-        readable: false,
-        writable: false,
-      }),
+    () => cpu.setNull(SS, ss),
   );
   f.if(
     user,

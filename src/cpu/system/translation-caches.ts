@@ -1,21 +1,32 @@
 /** Forgetting cached translations. They are kept without PCIDs. */
 import { VECTOR } from "../../isa/semantics.ts";
+import { CONTEXT, fieldAddress } from "../state.ts";
+import type { WasmFunctions } from "../wasm-functions.ts";
 import { GuestFault } from "./guest-fault.ts";
 import type { HostFunctions } from "./host-functions.ts";
-import { CR4, is64Bit, isCanonical } from "./mode.ts";
+import { CR4, isCanonical } from "./mode.ts";
 import type { SystemContext } from "./system.ts";
 
 /** @spec SDM 2, INVPCID, table 3-52 */
 const INVPCID = { address: 0n, context: 1n, all: 2n, allButGlobal: 3n } as const;
 
+/** `flushPage` is what `SystemContext.flushPage` does. */
+export function invalidationFunctions(): WasmFunctions {
+  return {
+    invalidatePage(f, callee, vcpu) {
+      const linear = f.param(0);
+      const isLong = f.load("i32", 0, fieldAddress(vcpu, "context")).and(CONTEXT.long);
+      // An address that cannot be translated is not cached either.
+      f.if(isLong.eqz().or(linear.shl(16).shrS(16).eq(linear)), () => {
+        f.call(callee("flushPage"), linear);
+      });
+    },
+  };
+}
+
 export function translationCacheFunctions(cpu: SystemContext): HostFunctions {
   const { registers } = cpu;
   return {
-    invalidatePage(linear) {
-      const address = BigInt.asUintN(64, linear);
-      // One that cannot be translated is not cached either.
-      if (!is64Bit(registers) || isCanonical(address)) cpu.flushPage(address);
-    },
     invalidateContext(type, low, high) {
       const pcid = BigInt.asUintN(64, low);
       const address = BigInt.asUintN(64, high);
