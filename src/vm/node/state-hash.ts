@@ -35,4 +35,6 @@ const INTERNAL = new Set([
   "faultVector",
   "faultCode",
   "faultAddress",
+  "effort",
+  "observed",
 ]);
