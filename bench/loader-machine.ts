@@ -2,9 +2,9 @@
  * One machine of ours that boots a medium, in a process of its own: tells on standard output when its first instruction
  * runs and when the screen shows the prompt, and ends.
  *
- *     node bench/loader-machine.ts cd|disk|floppy FILE PROMPT MEBIBYTES [FIRMWARE]
+ *     node bench/loader-machine.ts cd|disk|floppy FILE PROMPT MEBIBYTES SECONDS [FIRMWARE]
  *
- * The screen is looked at between slices of guest time, every 3 ms. Its one medium is not asked for by a menu.
+ * SECONDS is how long it goes on at the prompt. The screen is looked at between slices of guest time, every 3 ms. Its one medium is not asked for by a menu.
  */
 import process from "node:process";
 import { MIB } from "../src/bits/units.ts";
@@ -18,7 +18,7 @@ import { threadTimes } from "./process-figures.ts";
 
 const LOOK_EVERY = 3;
 
-const [drive, file = "", prompt = "", mebibytes = "", firmwareFile] = process.argv.slice(2);
+const [drive, file = "", prompt = "", mebibytes = "", seconds = "", firmwareFile] = process.argv.slice(2);
 const medium = { file, readOnly: true, snapshot: false };
 const cdroms = await openCdroms(drive === "cd" ? [{ file }] : []);
 const disks = await openDisks(drive === "disk" ? [medium] : []);
@@ -56,7 +56,7 @@ async function look(): Promise<void> {
     return;
   }
   await mark(PROMPT_MARK);
-  process.exit(0);
+  setTimeout(() => process.exit(0), Number(seconds) * 1000);
 }
 
 await mark(START_MARK);

@@ -19,6 +19,8 @@ const SEABIOS = "/usr/share/seabios/bios-256k.bin";
 const OUR_MACHINE = path.join(import.meta.dirname, "loader-machine.ts");
 const BUNK = path.join(import.meta.dirname, "../bin/bunk.mjs");
 const LOOK_EVERY = 3;
+/** Seconds after which a process has kept what it made. */
+const KEPT_AFTER = 6;
 const TEXT_AT = 0xb8000;
 const COLUMNS = 80;
 const TEXT_BYTES = COLUMNS * 25 * 2;
@@ -32,19 +34,39 @@ export function runToPrompt(
   file: string,
   directory: string,
 ): Promise<LoaderRun> {
-  return machine === "QEMU" ? qemuRun(medium, file, directory) : ourRun(medium, file, machine !== "ours");
+  return machine === "QEMU" ? qemuRun(medium, file, directory) : ourRun(medium, file, directory, machine !== "ours");
 }
 
-async function ourRun({ drive, prompt }: LoaderMedium, file: string, seaBios: boolean): Promise<LoaderRun> {
-  const args = [drive, file, prompt, String(MEMORY_MIB), ...(seaBios ? [SEABIOS] : [])];
+/** Has a machine of ours run for some seconds, so that later ones find what Bunkhouse keeps between processes. */
+export async function warmUp(
+  machine: LoaderMachine,
+  medium: LoaderMedium,
+  file: string,
+  directory: string,
+): Promise<void> {
+  if (machine !== "QEMU") await ourRun(medium, file, directory, machine !== "ours", KEPT_AFTER);
+  if (machine === "ours") await bunkRun(medium, file, KEPT_AFTER);
+}
+
+async function ourRun(
+  { drive, prompt }: LoaderMedium,
+  file: string,
+  directory: string,
+  seaBios: boolean,
+  stays = 0,
+): Promise<LoaderRun> {
+  const args = [drive, file, prompt, String(MEMORY_MIB), String(stays), ...(seaBios ? [SEABIOS] : [])];
   const options = ["--disable-warning=ExperimentalWarning", ...CODE_OPTIONS];
-  const guest = new GuestProcess({ program: process.execPath, args: [...options, OUR_MACHINE, ...args] });
+  // As `bunk` has it.
+  const env = { NODE_COMPILE_CACHE: path.join(directory, "code") };
+  const guest = new GuestProcess({ program: process.execPath, args: [...options, OUR_MACHINE, ...args], env });
   try {
     const marks: LoaderMark[] = [];
     for (const name of [START_MARK, PROMPT_MARK]) {
       const { match } = await guest.expect(new RegExp(`${name} .*(?=\n)`), BOOT_TIMEOUT);
       marks.push(parseMark(match[0], name) as LoaderMark);
     }
+    if (stays > 0) await guest.ended;
     return runBetween(marks[0] as LoaderMark, marks[1] as LoaderMark);
   } finally {
     await guest.kill();
@@ -106,14 +128,18 @@ function textOf(cells: Uint8Array): string {
   return text;
 }
 
-/** The same from the start of `bunk run`'s process, whose screen is on its standard output: seconds without waits. */
-export async function bunkRun({ drive, prompt }: LoaderMedium, file: string): Promise<number> {
+/**
+ * The same from the start of `bunk run`'s process, whose screen is on its standard output: seconds without waits. It goes
+ * on for `stays` seconds.
+ */
+export async function bunkRun({ drive, prompt }: LoaderMedium, file: string, stays = 0): Promise<number> {
   const media = { cd: ["--cdrom", file], disk: ["--disk", `${file},readonly=on`], floppy: ["--floppy", file] };
   const args = [BUNK, "run", ...media[drive], "--memory", `${MEMORY_MIB}M`];
   const guest = new GuestProcess({ program: process.execPath, args });
   try {
     const { at } = await guest.expect(new RegExp(prompt.replace("^", "")), BOOT_TIMEOUT);
     const prompted = { at, threads: await threadTimes(guest.pid) };
+    await pause(stays * 1000);
     return runBetween({ at: guest.startedAt, threads: new Map() }, prompted).seconds;
   } finally {
     await guest.kill();

@@ -18,8 +18,6 @@ import { QemuDisk } from "./qemu-disk.ts";
 const GIB = 2 ** 30;
 /** An installation on a busy host with few processors. */
 const PATIENCE = 10_800_000;
-/** Milliseconds between two presses of the power button. */
-const BUTTON_PAUSE = 5000;
 const PASSWORD = "bunkhouse";
 /** The installer's last word, and in which order the others come. */
 const STEPS = [
@@ -90,15 +88,10 @@ export function installContract(architecture: DebianArchitecture, firmware: Firm
       await vm.keyboard.type(`${PASSWORD}\n`);
       await vm.display.waitForText("root@installed:~# ", { timeout: PATIENCE });
       await keepScreenshot(vm, `${architecture}-shell`);
-      vm.serial.write("root\n");
-      await vm.serial.expect("Password: ", { timeout: PATIENCE });
-      vm.serial.write(`${PASSWORD}\n`);
-      await vm.serial.expect("root@installed:~# ", { timeout: PATIENCE });
-      const shell = new GuestShell(vm.serial);
+      const shell = await signIn(vm);
       assert.match(await shell.run("cat /etc/debian_version"), /^12\./);
       assert.equal(await shell.run("dpkg --print-architecture"), `${architecture}\n`);
       assert.equal(await shell.run("dpkg --audit"), "");
-      assert.equal(await shell.run("systemctl is-system-running --wait"), "running\n");
       assert.match(await shell.run("findmnt -no FSTYPE,SOURCE /"), /^ext4 +\/dev\/vda1$/m);
       shell.type("poweroff\n");
       assert.deepEqual(await ended, { kind: "power-off" });
@@ -110,9 +103,8 @@ export function installContract(architecture: DebianArchitecture, firmware: Firm
       t.after(() => vm.stop());
       const ended = vm.start();
       await vm.serial.expect("installed login: ", { timeout: PATIENCE });
-      // A login can be offered before anyone listens to the button.
-      const press = setInterval(() => vm.powerButton(), BUTTON_PAUSE);
-      t.after(() => clearInterval(press));
+      await signIn(vm);
+      vm.powerButton();
       assert.deepEqual(await ended, { kind: "power-off" });
     });
 
@@ -130,6 +122,20 @@ async function stepOf(vm: VirtualMachine, step: string): Promise<void> {
   if (match !== "!! ERROR") return;
   const { before } = await vm.serial.expect("[Press enter to continue]");
   assert.fail(`before the step "${step}" the installer shows an error${before}`);
+}
+
+/**
+ * Logs in as root at the prompt on the serial line, and waits for what starts after the prompt: it writes between the
+ * lines of commands, and what listens to the power button is among it.
+ */
+async function signIn(vm: VirtualMachine): Promise<GuestShell> {
+  vm.serial.write("root\n");
+  await vm.serial.expect("Password: ", { timeout: PATIENCE });
+  vm.serial.write(`${PASSWORD}\n`);
+  await vm.serial.expect("root@installed:~# ", { timeout: PATIENCE });
+  const shell = new GuestShell(vm.serial);
+  assert.match(await shell.run("systemctl is-system-running --wait"), /^running$/m);
+  return shell;
 }
 
 /** What makes a machine start with each firmware; undefined, with the test skipped, without Debian's packages. */

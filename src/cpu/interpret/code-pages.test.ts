@@ -42,3 +42,41 @@ test("code that is written is decoded again, and what was there before never run
   assert.equal(machine.processor.registers.gpr32(3) & 0xffff, expected & 0xffff);
   assert.ok(records > 100 * ELSEWHERE.records);
 });
+
+test("code that is written as it is already is not decoded again", () => {
+  const elsewhere = run(rounds("mov byte ptr [0x5000],1"));
+  const { machine, records } = run(rounds("mov byte ptr [operand + 2],1"));
+  assert.equal(machine.processor.registers.gpr32(3) & 0xffff, 400);
+  assert.equal(records, elsewhere.records);
+});
+
+test("a block that lies on pieces of two pages goes when either is written", () => {
+  const { machine } = run(`
+    mov cx,100
+    xor bx,bx
+  again:
+    call code
+    inc byte ptr [first + 2]
+    and byte ptr [first + 2],3
+    call code
+    inc byte ptr [second + 2]
+    and byte ptr [second + 2],3
+    loop again
+    hlt
+    times 0x1f80 - ($ - $$) nop
+  code:
+    times 0x7c nop
+  first:
+    add bx,0
+  second:
+    add bx,0
+    ret`);
+  let expected = 0;
+  for (let round = 0, first = 0, second = 0; round < 100; round++) {
+    expected += first + second;
+    first = (first + 1) & 3;
+    expected += first + second;
+    second = (second + 1) & 3;
+  }
+  assert.equal(machine.processor.registers.gpr32(3) & 0xffff, expected & 0xffff);
+});

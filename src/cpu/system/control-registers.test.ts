@@ -31,7 +31,23 @@ test("a move to CR0 keeps ET set and ignores reserved bits", () => {
   control.write(0, 0x1ffa_ffc1n);
   assert.equal(control.read(0), 0x11n);
   assert.equal(cpu.modeChanges, 2);
-  assert.equal(cpu.flushes, 1, "protection changed with the second");
+  assert.equal(cpu.flushes, 0, "protection changed with the second, but nothing is translated");
+});
+
+test("translations are forgotten when paging begins, when rights change with it, and when it ends", () => {
+  const cpu = protectedCpu();
+  const control = controlOf(cpu);
+  const write = (value: number) => {
+    control.write(0, BigInt(value >>> 0));
+    return cpu.flushes;
+  };
+  const [WP, TS] = [1 << 16, 1 << 3];
+  assert.equal(write(PE | WP), 0);
+  assert.equal(write(PG | PE | WP), 1);
+  assert.equal(write(PG | PE | WP | TS), 1);
+  assert.equal(write(PG | PE), 2);
+  assert.equal(write(PE), 3);
+  assert.equal(write(0), 3);
 });
 
 test("paging without protection and write-through without disabled caches raise #GP(0)", () => {
