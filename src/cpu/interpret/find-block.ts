@@ -27,6 +27,7 @@ import {
   REGION,
   REGION_PAGE,
   TLB,
+  TLB_FRAME,
 } from "../state.ts";
 
 /** Regions jump so far at the most: all of it must lie on one side of the addresses that are not canonical. */
@@ -105,11 +106,18 @@ function regionFits(module: ModuleBuilder, vcpu: number, translate: Callee): Cal
         const distance = f.load("i64.32s", item, REGION_PAGE.distance);
         f.if(distance.ne(0), () => {
           const page = linear.and(-4096n).add(distance.shl(12));
-          const physical = f.call(translate, page, ACCESS.execute | ACCESS.probe);
-          const expected = f.load("i64.32u", item, REGION_PAGE.page).shl(12);
-          f.if(physical.ne(expected), () => f.return(f.i32(0)));
-          // Marks the page as accessed.
-          f.call(translate, page, ACCESS.execute);
+          const expected = f.load("i32", item, REGION_PAGE.page);
+          const entry = tlbEntry(f.load("i32", 0, fieldAddress(vcpu, "tlb")), page);
+          f.if(
+            f.load("i64", entry, TLB.execute).eq(page),
+            () => f.if(f.load("i32", entry, TLB.frame).and(TLB_FRAME).ne(expected), () => f.return(f.i32(0))),
+            () => {
+              const physical = f.call(translate, page, ACCESS.execute | ACCESS.probe);
+              f.if(physical.ne(expected.extendU().shl(12)), () => f.return(f.i32(0)));
+              // Marks the page as accessed.
+              f.call(translate, page, ACCESS.execute);
+            },
+          );
           noteCodePage(f, vcpu, page);
         });
         i.set(i.get().add(1));
