@@ -63,6 +63,8 @@ export interface ProcessorOptions {
   readonly mostHandlers?: number;
   /** Handlers that are there from the start; not where something is traced or observed. */
   readonly kept?: KeptHandlers | undefined;
+  /** Whether `regions` is told of this processor's handlers, to keep them for others. */
+  readonly keepsHandlers?: boolean;
   /** Instructions of a decoded block at the most: with 1, all that is interpreted ends exactly where its budget does. */
   readonly blockLimit?: number;
   /** Address in the shared memory where the interpreter notes what it does (interpret/trace.ts); it does not unless given. */
@@ -163,7 +165,7 @@ export class Processor implements SystemContext {
       observer: this.#observer,
     });
     const maker = regions?.({ memory, memoryPages, vcpu, model, heat, ...(observe ? { observe: emitted } : {}) });
-    if (!trace && !observe) maker?.keepHandlers?.(this.#handlers);
+    if (options.keepsHandlers && !trace && !observe) maker?.keepHandlers?.(this.#handlers);
     this.#translator =
       maker &&
       new Translator({

@@ -26,9 +26,10 @@ export async function loadParts(definition: MachineDefinition, host: Host) {
 }
 
 /** The processor's runtime module, built for tools that count in it if there are any. */
-async function loadRuntime({ memory, tools: asked }: MachineDefinition, host: Host, video: number) {
+async function loadRuntime({ memory, kernel, tools: asked }: MachineDefinition, host: Host, video: number) {
   if (asked === undefined && host.runtime) {
-    const [runtime, kept] = await Promise.all([host.runtime(), host.handlers?.()]);
+    // A kernel that is started directly does not come to enough of them at once.
+    const [runtime, kept] = await Promise.all([host.runtime(), kernel ? undefined : host.handlers?.()]);
     return { runtime, kept, tools: undefined };
   }
   const { buildRuntime, runtimeModule } = await import("../cpu/build-runtime.ts");

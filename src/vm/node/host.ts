@@ -18,7 +18,8 @@ export function nodeHost(): Host {
     runtime: () => keptRuntime(),
     handlers: () => keptHandlers(),
     regions: (settings) => new TranslationThread(settings),
-    prepareMemory: askForLargePages,
+    // The guest's first instructions need not wait for it.
+    prepareMemory: (memory) => void setImmediate(() => askForLargePages(memory)),
     yield: () => new Promise((resolve) => setImmediate(resolve)),
     sleep(ns) {
       let wake = () => {};

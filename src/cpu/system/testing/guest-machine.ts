@@ -22,7 +22,7 @@ export class GuestMachine {
     translates = false,
     ...options
   }: { readonly translates?: boolean } & Partial<
-    Pick<ProcessorOptions, "heat" | "mostHandlers" | "regions" | "kept">
+    Pick<ProcessorOptions, "heat" | "mostHandlers" | "regions" | "kept" | "keepsHandlers">
   > = {}) {
     const pages = (RAM_BASE + RAM) >> 16;
     const memoryPages = { initial: pages, maximum: pages };
