@@ -1,15 +1,13 @@
 /** The machines of bench/disks.ts, as commands that start them, and the images that they work on. */
 import { execFile } from "node:child_process";
 import { randomFillSync } from "node:crypto";
-import { copyFile, open, readFile, writeFile } from "node:fs/promises";
+import { copyFile, open } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
 import { promisify } from "node:util";
 import { MIB } from "../src/bits/units.ts";
-import { joinArchives, writeCpio } from "../src/hypervisor/catalogue/cpio.ts";
-import { prepareGuest } from "../src/hypervisor/catalogue/debian-guest.ts";
+import { guestWithSource, PROGRAM_DIRECTORY } from "./guest-files.ts";
 import type { Command } from "./guest-process.ts";
-import { compileSource } from "./guest-programs.ts";
 import { QEMU } from "./machines.ts";
 
 /** Its kernel has drivers of all the buses. */
@@ -18,7 +16,8 @@ export const IMAGE_MIB = 256;
 const MEMORY_MIB = 256;
 const BUNK = path.join(import.meta.dirname, "../bin/bunk.mjs");
 const QEMU_IMG = "qemu-img";
-export const PROGRAM = "/bench/disk";
+const SOURCE = "disk";
+export const PROGRAM = `${PROGRAM_DIRECTORY}/${SOURCE}`;
 
 /** What Linux calls the disk. */
 export const DEVICES = { virtio: "vda", nvme: "nvme0n1", ahci: "sda", scsi: "sda", ide: "sda" } as const;
@@ -55,12 +54,7 @@ const imageOf = (directory: string, format: Format) => path.join(directory, `dis
 
 /** Images of random content in every format, all of their clusters in use; and the guest with its program. */
 export async function prepare(directory: string): Promise<Files> {
-  const { kernel, initrd, append } = await prepareGuest(GUEST);
-  const program = path.join(directory, "disk");
-  await compileSource("disk", 32, program);
-  const added = writeCpio([{ kind: "file", path: PROGRAM, permissions: 0o755, content: await readFile(program) }]);
-  const ownInitrd = path.join(directory, "initrd");
-  await writeFile(ownInitrd, joinArchives([await readFile(initrd), added]));
+  const guest = await guestWithSource(GUEST, SOURCE, directory);
   const file = await open(imageOf(directory, "raw"), "w");
   let checksum: string | undefined;
   for (let i = 0; i < IMAGE_MIB; i++) {
@@ -71,7 +65,7 @@ export async function prepare(directory: string): Promise<Files> {
   await file.close();
   const [from, to] = [imageOf(directory, "raw"), imageOf(directory, "qcow2")];
   await promisify(execFile)(QEMU_IMG, ["convert", "-f", "raw", "-O", "qcow2", from, to]);
-  return { directory, kernel, initrd: ownInitrd, append, checksum: checksum as string };
+  return { directory, ...guest, checksum: checksum as string };
 }
 
 /** FNV-1a, as of bench/guest/disk.c. */

@@ -1,10 +1,11 @@
 /** The files that guests are started from: the catalogue's Debian with programs in its initial file system. */
 import { readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
 import { smallKernel } from "../src/cli/testing/small-kernel.ts";
 import { type CpioEntry, joinArchives, writeCpio } from "../src/hypervisor/catalogue/cpio.ts";
 import { type PrepareOptions, prepareGuest } from "../src/hypervisor/catalogue/debian-guest.ts";
 import { archiveEntries } from "./debian-programs.ts";
-import { type Bits, compile, fileName, PROGRAM_NAMES, REPEAT } from "./guest-programs.ts";
+import { type Bits, compile, compileSource, fileName, PROGRAM_NAMES, REPEAT } from "./guest-programs.ts";
 import type { BootFiles } from "./machines.ts";
 
 export const GUESTS: Readonly<Record<Bits, string>> = { 64: "debian", 32: "debian-686" };
@@ -33,6 +34,18 @@ export async function compileAll(bits: Bits, directory: string): Promise<Program
     else skipped.set(fileName(name, bits), result.skipped);
   }
   return { files, skipped };
+}
+
+/** A 32-bit guest with one program of bench/guest/ in PROGRAM_DIRECTORY; what is made for it goes into `directory`. */
+export async function guestWithSource(name: string, source: string, directory: string) {
+  const { kernel, initrd, append } = await prepareGuest(name);
+  const program = path.join(directory, source);
+  await compileSource(source, 32, program);
+  const content = await readFile(program);
+  const added = writeCpio([{ kind: "file", path: `${PROGRAM_DIRECTORY}/${source}`, permissions: EXECUTABLE, content }]);
+  const own = path.join(directory, "initrd");
+  await writeFile(own, joinArchives([await readFile(initrd), added]));
+  return { kernel, initrd: own, append };
 }
 
 /** A guest of the catalogue as it is. */

@@ -1,18 +1,16 @@
 /** Linux on a screen of 1024x768 pixels of 32 bits, and what it shows there. */
-import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
-import { joinArchives, writeCpio } from "../src/hypervisor/catalogue/cpio.ts";
-import { prepareGuest } from "../src/hypervisor/catalogue/debian-guest.ts";
+import { guestWithSource, PROGRAM_DIRECTORY } from "./guest-files.ts";
 import { GuestProcess } from "./guest-process.ts";
-import { compileSource } from "./guest-programs.ts";
 import { BOOT_TIMEOUT, PROMPT } from "./shell.ts";
 
 /** Its kernel has the driver of linear modes that firmware sets. */
 export const SCREEN_GUEST = "debian-686-pae";
 /** VBE's number of 1024x768 with 32 bits, and 200h. */
 const MODE = 0x344;
-const PROGRAM = "/bench/square";
+const SOURCE = "square";
+const PROGRAM = `${PROGRAM_DIRECTORY}/${SOURCE}`;
 /** Milliseconds: it is ended before. */
 const LONG = 3_600_000;
 const BUNK = path.join(import.meta.dirname, "../bin/bunk.mjs");
@@ -40,13 +38,8 @@ export class ScreenGuest {
 
   /** Starts it with a VNC server on the Unix socket `socket`, as a user would; resolves at its shell's prompt. */
   static async start(directory: string, socket: string): Promise<ScreenGuest> {
-    const { kernel, initrd, append } = await prepareGuest(SCREEN_GUEST);
-    const program = path.join(directory, "square");
-    await compileSource("square", 32, program);
-    const added = writeCpio([{ kind: "file", path: PROGRAM, permissions: 0o755, content: await readFile(program) }]);
-    const ownInitrd = path.join(directory, "initrd");
-    await writeFile(ownInitrd, joinArchives([await readFile(initrd), added]));
-    const boot = ["--kernel", kernel, "--initrd", ownInitrd, "--append", `${append} vga=${MODE}`, "--memory", MEMORY];
+    const { kernel, initrd, append } = await guestWithSource(SCREEN_GUEST, SOURCE, directory);
+    const boot = ["--kernel", kernel, "--initrd", initrd, "--append", `${append} vga=${MODE}`, "--memory", MEMORY];
     const args = [BUNK, "run", ...boot, "--display", `vnc=unix:${socket}`];
     const guest = new GuestProcess({ program: process.execPath, args });
     await guest.expect(PROMPT, BOOT_TIMEOUT);
