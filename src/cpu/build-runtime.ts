@@ -72,7 +72,7 @@ export function buildRuntime(vcpu = VCPU_BASE, observe: EmittedObservation = {})
   storeFlagsFunction(module, vcpu);
   const remakeRegion = host("remakeRegion", ["i32"]);
   keepPageFunction(module, vcpu, mmu.fillTlb, remakeRegion, counts);
-  missGroupFunction(module, vcpu, remakeRegion);
+  missGroupFunction(module, remakeRegion);
   stringRunFunctions(module, vcpu, mmu.fillTlb);
   const delivering = host("delivering", ["i32", "i32", "i32"]);
   const deliver = deliveryFunction(module, vcpu, mmu.translate, delivering);

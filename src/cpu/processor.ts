@@ -10,6 +10,7 @@ import { followMode } from "./follow-mode.ts";
 import { deviceMemory, systemFunctions } from "./host-functions.ts";
 import { DECODING_EFFORT, InstructionBudget } from "./instruction-budget.ts";
 import { BlockCache } from "./interpret/blocks.ts";
+import { codeKey } from "./interpret/code-key.ts";
 import { Handlers, RESUME } from "./interpret/handlers.ts";
 import { forgetJump, forgetJumps } from "./interpret/jump-cache.ts";
 import type { KeptHandlers } from "./interpret/kept-handlers.ts";
@@ -46,7 +47,7 @@ import { createSystem, type System } from "./system/functions.ts";
 import { GuestFault } from "./system/guest-fault.ts";
 import { HAS_ERROR_CODE } from "./system/interrupts.ts";
 import type { LinearMemory, SystemContext } from "./system/system.ts";
-import { DEFAULT_HEAT, type RegionMaker, Translator } from "./translate/translator.ts";
+import { DEFAULT_HEAT, heatOfKnown, type RegionMaker, Translator } from "./translate/translator.ts";
 
 export interface ProcessorOptions {
   /** The module of build-runtime.ts, built for what is observed. */
@@ -63,6 +64,8 @@ export interface ProcessorOptions {
   readonly mostHandlers?: number;
   /** Handlers that are there from the start; not where something is traced or observed. */
   readonly kept?: KeptHandlers | undefined;
+  /** Compiles modules of handlers, where the host has its own way. */
+  readonly compileHandlers?: ((bytes: Uint8Array<ArrayBuffer>) => WebAssembly.Module) | undefined;
   /** Whether `regions` is told of this processor's handlers, to keep them for others. */
   readonly keepsHandlers?: boolean;
   /** Instructions of a decoded block at the most: with 1, all that is interpreted ends exactly where its budget does. */
@@ -146,9 +149,11 @@ export class Processor implements SystemContext {
     const instance = new WebAssembly.Instance(options.runtime, { env: { memory, table }, host });
     this.#runtime = instance.exports as unknown as RuntimeExports;
     const runtime = instance.exports as Record<string, WebAssembly.ImportValue>;
-    const environment = { memory, memoryPages, table, runtime, host, trace, observe: emitted };
+    const { compileHandlers } = options;
+    const environment = { memory, memoryPages, table, runtime, host, compileHandlers, trace, observe: emitted };
     this.#handlers = new Handlers(environment, vcpu, mostHandlers, trace || observe ? undefined : kept);
     const has = (feature: Feature) => this.system.has(feature);
+    const maker = regions?.({ memory, memoryPages, vcpu, model, heat, ...(observe ? { observe: emitted } : {}) });
     this.#blocks = new BlockCache({
       buffer: memory.buffer,
       vcpu,
@@ -159,12 +164,14 @@ export class Processor implements SystemContext {
       forgetJumps: () => forgetJumps(this.registers),
       forgetJump: (linear) => forgetJump(this.registers, linear),
       forgetKeptPages: () => this.#runtime.forgetKeptPages(),
-      heat: regions ? heat : 0,
+      heat: (physical, context) => {
+        if (!maker) return 0;
+        return maker.isKnown?.(codeKey(this.registers.bytes, physical, context)) ? heatOfKnown(heat) : heat;
+      },
       blockLimit,
       regionDropped: (handler) => this.#translator?.dropped(handler),
       observer: this.#observer,
     });
-    const maker = regions?.({ memory, memoryPages, vcpu, model, heat, ...(observe ? { observe: emitted } : {}) });
     if (options.keepsHandlers && !trace && !observe) maker?.keepHandlers?.(this.#handlers);
     this.#translator =
       maker &&
@@ -219,6 +226,18 @@ export class Processor implements SystemContext {
 
   /** The machine has ended: nothing is translated any more. */
   close(): void {
+    const proc = (globalThis as any).process;
+    if (proc.env.KLOG) {
+      const i32 = this.registers.i32; let cold = 0, coldBlocks = 0, blocks = 0, plain = 0, reg = 0, never=0; const hist: Record<string, [number, number]> = {};
+      for (let i = 0; i < 65536; i++) for (let r = i32[(0xc00000 >> 2) + i]!; r; r = i32[(r - 36) >> 2]!) {
+        blocks++;
+        const h = i32[(r - 24) >> 2]!, n = i32[(r - 32) >> 2]!;
+        if (i32[(r - 16) >> 2]) reg++;
+        if (i32[r >> 2] === 2) { const ph = i32[(r-12)>>2]! >>> 0, cx = i32[(r-8)>>2]!; const full = cx === -1 ? 4000 : (h <= 300 ? 300 : 4000); const runs = full - h; coldBlocks++; cold += runs * n; const k = String(Math.floor(Math.log2(runs + 1))); (hist[k] ??= [0, 0])[0]++; hist[k]![1] += runs * n; }
+        else plain++;
+      }
+      console.error("KL cold", blocks, "counting", coldBlocks, "instr", cold, "plain", plain, "withregion", reg, JSON.stringify(hist));
+    }
     this.#translator?.close();
   }
 

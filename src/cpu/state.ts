@@ -237,11 +237,6 @@ export const KEPT_WRITES = area(KEPT_PAGES_EACH * KEPT_PAGE, 4096);
 /** One byte each for what was found not to be worth doing: see translate/region-compiler.ts. */
 export const SCATTERED_SIZE = 16384;
 export const SCATTERED = area(SCATTERED_SIZE, 4096);
-/** How many instructions a region is still to run before it is worth making larger, by its table entry. */
-export const REGION_HEATS = 8192;
-export const REGION_HEAT = area(REGION_HEATS * 4, 4096);
-/** How often a group of a region's accesses was not found, by its table entry (translate/access-groups.ts). */
-export const REGION_MISSES = area(REGION_HEATS * 4, 4096);
 /**
  * Bits of `pageKey`: from bit 6 to 11 a number, not 0, that changes when a translation goes; below it the MMU mode. The low
  * four bits are zero, so that a comparison with a tag finds accesses that are not aligned, too.
@@ -379,9 +374,19 @@ export const NOTED_TARGETS = 8;
 
 /**
  * A translated region as the jump cache finds it, in place of the block that it begins with: its function, and the
- * physical pages that it expects, by their distance in pages from the page it begins in.
+ * physical pages that it expects, by their distance in pages from the page it begins in. What its code needs to know of
+ * itself stands here, too, so that the same code serves wherever the same instructions are.
  */
-export const REGION = { handler: 0, pages: 4, list: 8 } as const;
+export const REGION = {
+  handler: 0,
+  pages: 4,
+  /** How many instructions it is still to run before it is worth making larger. */
+  heat: 8,
+  /** How often a group of its accesses was not found (translate/access-groups.ts), and the byte to set where that is too often. */
+  misses: 12,
+  unsure: 16,
+  list: 24,
+} as const;
 export const REGION_PAGE = { distance: 0, page: 4 } as const;
 
 /** Offsets within a vCPU's state of the code segment's base and limit. */

@@ -119,6 +119,7 @@ export class Machine {
       ...(definition.heat === undefined ? {} : { heat: definition.heat }),
       regions: parts.regions,
       kept: parts.kept,
+      compileHandlers: host.compileHandlers,
       keepsHandlers: definition.kernel === undefined,
     };
     this.#check = parts.lockStep && new parts.lockStep.LockStep({ ...options, heat: CHECK_HEAT }, ram.size);

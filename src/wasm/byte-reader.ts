@@ -5,10 +5,11 @@ const TYPES = new Map(Object.entries(TYPE_CODE).map(([type, code]) => [code, typ
 
 export class ByteReader {
   readonly bytes: Uint8Array;
-  at = 0;
+  at: number;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, at = 0) {
     this.bytes = bytes;
+    this.at = at;
   }
 
   get isAtEnd(): boolean {
@@ -29,7 +30,20 @@ export class ByteReader {
 
   /** Unsigned LEB128 of up to 32 bits. */
   unsigned(): number {
-    return Number(BigInt.asUintN(32, this.#leb().value));
+    let value = 0;
+    let shift = 0;
+    let byte: number;
+    do {
+      byte = this.byte();
+      value |= (byte & 0x7f) << shift;
+      shift += 7;
+    } while (byte & 0x80);
+    return value >>> 0;
+  }
+
+  /** Signed LEB128 of up to 32 bits. */
+  signed32(): number {
+    return Number(BigInt.asIntN(32, this.signed()));
   }
 
   /** Signed LEB128. */

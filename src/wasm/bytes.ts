@@ -10,6 +10,16 @@ export function leb(value: number): readonly number[] {
   return bytes;
 }
 
+/** Bytes of an index that is written when it is known. */
+export const PADDED_INDEX = 2;
+
+/** Writes `index` as unsigned LEB128 of PADDED_INDEX bytes. */
+export function patchIndex(bytes: Uint8Array, at: number, index: number): void {
+  if (index >= 1 << 14) throw new RangeError("a module has too many functions");
+  bytes[at] = (index & 0x7f) | 0x80;
+  bytes[at + 1] = index >> 7;
+}
+
 /** A growing byte buffer with the WebAssembly binary encodings. */
 export class ByteWriter {
   #bytes: Uint8Array;

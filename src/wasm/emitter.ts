@@ -2,8 +2,8 @@
  * From a recorded function body to bytes: counts the uses of every value, drops the dead ones, decides where each is
  * computed, and writes what a stack machine wants.
  */
-import { ByteWriter } from "./bytes.ts";
-import type { Body, Statement } from "./function.ts";
+import { ByteWriter, PADDED_INDEX } from "./bytes.ts";
+import type { Body, Callee, Statement } from "./function.ts";
 import { type Opcode, TYPE_CODE, type ValueType } from "./opcodes.ts";
 import { Value } from "./value.ts";
 
@@ -13,6 +13,13 @@ export interface EncodedFunction {
   readonly hints: readonly { readonly at: number; readonly likely: boolean }[];
   /** Where in `bytes` what belongs to a note begins (`FunctionBuilder.mark`). */
   readonly marks: readonly CodeMark[];
+  /** Where in `bytes` the index of a called function goes, in PADDED_INDEX bytes: the module knows it. */
+  readonly calls: readonly CallSite[];
+}
+
+export interface CallSite {
+  readonly at: number;
+  readonly callee: Callee;
 }
 
 export interface CodeMark {
@@ -45,6 +52,7 @@ export function encodeFunction(root: Body, params: number, variables: readonly V
     bytes: writer.view(),
     hints: emitter.hints.map(({ at, likely }) => ({ at: at + shift, likely })),
     marks: emitter.marks.map(({ at, note }) => ({ at: at + shift, note })),
+    calls: emitter.calls.map(({ at, callee }) => ({ at: at + shift, callee })),
   };
 }
 
@@ -130,6 +138,7 @@ class Emitter {
   readonly locals: ValueType[];
   readonly hints: { at: number; likely: boolean }[] = [];
   readonly marks: CodeMark[] = [];
+  readonly calls: CallSite[] = [];
   readonly #params: number;
   readonly #labels: Statement[] = [];
   #lastSet = -1;
@@ -185,7 +194,13 @@ class Emitter {
     for (const arg of value.args) this.#push(arg);
     this.code.bytes((value.opcode as Opcode).code);
     if (value.immediate) this.code.bytes(value.immediate);
-    if (value.callee) this.code.unsigned(value.callee.index);
+    if (value.callee) this.#index(value.callee);
+  }
+
+  /** Leaves room for a function's index. */
+  #index(callee: Callee): void {
+    this.calls.push({ at: this.code.length, callee });
+    for (let i = 0; i < PADDED_INDEX; i++) this.code.byte(0);
   }
 
   #constant(type: ValueType, value: number | bigint): void {
@@ -260,7 +275,7 @@ class Emitter {
         break;
       default:
         code.bytes(statement.code);
-        if (statement.callee) code.unsigned(statement.callee.index);
+        if (statement.callee) this.#index(statement.callee);
     }
   }
 }

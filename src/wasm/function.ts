@@ -16,6 +16,8 @@ export interface Signature {
 export interface Callee {
   index: number;
   readonly signature: Signature;
+  /** Where it is imported from, if it is. */
+  readonly source?: { readonly module: string; readonly name: string };
 }
 
 /** A local variable: the one kind of value that can be set again. */

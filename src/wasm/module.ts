@@ -1,5 +1,5 @@
 /** Building a WebAssembly module. @spec WebAssembly Core 3.0, "Binary Format: Modules" */
-import { ByteWriter } from "./bytes.ts";
+import { ByteWriter, patchIndex } from "./bytes.ts";
 import type { EncodedFunction } from "./emitter.ts";
 import { type Callee, FunctionBuilder, type Signature } from "./function.ts";
 import { TYPE_CODE, type ValueType } from "./opcodes.ts";
@@ -23,6 +23,9 @@ export function signature(params: readonly ValueType[], results: readonly ValueT
   return { params, results };
 }
 
+/** What builds a function's body, or the body as it was encoded for another module. */
+export type FunctionBody = ((f: FunctionBuilder) => void) | EncodedFunction;
+
 export class ModuleBuilder {
   readonly #types: string[] = [];
   readonly #typeBytes: Uint8Array[] = [];
@@ -30,7 +33,7 @@ export class ModuleBuilder {
   readonly #imported = new Map<string, Callee>();
   readonly #functions: {
     callee: Callee;
-    build: (f: FunctionBuilder) => void;
+    body: FunctionBody;
     name: string | undefined;
     encoded: ((body: EncodedFunction) => void) | undefined;
   }[] = [];
@@ -52,6 +55,11 @@ export class ModuleBuilder {
     return this.#types.length - 1;
   };
 
+  /** Gives a type the next index, unless it has one. */
+  declareType(type: Signature): void {
+    this.#typeIndex(type);
+  }
+
   /** Imports a function, once however often it is asked for; also while bodies are being built. */
   importFunction(module: string, name: string, type: Signature): Callee {
     const known = this.#imported.get(`${module}.${name}`);
@@ -65,7 +73,7 @@ export class ModuleBuilder {
         writer.unsigned(typeIndex);
       },
     });
-    const callee = { index: this.#imported.size, signature: type };
+    const callee = { index: this.#imported.size, signature: type, source: { module, name } };
     this.#imported.set(`${module}.${name}`, callee);
     return callee;
   }
@@ -99,17 +107,18 @@ export class ModuleBuilder {
 
   /**
    * Declares a function; its body is built when the module is, so that functions may call each other. `encoded` is told
-   * what became of the body.
+   * what became of the body, which can then be the body of functions of other modules that have the same types in the
+   * same order.
    */
   function(
     type: Signature,
-    build: (f: FunctionBuilder) => void,
+    body: FunctionBody,
     options: { export?: string; name?: string; encoded?: (body: EncodedFunction) => void } = {},
   ): Callee {
     const callee = { index: -1, signature: type };
     this.#typeIndex(type);
     const { name = options.export, encoded } = options;
-    this.#functions.push({ callee, build, name, encoded });
+    this.#functions.push({ callee, body, name, encoded });
     if (options.export !== undefined) this.#exports.push({ name: options.export, callee });
     return callee;
   }
@@ -121,9 +130,10 @@ export class ModuleBuilder {
 
   /** The module's bytes. */
   build(): Uint8Array<ArrayBuffer> {
-    const builders = this.#functions.map(({ callee, build }) => {
+    const builders = this.#functions.map(({ callee, body }) => {
+      if (typeof body !== "function") return { finish: () => body };
       const builder = new FunctionBuilder(callee.signature, this.#typeIndex);
-      build(builder);
+      body(builder);
       return builder;
     });
     // Bodies may have imported functions, which come first in the index space.
@@ -131,6 +141,7 @@ export class ModuleBuilder {
       callee.index = this.#imported.size + i;
     });
     const bodies = builders.map((builder) => builder.finish());
+    for (const { bytes, calls } of bodies) for (const { at, callee } of calls) patchIndex(bytes, at, callee.index);
     this.#functions.forEach(({ encoded }, i) => void encoded?.(bodies[i] as EncodedFunction));
     const out = new ByteWriter(1024);
     out.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);

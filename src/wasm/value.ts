@@ -3,6 +3,7 @@
  * once, where it was made, and never changes; making one emits nothing until the function is finished,
  * when values that nobody uses have vanished and those used once are computed where they are used.
  */
+import type { Callee } from "./function.ts";
 import { type Opcode, opcode, type ValueType } from "./opcodes.ts";
 
 /** A value, or a number that becomes a constant of the other operand's type. */
@@ -22,7 +23,7 @@ export interface NodeFields {
   readonly constant?: number | bigint;
   readonly immediate?: readonly number[];
   /** The function that a call goes to. */
-  readonly callee?: { readonly index: number };
+  readonly callee?: Callee;
 }
 
 const mask32 = (value: number | bigint) => Number(BigInt.asUintN(32, BigInt(value)));
@@ -35,7 +36,7 @@ export class Value {
   readonly mobility: Mobility;
   readonly constant: number | bigint | undefined;
   readonly immediate: readonly number[] | undefined;
-  readonly callee: { readonly index: number } | undefined;
+  readonly callee: Callee | undefined;
   readonly #owner: Recorder;
   // Filled in when the function is finished.
   uses = 0;

@@ -51,6 +51,10 @@ export interface RegionEntry {
   readonly handler: number;
   /** Where its code was read from. */
   readonly pages: readonly CodePage[];
+  /** How many instructions it runs before it is worth making larger. */
+  readonly heat: number;
+  /** Address of the byte to set where groups of its accesses are often not found. */
+  readonly unsure: number;
 }
 
 interface Region extends InstalledRegion {
@@ -73,8 +77,8 @@ export interface BlockWiring {
   forgetJump(linear: bigint): void;
   /** Makes translated code forget the pages that it has kept: some may not be written in place any more. */
   forgetKeptPages(): void;
-  /** How often a block runs before it is translated; 0 for never. */
-  readonly heat: number;
+  /** How often the block at `physical` runs before it is translated; 0 for never. */
+  heat(physical: number, context: number): number;
   /** Instructions of a block at the most. */
   readonly blockLimit?: number | undefined;
   /** The function of a region is not called any more. */
@@ -196,7 +200,7 @@ export class BlockCache {
     // The same bytes in another segment are another block.
     if (!isCut) this.#link(record, physical);
     if (secondPage >= 0 || isCut || context & CONTEXT.step) return -record;
-    if (ending !== "breakpoint" && this.#wiring.heat > 0) this.#count(record);
+    if (ending !== "breakpoint") this.#count(record);
     return record;
   }
 
@@ -258,13 +262,20 @@ export class BlockCache {
 
   /** Counts how often the block runs, until it is hot. */
   #count(record: number): void {
-    this.#i32[(record + BLOCK_HEAT) >> 2] = this.#wiring.heat;
+    const { physical, context } = this.#placeOf(record);
+    const heat = this.#wiring.heat(physical, context);
+    if (heat === 0) return;
+    this.#i32[(record + BLOCK_HEAT) >> 2] = heat;
     this.#i32[record >> 2] = COUNT;
   }
 
   /** A block that was counted: where its code is and in which mode it runs; it is not counted any more. */
   hot(record: number): { physical: number; context: number } {
     this.#i32[record >> 2] = this.#i32[(record + BLOCK_FIRST) >> 2] as number;
+    return this.#placeOf(record);
+  }
+
+  #placeOf(record: number): { physical: number; context: number } {
     return {
       physical: (this.#i32[(record + BLOCK_PHYSICAL) >> 2] as number) >>> 0,
       context: this.#i32[(record + BLOCK_MODE) >> 2] as number,
@@ -286,7 +297,7 @@ export class BlockCache {
    * Makes a region found in place of its first block, and of a region that it had before: returns the record that stands
    * for it, undefined where there is no room before the next clear.
    */
-  addRegion({ block, linear, handler, pages }: RegionEntry): number | undefined {
+  addRegion({ block, linear, handler, pages, heat, unsure }: RegionEntry): number | undefined {
     const size = BLOCK_HEADER + REGION.list + pages.length * 8 + 16;
     if (this.full || this.#next + size > RECORDS + RECORDS_SIZE) return undefined;
     const old = this.#regions.get(this.#i32[(block + BLOCK_REGION) >> 2] as number);
@@ -299,6 +310,9 @@ export class BlockCache {
     this.#i32[(record + BLOCK_COUNT) >> 2] = 1;
     this.#i32[(record + REGION.handler) >> 2] = handler;
     this.#i32[(record + REGION.pages) >> 2] = pages.length;
+    this.#i32[(record + REGION.heat) >> 2] = heat;
+    this.#i32[(record + REGION.misses) >> 2] = 0;
+    this.#i32[(record + REGION.unsure) >> 2] = unsure;
     pages.forEach((code, i) => {
       this.#i32[(record + REGION.list + i * 8 + REGION_PAGE.distance) >> 2] = code.distance;
       this.#i32[(record + REGION.list + i * 8 + REGION_PAGE.page) >> 2] = pageOf(code.first);

@@ -58,6 +58,8 @@ export interface CodeEnvironment {
   readonly table: WebAssembly.Table;
   readonly runtime: Record<string, WebAssembly.ImportValue>;
   readonly host: Record<string, WebAssembly.ImportValue>;
+  /** Compiles a module of handlers, where the host has its own way. */
+  readonly compileHandlers?: ((bytes: Uint8Array<ArrayBuffer>) => WebAssembly.Module) | undefined;
   /** Where the interpreter notes what it does (trace.ts); it does not unless given. */
   readonly trace?: number | undefined;
   /** What code that enters blocks and regions notes of that; nothing unless given. */
@@ -250,8 +252,9 @@ export class Handlers {
   }
 
   #instantiate(module: ModuleBuilder): void {
-    const { memory, table, runtime, host } = this.#environment;
-    const compiled = new WebAssembly.Module(module.build());
+    const { memory, table, runtime, host, compileHandlers } = this.#environment;
+    const bytes = module.build();
+    const compiled = compileHandlers?.(bytes) ?? new WebAssembly.Module(bytes);
     new WebAssembly.Instance(compiled, { env: { memory, table }, runtime, host });
   }
 }
@@ -259,6 +262,8 @@ export class Handlers {
 /** A module with the imports that all code has. */
 export function codeModule({ initial, maximum }: CodeEnvironment["memoryPages"]): ModuleBuilder {
   const module = new ModuleBuilder();
+  // Code that goes on with other code names it.
+  module.declareType(HANDLER);
   module.importMemory({ module: "env", name: "memory", initial, maximum, shared: true });
   module.importTable("env", "table", 1);
   return module;
@@ -300,7 +305,7 @@ const CODE_FUNCTIONS: Record<string, [params: readonly ValueType[], results: rea
   fillTlb: [["i64", "i32", "i32"], ["i32"]],
   reachPage: [["i64", "i32", "i32"], ["i32"]],
   keepPage: [["i64", "i32", "i32", "i32", "i32"], ["i32"]],
-  missGroup: [["i32", "i32"], []],
+  missGroup: [["i32"], []],
   storeFlags: [["i32", "i32", "i32", "i32", "i64", "i64", "i64"], []],
 };
 

@@ -12,8 +12,22 @@ const PAGE = 4096;
 
 /** Code that was read. */
 export interface ReadCode extends CodePage {
-  /** From the first byte to the last, as it was. */
+  readonly runs: readonly CodeRun[];
+}
+
+/** Instructions that lie one after the other in a page: the first one's offset, and their bytes as they were. */
+export interface CodeRun {
+  readonly offset: number;
   readonly bytes: Uint8Array;
+}
+
+/** Whether the instructions are as they were read. */
+export function isUnchanged(memory: Uint8Array, { first, runs }: Pick<ReadCode, "first" | "runs">): boolean {
+  const page = hostAddress(first - (first % PAGE));
+  return runs.every(({ offset, bytes }) => {
+    for (let i = 0; i < bytes.length; i++) if (memory[page + offset + i] !== bytes[i]) return false;
+    return true;
+  });
 }
 
 export interface CodeSource {
@@ -33,8 +47,8 @@ export class CodeReader {
   readonly #pages = new Map<number, number | undefined>();
   readonly #copies = new Map<number, Uint8Array>();
   readonly #decoded = new Map<number, Decoded | DecodeFailure | "not mapped" | "marked">();
-  /** What was read in each page, by its distance: lowest and highest offset, and pieces of 64 bytes. */
-  readonly #read = new Map<number, { first: number; last: number; pieces: [number, number] }>();
+  /** Lengths of the instructions that were read, by the page's distance and their offset in the page. */
+  readonly #read = new Map<number, Map<number, number>>();
 
   /** `start` is the linear address that distances count from. */
   constructor(source: CodeSource, start: bigint, mode: { long: boolean; code32: boolean }) {
@@ -111,26 +125,62 @@ export class CodeReader {
     return across;
   }
 
+  /** The same instructions as they lie here, if they do; undefined where anything differs. */
+  match(code: readonly Pick<ReadCode, "distance" | "runs">[]): ReadCode[] | undefined {
+    const matched: ReadCode[] = [];
+    for (const { distance, runs } of code) {
+      const page = this.#page(distance);
+      if (page === undefined || !isUnchanged(this.#source.memory, { first: page, runs })) return undefined;
+      matched.push(codeIn(page, distance, runs));
+    }
+    return matched;
+  }
+
   #note(distance: number, offset: number, length: number): void {
     const known = this.#read.get(distance);
-    const [first, last] = [offset, offset + length - 1];
-    if (known === undefined) {
-      const pieces: [number, number] = [0, 0];
-      addPieces(pieces, first, last);
-      this.#read.set(distance, { first, last, pieces });
-    } else {
-      addPieces(known.pieces, first, last);
-      known.first = Math.min(known.first, first);
-      known.last = Math.max(known.last, last);
-    }
+    if (known) known.set(offset, length);
+    else this.#read.set(distance, new Map([[offset, length]]));
+  }
+
+  /**
+   * Whether instructions have addresses of a kernel in them, cut to 32 bits as x86-64 code has them: they are others
+   * each time it is started.
+   */
+  get hasAddresses(): boolean {
+    const isAddress = (value: number) => value >= -(2 ** 31) && value < -(2 ** 30);
+    return [...this.#decoded.values()].some((decoded) => {
+      if (typeof decoded === "string") return false;
+      const { memory, immediate } = decoded;
+      if (memory && !memory.ripRelative && isAddress(memory.displacement)) return true;
+      return isAddress(Number(BigInt.asIntN(64, immediate)));
+    });
   }
 
   /** The pages that instructions were read from. */
   get pages(): ReadCode[] {
-    return [...this.#read].map(([distance, { first, last, pieces }]) => {
+    return [...this.#read].map(([distance, lengths]) => {
       const page = this.#pages.get(distance) as number;
-      const bytes = this.#copy(distance, page).slice(first, last + 1);
-      return { distance, first: page + first, last: page + last, pieces, bytes };
+      const copy = this.#copy(distance, page);
+      const runs = runsOf(lengths).map(([offset, end]) => ({ offset, bytes: copy.slice(offset, end) }));
+      return codeIn(page, distance, runs);
     });
   }
+}
+
+/** Starts and ends of what instructions cover, given their lengths by their offsets. */
+function runsOf(lengths: ReadonlyMap<number, number>): [start: number, end: number][] {
+  const runs: [number, number][] = [];
+  for (const [offset, length] of [...lengths].sort(([a], [b]) => a - b)) {
+    const last = runs.at(-1);
+    if (last && offset <= last[1]) last[1] = Math.max(last[1], offset + length);
+    else runs.push([offset, offset + length]);
+  }
+  return runs;
+}
+
+function codeIn(page: number, distance: number, runs: readonly CodeRun[]): ReadCode {
+  const pieces: [number, number] = [0, 0];
+  for (const { offset, bytes } of runs) addPieces(pieces, offset, offset + bytes.length - 1);
+  const [start, end] = [runs[0], runs.at(-1)] as [CodeRun, CodeRun];
+  return { distance, first: page + start.offset, last: page + end.offset + end.bytes.length - 1, pieces, runs };
 }

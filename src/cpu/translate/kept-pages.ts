@@ -8,7 +8,7 @@ import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import { tlbEntry } from "../emit/memory.ts";
 import { ACCESS } from "../mmu/paging.ts";
 import type { CountBuilder } from "../observe/count-area.ts";
-import { fieldAddress, KEPT, REGION_HEATS, REGION_MISSES, TLB } from "../state.ts";
+import { fieldAddress, KEPT, REGION, TLB } from "../state.ts";
 
 /** A miss within so many instructions of the last is soon: about what a wrong guess costs. */
 const SOON = 150;
@@ -62,23 +62,19 @@ export function keepPageFunction(
 }
 
 /**
- * Exports `missGroup`, (table entry of a region, address of the byte to set): notes that a group of its accesses was not
- * found, and has the region made again where that was too often.
+ * Exports `missGroup`, (record of a region): notes that a group of its accesses was not found, and has the region made
+ * again where that was too often.
  */
-export function missGroupFunction(module: ModuleBuilder, vcpu: number, remakeRegion: Callee): void {
+export function missGroupFunction(module: ModuleBuilder, remakeRegion: Callee): void {
   module.function(
-    signature(["i32", "i32"]),
+    signature(["i32"]),
     (f) => {
-      const [handler, unsure] = [f.param(0), f.param(1)];
-      const counter = handler
-        .and(REGION_HEATS - 1)
-        .shl(2)
-        .add(vcpu + REGION_MISSES);
-      const misses = f.load("i32", counter).add(1);
-      f.store("i32", counter, misses);
+      const region = f.param(0);
+      const misses = f.load("i32", region, REGION.misses).add(1);
+      f.store("i32", region, misses, REGION.misses);
       f.if(misses.eq(TOO_MANY_GROUPS), () => {
-        f.store("i32.8", unsure, 1);
-        f.call(remakeRegion, handler);
+        f.store("i32.8", f.load("i32", region, REGION.unsure), 1);
+        f.call(remakeRegion, f.load("i32", region, REGION.handler));
       });
     },
     { export: "missGroup" },

@@ -4,11 +4,13 @@
  */
 
 import { disassemble } from "../../isa/disassemble.ts";
-import type { CodeMark } from "../../wasm/emitter.ts";
+import type { CodeMark, EncodedFunction } from "../../wasm/emitter.ts";
 import type { FunctionBuilder } from "../../wasm/function.ts";
+import type { FunctionBody } from "../../wasm/module.ts";
 import { HANDLER } from "../emit/enter-block.ts";
 import type { Linkage } from "../emit/semantics.ts";
 import { blockRuns, notedTargets } from "../interpret/block-table.ts";
+import { codeKey } from "../interpret/code-key.ts";
 import { codeContext, codeModule, linkageOf } from "../interpret/handlers.ts";
 import { CodeWalk, type PagingMode } from "../mmu/code-walk.ts";
 import { CountAllocator } from "../observe/count-area.ts";
@@ -21,15 +23,14 @@ import {
   KEPT_PAGES_EACH,
   KEPT_READS,
   KEPT_WRITES,
-  REGION_HEAT,
-  REGION_HEATS,
-  REGION_MISSES,
   SCATTERED,
   SCATTERED_SIZE,
 } from "../state.ts";
 import { type CpuModel, cpuModel } from "../system/models.ts";
 import { CodeReader, type ReadCode } from "./code-reader.ts";
+import type { FoundRegion, KeptRegions } from "./kept-regions.ts";
 import { buildRegion, type RegionInput, type RegionSize } from "./region.ts";
+import type { RegionIdentity } from "./region-encoding.ts";
 import type { KeptPlace } from "./region-memory.ts";
 
 /** What part of that a block must have run to become part of the region of another. */
@@ -40,8 +41,6 @@ const SIZES: readonly RegionSize[] = [
   { instructions: 96, nodes: 24, depth: 1 },
   { instructions: 384, nodes: 96, depth: 4 },
 ];
-/** How many instructions a region of the first size runs before it is made anew with the second. */
-const GROWTH_HEAT = 4_000_000;
 /** Blocks of which it is known that a region has them; only the last ones matter. */
 const MOST_COVERED = 65536;
 
@@ -79,6 +78,8 @@ export interface CompiledRegion {
   /** Not made, since it is part of another one that was not known yet when it was asked for. */
   readonly isCovered: boolean;
   readonly code: readonly ReadCode[];
+  /** Address of the byte to set where groups of its accesses are often not found. */
+  readonly unsure: number;
   /** Where someone watches. */
   readonly observed?: ObservedRegion;
 }
@@ -121,6 +122,10 @@ function describeInstruction(code: CodeReader, { linear, ip, context }: RegionJo
   return `${at.toString(16)}  ${typeof decoded === "string" ? `(${decoded})` : disassemble(decoded, at)}`;
 }
 
+/** A region as it was built or found. */
+type MadeRegion = Omit<CompiledRegion, "job" | "unsure"> & { readonly nodes: readonly number[] };
+const NOTHING: MadeRegion = { instructions: 0, isCovered: false, code: [], nodes: [] };
+
 /** Remembers answers, where a region is built twice: what they depend on may change meanwhile. */
 function remembered<A extends readonly unknown[], T>(find: (...args: A) => T): (...args: A) => T {
   const known = new Map<string, T>();
@@ -136,6 +141,7 @@ const keyOf = ({ physical, context }: { physical: number; context: number }): nu
 
 export class RegionCompiler {
   readonly #settings: RegionSettings;
+  readonly #kept: KeptRegions | undefined;
   readonly #model: CpuModel;
   readonly #bytes: Uint8Array;
   readonly #i32: Int32Array;
@@ -146,10 +152,12 @@ export class RegionCompiler {
   /** Modules so far. */
   #made = 0;
 
-  constructor(settings: RegionSettings) {
+  /** `kept` is for a processor that nobody observes. */
+  constructor(settings: RegionSettings, kept?: KeptRegions) {
     const model = cpuModel(settings.model);
     if (!model) throw new Error(`no processor model is named ${settings.model}`);
     this.#settings = settings;
+    this.#kept = kept;
     this.#model = model;
     this.#bytes = new Uint8Array(settings.memory.buffer);
     this.#i32 = new Int32Array(settings.memory.buffer);
@@ -162,34 +170,65 @@ export class RegionCompiler {
     const module = codeModule(this.#settings.memoryPages);
     const linkage = linkageOf(module, this.#settings.observe);
     const regions: CompiledRegion[] = [];
-    const sizes: number[] = [];
     for (const job of jobs) {
-      const callee = module.function(HANDLER, (f) => void regions.push(this.#region(f, job, linkage)), {
+      const code = this.#reader(job);
+      const identity = this.#identityOf(job);
+      const known = identity && this.#kept?.find(identity, code);
+      let made = known ? this.#reuse(job, code, known) : NOTHING;
+      const build: FunctionBody = (f) => {
+        made = this.#make(f, job, code, linkage);
+      };
+      const callee = module.function(HANDLER, known ? known.bodyFor(module) : build, {
         name: `region ${job.linear.toString(16)}`,
-        encoded: ({ bytes }) => sizes.push(bytes.length),
+        encoded: (body) => {
+          if (identity && !known && made.instructions > 0 && !code.hasAddresses) this.#kept?.add(identity, made, body);
+          regions.push(this.#compiled(job, made, body));
+        },
       });
       module.elements(job.handler, [callee]);
     }
     const bytes = module.build();
     this.#made++;
-    return { regions: regions.map(withSize), module: new WebAssembly.Module(bytes), size: bytes.length };
+    return { regions, module: new WebAssembly.Module(bytes), size: bytes.length };
+  }
 
-    function withSize({ observed, ...region }: CompiledRegion, i: number): CompiledRegion {
-      return observed ? { ...region, observed: { ...observed, bytes: sizes[i] as number } } : region;
+  /** What tells a region among those that are kept; undefined where it cannot be one. */
+  #identityOf(job: RegionJob): RegionIdentity | undefined {
+    const { physical, context, large, marks } = job;
+    if (!this.#kept || large || marks.length > 0 || this.#bytes[this.#unsure(job)]) return undefined;
+    if (this.#covered.has(job, job.seen)) return undefined;
+    const { model } = this.#settings;
+    return { key: codeKey(this.#bytes, physical, context), model, context, offset: physical % 4096 };
+  }
+
+  /** Address of the byte to set where groups of accesses are often not found in the region. */
+  #unsure({ physical }: RegionJob): number {
+    return this.#settings.vcpu + SCATTERED + scatteredSlot(physical, "group", false);
+  }
+
+  #compiled(job: RegionJob, { nodes: _, observed, ...made }: MadeRegion, body: EncodedFunction): CompiledRegion {
+    const region = { job, ...made, unsure: this.#unsure(job) };
+    return observed ? { ...region, observed: { ...observed, bytes: body.bytes.length } } : region;
+  }
+
+  #reuse(job: RegionJob, reader: CodeReader, { instructions, nodes, code }: FoundRegion): MadeRegion {
+    this.#cover(job, nodes, reader);
+    return { instructions, isCovered: false, code, nodes };
+  }
+
+  #cover({ context }: RegionJob, nodes: readonly number[], code: CodeReader): void {
+    for (const delta of nodes) {
+      const physical = code.physical(delta);
+      if (physical !== undefined) this.#covered.add({ physical, context }, this.#made);
     }
   }
 
-  #region(f: FunctionBuilder, job: RegionJob, linkage: Linkage): CompiledRegion {
+  #make(f: FunctionBuilder, job: RegionJob, code: CodeReader, linkage: Linkage): MadeRegion {
     if (this.#covered.has(job, job.seen)) {
       f.unreachable();
-      return { job, instructions: 0, isCovered: true, code: [] };
+      return { ...NOTHING, isCovered: true };
     }
     const { vcpu } = this.#settings;
-    const counter = (job.handler % REGION_HEATS) * 4;
-    this.#i32[(vcpu + REGION_HEAT + counter) >> 2] = GROWTH_HEAT;
-    this.#i32[(vcpu + REGION_MISSES + counter) >> 2] = 0;
-    const unsure = vcpu + SCATTERED + scatteredSlot(job.physical, "group", false);
-    const code = this.#reader(job);
     const describe = (delta: number) => describeInstruction(code, job, delta);
     const counts = RegionCountBuilder.from(this.#allocator, describe);
     const isListed = this.#settings.observe?.listings === true;
@@ -202,9 +241,8 @@ export class RegionCompiler {
       code,
       isWarm: answers((delta) => this.#isWarm(code.physical(delta), job.context)),
       size: SIZES[job.large ? 1 : 0] as RegionSize,
-      handler: job.handler,
       grows: !job.large,
-      unsure: this.#bytes[unsure] ? undefined : unsure,
+      isSure: !this.#bytes[this.#unsure(job)],
       keptPage: answers((origin, write, isLoaded) => this.#keptPage(job, origin, write, isLoaded)),
       targets: answers((delta) => this.#targets(code.physical(delta), job)),
       describe,
@@ -212,15 +250,11 @@ export class RegionCompiler {
     };
     const { instructions, nodes } = buildRegion(input);
     if (instructions === 0) f.unreachable();
-    for (const delta of nodes) {
-      const physical = code.physical(delta);
-      if (physical !== undefined) this.#covered.add({ physical, context: job.context }, this.#made);
-    }
-    const region = { job, instructions, isCovered: false, code: code.pages };
+    this.#cover(job, nodes, code);
+    const region = { instructions, isCovered: false, code: code.pages, nodes };
     if (!this.#settings.observe) return region;
     const listing = isListed && instructions > 0 ? this.#listing(input) : undefined;
-    const observed = { bytes: 0, counts: counts && { ...counts }, listing };
-    return { ...region, observed };
+    return { ...region, observed: { bytes: 0, counts: counts && { ...counts }, listing } };
   }
 
   /** Builds the region again, without code that counts, as a module by itself. */

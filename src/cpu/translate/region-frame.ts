@@ -9,7 +9,7 @@ import { enterBlock } from "../emit/enter-block.ts";
 import type { CodeContext, Linkage } from "../emit/semantics.ts";
 import { flagMemory } from "../interpret/handler.ts";
 import type { InterpretReason, LeaveReason, RegionCountBuilder } from "../observe/region-counts.ts";
-import { CS_BASE, CS_LIMIT, fieldAddress, GPR, REGION_HEAT, REGION_HEATS, XMM } from "../state.ts";
+import { CS_BASE, CS_LIMIT, fieldAddress, GPR, REGION, XMM } from "../state.ts";
 import { AccessGroups } from "./access-groups.ts";
 import { FLAG_WORDS, type FlagState, type FlagVariables, flagVariables, LazyFlags } from "./lazy-flags.ts";
 import { Positions } from "./positions.ts";
@@ -31,12 +31,10 @@ export interface FrameOptions {
    * change too often. `isLoaded`: they come from memory, one after the other.
    */
   keptPage(origin: string, write: boolean, isLoaded: boolean): KeptPlace | undefined;
-  /** Table entry of the region. */
-  readonly handler: number;
   /** Whether it is to be made larger where it runs much. */
   readonly grows: boolean;
-  /** Address of the byte that says that groups of accesses are often not found in the region; undefined where it is set. */
-  readonly unsure: number | undefined;
+  /** Whether groups of accesses are nearly always found in the region, as far as is known. */
+  readonly isSure: boolean;
   /** What the region counts of itself; nothing unless given. */
   readonly counts?: RegionCountBuilder | undefined;
   /** Gets what the code is about, where it is to be listed. */
@@ -194,14 +192,17 @@ export class RegionFrame {
     this.#pageKey.set(f.load("i64", 0, fieldAddress(vcpu, "pageKey")));
   }
 
-  /** Whether groups of accesses are nearly always found. */
   get isSure(): boolean {
-    return this.#options.unsure !== undefined;
+    return this.#options.isSure;
   }
   /** Counts a group that was not found. */
   missGroup(): void {
-    const { handler, unsure } = this.#options;
-    if (unsure !== undefined) this.f.call(this.linkage.callee("missGroup"), handler, unsure);
+    if (this.isSure) this.f.call(this.linkage.callee("missGroup"), this.#region);
+  }
+
+  /** The record that stands for the region (state.ts, REGION). */
+  get #region(): Value {
+    return this.f.param(0);
   }
 
   /** What is kept for addresses of one origin, made of `registers`. */
@@ -312,15 +313,14 @@ export class RegionFrame {
 
   /** Counts instructions that the region has run, until it is worth making larger. */
   #cool(spent: Value): void {
-    const { f, vcpu, linkage } = this;
-    const { grows, handler } = this.#options;
-    if (!grows) return;
-    const at = vcpu + REGION_HEAT + (handler % REGION_HEATS) * 4;
-    const left = f.load("i32", 0, at).sub(spent);
-    f.store("i32", 0, left, at);
+    const { f, linkage } = this;
+    const region = this.#region;
+    if (!this.#options.grows) return;
+    const left = f.load("i32", region, REGION.heat).sub(spent);
+    f.store("i32", region, left, REGION.heat);
     f.ifRare(left.ltS(0), () => {
-      f.store("i32", 0, 0x7fff_ffff, at);
-      f.call(linkage.callee("growRegion"), handler);
+      f.store("i32", region, 0x7fff_ffff, REGION.heat);
+      f.call(linkage.callee("growRegion"), f.load("i32", region, REGION.handler));
     });
   }
 

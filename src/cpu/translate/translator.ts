@@ -3,12 +3,18 @@ import type { BlockCache } from "../interpret/blocks.ts";
 import type { CodeEnvironment, Handlers } from "../interpret/handlers.ts";
 import type { PagingMode } from "../mmu/code-walk.ts";
 import type { ProcessorObserver } from "../observe/observer.ts";
-import { hostAddress } from "../state.ts";
-import type { ReadCode } from "./code-reader.ts";
+import { isUnchanged } from "./code-reader.ts";
 import type { CompiledRegion, CompiledRegions, RegionJob } from "./region-compiler.ts";
 
 /** How often a block runs in the interpreter before it is translated. */
 export const DEFAULT_HEAT = 4000;
+/** Blocks of which a region is kept run in so many parts of that. */
+const KNOWN_HEAT = 0.075;
+/** How many instructions a region of the first size runs before it is made anew with the second. */
+const GROWTH_HEAT = 4_000_000;
+
+/** How often a block of which a region is kept runs before that is used, where others run `heat` times. */
+export const heatOfKnown = (heat: number): number => Math.ceil(heat * KNOWN_HEAT);
 
 /**
  * Who makes regions of jobs: in place, with the result at once, or on another thread, which lets the guest run on
@@ -20,6 +26,8 @@ export interface RegionMaker {
   done: (compiled: CompiledRegions) => void;
   /** Told once of the interpreter's handlers, for a maker that can keep them for later processes. */
   keepHandlers?(handlers: Pick<Handlers, "keys" | "kept">): void;
+  /** Whether it may have kept a region that begins with code of this `codeKey`, and need not make it. */
+  isKnown?(key: number): boolean;
   /** Ends what runs elsewhere. */
   close(): void;
 }
@@ -103,33 +111,24 @@ export class Translator {
   }
 
   /** Has a region found, unless its code, or a debugger's breakpoints, have changed since it was asked for. */
-  #add({ job, instructions, isCovered, code, observed }: CompiledRegion): boolean {
+  #add({ job, instructions, isCovered, code, unsure, observed }: CompiledRegion): boolean {
     const { blocks, marks, observer } = this.#wiring;
     if (job.marks.join() !== marks().join()) return false;
     const block = blocks.find(job.physical, job.context);
     if (block === undefined || (instructions === 0 && !isCovered)) return false;
     if (isCovered) this.#covered.add(block);
-    if (isCovered || !code.every((page) => this.#isUnchanged(page))) {
+    if (isCovered || !code.every((page) => isUnchanged(this.#memory, page))) {
       blocks.countAgain(block);
       return false;
     }
     const pages = code.map(({ distance, first, last, pieces }) => ({ distance, first, last, pieces }));
-    const record = blocks.addRegion({ block, linear: job.linear, handler: job.handler, pages });
+    const { linear, handler } = job;
+    const record = blocks.addRegion({ block, linear, handler, pages, heat: GROWTH_HEAT, unsure });
     if (record === undefined) return false;
     this.#installed.set(job.handler, job);
     if (observed) observer?.regionAdded({ job, instructions, record, ...observed });
     this.#regions++;
     this.#instructions += instructions;
     return true;
-  }
-
-  /** Whether the pieces with code are as they were; data may lie between them. */
-  #isUnchanged({ first, bytes, pieces }: ReadCode): boolean {
-    const at = hostAddress(first);
-    return bytes.every((byte, i) => {
-      const piece = ((first + i) & 4095) >> 6;
-      const isCode = ((pieces[piece >> 5] as number) >>> (piece & 31)) & 1;
-      return isCode === 0 || this.#memory[at + i] === byte;
-    });
   }
 }

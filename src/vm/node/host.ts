@@ -1,6 +1,7 @@
 /** The host's services in Node. */
 import process from "node:process";
 import type { Host } from "../definition.ts";
+import { compileHandlers } from "./handler-budget.ts";
 import { keptHandlers } from "./kept-handlers.ts";
 import { keptRuntime } from "./kept-runtime.ts";
 import { askForLargePages } from "./large-pages.ts";
@@ -17,6 +18,7 @@ export function nodeHost(): Host {
     random: (target) => void process.getBuiltinModule("node:crypto").randomFillSync(target),
     runtime: () => keptRuntime(),
     handlers: () => keptHandlers(),
+    compileHandlers,
     regions: (settings) => new TranslationThread(settings),
     // The guest's first instructions need not wait for it.
     prepareMemory: (memory) => void setImmediate(() => askForLargePages(memory)),

@@ -1,5 +1,6 @@
 /** Handlers of the interpreter that earlier processes have needed, kept for those to come. */
 import type { KeptHandlers } from "../../cpu/interpret/kept-handlers.ts";
+import { compileHandlers } from "./handler-budget.ts";
 import { keep, keptDirectory, readKept } from "./kept-file.ts";
 
 const NAME = "handlers";
@@ -14,7 +15,7 @@ export async function keptHandlers(directory = keptDirectory()): Promise<KeptHan
   if (!(at <= bytes.length)) return undefined;
   const keys = Array.from({ length: count }, (_, i) => bytes.readDoubleLE((1 + i) * KEY_BYTES));
   try {
-    return { keys, module: await WebAssembly.compile(bytes.subarray(at)) };
+    return { keys, module: compileHandlers(bytes.subarray(at)) };
   } catch {
     // Something has damaged the file.
     return undefined;

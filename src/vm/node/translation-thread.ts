@@ -1,5 +1,6 @@
 /** Regions made on a worker thread, while the guest goes on in the interpreter. */
 import { Worker } from "node:worker_threads";
+import { KeySet } from "../../cpu/interpret/code-key.ts";
 import type { RegionSettings } from "../../cpu/processor.ts";
 import type { CompiledRegions, RegionJob } from "../../cpu/translate/region-compiler.ts";
 import type { RegionMaker } from "../../cpu/translate/translator.ts";
@@ -8,6 +9,16 @@ import { SMALL_YOUNG_HEAP } from "./young-heap.ts";
 
 /** The worker's source, or its compiled form in the published package. */
 const WORKER = new URL(`./translation-worker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
+
+/** What the thread is to do. */
+export interface TranslationTask {
+  readonly settings: RegionSettings;
+  /** Where regions are kept for later processes; undefined where none are. */
+  readonly directory: string | undefined;
+}
+
+/** What comes from it: made regions, or the keys of those that are kept, as a KeySet's bits. */
+export type TranslationReply = CompiledRegions | { readonly known: Uint8Array };
 
 /** What the thread is sent: a region to make, or handlers to build and keep. */
 export type TranslationRequest =
@@ -33,6 +44,8 @@ export class TranslationThread implements RegionMaker {
   /** The guest's first instructions need no regions, and would wait while this thread takes up its work. */
   #toStart: NodeJS.Immediate | undefined = setImmediate(() => this.#begin());
   #toKeep: NodeJS.Timeout | undefined;
+  /** Which regions are kept: those of none until it is told. */
+  #known: KeySet | undefined;
   /** Modules that the present thread has made. */
   #made = 0;
   done: (compiled: CompiledRegions) => void = () => {};
@@ -48,12 +61,18 @@ export class TranslationThread implements RegionMaker {
   }
 
   #start(): Worker {
-    const worker = new Worker(WORKER, { workerData: this.#settings, resourceLimits: LIMITS });
+    const settings = this.#settings;
+    const task: TranslationTask = { settings, directory: settings.observe ? undefined : keptDirectory() };
+    const worker = new Worker(WORKER, { workerData: task, resourceLimits: LIMITS });
     this.#made = 0;
-    worker.on("message", (compiled: CompiledRegions) => {
+    worker.on("message", (reply: TranslationReply) => {
+      if ("known" in reply) {
+        this.#known = new KeySet(reply.known);
+        return;
+      }
       this.#made++;
-      for (const { job } of compiled.regions) this.#pending.delete(job.handler);
-      this.done(compiled);
+      for (const { job } of reply.regions) this.#pending.delete(job.handler);
+      this.done(reply);
     });
     worker.on("error", () => this.#startAgain());
     worker.unref();
@@ -69,7 +88,7 @@ export class TranslationThread implements RegionMaker {
   }
 
   #refuse(jobs: readonly RegionJob[]): void {
-    const regions = jobs.map((job) => ({ job, instructions: 0, isCovered: false, code: [] }));
+    const regions = jobs.map((job) => ({ job, instructions: 0, isCovered: false, code: [], unsure: 0 }));
     this.done({ regions, module: new WebAssembly.Module(EMPTY_MODULE), size: 0 });
   }
 
@@ -81,6 +100,10 @@ export class TranslationThread implements RegionMaker {
     }
     this.#pending.set(job.handler, job);
     this.#worker.postMessage(job satisfies TranslationRequest);
+  }
+
+  isKnown(key: number): boolean {
+    return this.#known?.has(key) ?? false;
   }
 
   keepHandlers(handlers: Parameters<NonNullable<RegionMaker["keepHandlers"]>>[0]): void {

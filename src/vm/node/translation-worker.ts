@@ -1,8 +1,8 @@
 /** The worker thread that makes regions: see translation-thread.ts. */
 import { parentPort, workerData } from "node:worker_threads";
-import type { RegionSettings } from "../../cpu/processor.ts";
 import { RegionCompiler, type RegionJob } from "../../cpu/translate/region-compiler.ts";
-import type { TranslationRequest } from "./translation-thread.ts";
+import { RegionKeeper, readRegions } from "./kept-regions.ts";
+import type { TranslationReply, TranslationRequest, TranslationTask } from "./translation-thread.ts";
 
 /** Regions of one module at the most: more would keep the first waiting. */
 const BATCH = 16;
@@ -11,14 +11,25 @@ const GATHER = 4;
 
 const port = parentPort;
 if (!port) throw new Error("translation-worker.ts runs in a worker thread");
-const compiler = new RegionCompiler(workerData as RegionSettings);
+const { settings, directory } = workerData as TranslationTask;
+const kept = directory === undefined ? undefined : readRegions(directory);
+const keeper = directory === undefined || kept === undefined ? undefined : new RegionKeeper(directory, kept);
+if (kept) reply({ known: kept.keys.bits });
+if (process.env.KLOG) console.error("KL loaded", performance.now()|0,);
+const compiler = new RegionCompiler(settings, kept);
 
 const waiting: RegionJob[] = [];
+
+function reply(message: TranslationReply): void {
+  port?.postMessage(message);
+}
 
 function compileWaiting(): void {
   const jobs = waiting.splice(0, BATCH);
   if (waiting.length > 0) setImmediate(compileWaiting);
-  port?.postMessage(compiler.compile(jobs));
+  reply(compiler.compile(jobs));
+  keeper?.changed();
+  if (process.env.KLOG) console.error("KL", (performance.now()|0), jobs.length, waiting.length, kept?.added,);
 }
 
 port.on("message", async (request: TranslationRequest) => {

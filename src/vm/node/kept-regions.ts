@@ -1,0 +1,53 @@
+/** Regions that earlier processes have made, in a file. */
+import { KeptRegions } from "../../cpu/translate/kept-regions.ts";
+import { keep, readKept } from "./kept-file.ts";
+
+const NAME = "regions";
+/** So many new ones are worth a file at once, or fewer after the milliseconds that none was made for. */
+const MANY = 128;
+const QUIET = 1500;
+/** Milliseconds from one file to the next at the least. */
+const PAUSE = 5000;
+
+/** What is kept in `directory`: nothing where nothing is that can be used. */
+export function readRegions(directory: string): KeptRegions {
+  try {
+    return new KeptRegions(readKept(directory, NAME));
+  } catch {
+    // Something has damaged the file.
+    return new KeptRegions();
+  }
+}
+
+export function writeRegions(directory: string, regions: KeptRegions): void {
+  keep(directory, NAME, Buffer.concat(regions.toKeep()));
+}
+
+/** Writes what was added, now and then: whoever runs a machine may end it at any time. */
+export class RegionKeeper {
+  readonly #directory: string;
+  readonly #regions: KeptRegions;
+  #written = performance.now();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(directory: string, regions: KeptRegions) {
+    this.#directory = directory;
+    this.#regions = regions;
+  }
+
+  /** Some may have been added. */
+  changed(): void {
+    const { added } = this.#regions;
+    clearTimeout(this.#timer);
+    if (added === 0) return;
+    const since = performance.now() - this.#written;
+    if (added >= MANY && since >= PAUSE) this.#write();
+    else this.#timer = setTimeout(() => this.#write(), Math.max(QUIET, PAUSE - since)).unref();
+  }
+
+  #write(): void {
+    writeRegions(this.#directory, this.#regions);
+    this.#regions.added = 0;
+    this.#written = performance.now();
+  }
+}
