@@ -66,8 +66,8 @@ export interface ProcessorOptions {
   readonly kept?: KeptHandlers | undefined;
   /** Compiles modules of handlers, where the host has its own way. */
   readonly compileHandlers?: ((bytes: Uint8Array<ArrayBuffer>) => WebAssembly.Module) | undefined;
-  /** Whether `regions` is told of this processor's handlers, to keep them for others. */
-  readonly keepsHandlers?: boolean;
+  /** How the machine starts, if `regions` is to keep this processor's handlers for others that start in the same way. */
+  readonly start?: StartKind;
   /** Instructions of a decoded block at the most: with 1, all that is interpreted ends exactly where its budget does. */
   readonly blockLimit?: number;
   /** Address in the shared memory where the interpreter notes what it does (interpret/trace.ts); it does not unless given. */
@@ -77,6 +77,9 @@ export interface ProcessorOptions {
   /** Who watches what the processor does; nothing is noted or counted for it unless given. `runtime` is built for it. */
   readonly observe?: Observation | undefined;
 }
+
+/** What runs first: firmware, or a kernel that was put into memory. */
+export type StartKind = "firmware" | "kernel";
 
 /** What a maker of regions needs to know of a processor. */
 export interface RegionSettings {
@@ -172,7 +175,7 @@ export class Processor implements SystemContext {
       regionDropped: (handler) => this.#translator?.dropped(handler),
       observer: this.#observer,
     });
-    if (options.keepsHandlers && !trace && !observe) maker?.keepHandlers?.(this.#handlers);
+    if (options.start && !trace && !observe) maker?.keepHandlers?.(options.start, this.#handlers);
     this.#translator =
       maker &&
       new Translator({
@@ -185,6 +188,11 @@ export class Processor implements SystemContext {
         marks: () => this.debugger.marks,
       });
     this.reset();
+  }
+
+  /** Takes handlers that others have needed; not where something is traced or observed. */
+  takeHandlers(kept: KeptHandlers): void {
+    this.#handlers.take(kept);
   }
 
   /** Puts the processor in the state after RESET. */
@@ -226,18 +234,6 @@ export class Processor implements SystemContext {
 
   /** The machine has ended: nothing is translated any more. */
   close(): void {
-    const proc = (globalThis as any).process;
-    if (proc.env.KLOG) {
-      const i32 = this.registers.i32; let cold = 0, coldBlocks = 0, blocks = 0, plain = 0, reg = 0, never=0; const hist: Record<string, [number, number]> = {};
-      for (let i = 0; i < 65536; i++) for (let r = i32[(0xc00000 >> 2) + i]!; r; r = i32[(r - 36) >> 2]!) {
-        blocks++;
-        const h = i32[(r - 24) >> 2]!, n = i32[(r - 32) >> 2]!;
-        if (i32[(r - 16) >> 2]) reg++;
-        if (i32[r >> 2] === 2) { const ph = i32[(r-12)>>2]! >>> 0, cx = i32[(r-8)>>2]!; const full = cx === -1 ? 4000 : (h <= 300 ? 300 : 4000); const runs = full - h; coldBlocks++; cold += runs * n; const k = String(Math.floor(Math.log2(runs + 1))); (hist[k] ??= [0, 0])[0]++; hist[k]![1] += runs * n; }
-        else plain++;
-      }
-      console.error("KL cold", blocks, "counting", coldBlocks, "instr", cold, "plain", plain, "withregion", reg, JSON.stringify(hist));
-    }
     this.#translator?.close();
   }
 

@@ -1,6 +1,6 @@
 /** What a virtual machine is made from, and what comes out of a run: the vocabulary of the library and the command line. */
 import type { KeptHandlers } from "../cpu/interpret/kept-handlers.ts";
-import type { RegionSettings } from "../cpu/processor.ts";
+import type { RegionSettings, StartKind } from "../cpu/processor.ts";
 import type { RegionMaker } from "../cpu/translate/translator.ts";
 import type { FloppyType } from "../device/i82077/medium.ts";
 import type { BlockDevice } from "../disk/block-device.ts";
@@ -128,7 +128,7 @@ export interface Host {
   /** The module of src/cpu/build-runtime.ts, from where it is kept; without it it is made anew. */
   runtime?(): Promise<WebAssembly.Module>;
   /** Handlers of the interpreter that earlier processes needed; without it each is made when it is first needed. */
-  handlers?(): Promise<KeptHandlers | undefined>;
+  handlers?(start: StartKind): KeptHandlers | undefined;
   /** Compiles a module of handlers; without it that is done in the usual way. */
   compileHandlers?(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module;
   /** Makes the processor's regions on another thread; without it they are made in place. */

@@ -35,6 +35,8 @@ const YIELD_EVERY = 5e6;
 /** Nanoseconds that a halted machine without a deadline waits before it looks again. */
 const LONGEST_SLEEP = 50e6;
 const ICOUNT_SEED = 1;
+/** Nanoseconds after which a kernel that is started directly gets handlers that others have needed. */
+const HANDLERS_AFTER = 50e6;
 /** The longest that a paused machine sleeps; it is woken to go on. */
 const PAUSE = 60e9;
 /** How often a block runs before it is translated, where the translator is checked: all that runs more than once or so. */
@@ -120,11 +122,12 @@ export class Machine {
       regions: parts.regions,
       kept: parts.kept,
       compileHandlers: host.compileHandlers,
-      keepsHandlers: definition.kernel === undefined,
+      start: definition.kernel ? "kernel" : "firmware",
     };
     this.#check = parts.lockStep && new parts.lockStep.LockStep({ ...options, heat: CHECK_HEAT }, ram.size);
     this.processor = this.#check?.processor ?? new Processor(options);
     this.tools?.attach(this.processor);
+    if (definition.kernel && !this.tools && !this.#check) void this.#takeHandlers(this.processor);
     if (ram instanceof WatchedRam) ram.onWrite = (address, length) => this.#check?.written(address, length);
     ram.onCodeWritten = (first, last) => this.processor.physicalWritten(first, last);
     ram.onKindChanged = (address, length) => {
@@ -336,6 +339,13 @@ export class Machine {
   powerButton(): void {
     this.board.power.pressPowerButton();
     this.#wake();
+  }
+
+  /** Gives the processor what others have needed once the guest runs: its first instructions do not wait for it. */
+  async #takeHandlers(processor: Processor): Promise<void> {
+    await this.#host.sleep(HANDLERS_AFTER).done;
+    const kept = this.#host.handlers?.("kernel");
+    if (kept && this.#end === undefined) processor.takeHandlers(kept);
   }
 
   /** Runs until the machine ends. */

@@ -28,9 +28,9 @@ export async function loadParts(definition: MachineDefinition, host: Host) {
 /** The processor's runtime module, built for tools that count in it if there are any. */
 async function loadRuntime({ memory, kernel, tools: asked }: MachineDefinition, host: Host, video: number) {
   if (asked === undefined && host.runtime) {
-    // A kernel that is started directly does not come to enough of them at once.
-    const [runtime, kept] = await Promise.all([host.runtime(), kernel ? undefined : host.handlers?.()]);
-    return { runtime, kept, tools: undefined };
+    // A kernel that is started directly does not come to enough of them at once: it gets them when it runs.
+    const kept = kernel ? undefined : host.handlers?.("firmware");
+    return { runtime: await host.runtime(), kept, tools: undefined };
   }
   const { buildRuntime, runtimeModule } = await import("../cpu/build-runtime.ts");
   if (asked === undefined) return { runtime: runtimeModule(), tools: undefined };

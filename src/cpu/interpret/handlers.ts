@@ -82,6 +82,9 @@ export const FIND = 4;
 /** Table entry of the first handler of an instruction. */
 export const FIRST_HANDLER = FIND + 1;
 
+/** Table entries from there on that are for handlers which others have needed: more would take longer to load than they save. */
+export const MOST_KEPT = 2048;
+
 /** What an instruction's handler is for: its form, and all that the form's code can depend on. */
 export type HandlerKey = number;
 const KEY_CONTEXT = 15;
@@ -99,12 +102,12 @@ export class Handlers {
   /** Table entries. */
   readonly #known = new Map<HandlerKey, number>();
   #wanted: { index: number; shape: HandlerShape }[] = [];
-  #next = FIRST_HANDLER;
+  #next = FIRST_HANDLER + MOST_KEPT;
   readonly #free: number[] = [];
   readonly #most: number;
 
-  /** How many were there from the start. */
-  readonly kept: number;
+  /** How many of them others had needed before. */
+  kept = 0;
 
   /** `kept` is for a processor whose code is neither traced nor observed. */
   constructor(environment: CodeEnvironment, vcpu: number, most: number = MOST_HANDLERS, kept?: KeptHandlers) {
@@ -121,12 +124,16 @@ export class Handlers {
       module.function(HANDLER, (f) => buildFind(f, vcpu, linkage)),
     ]);
     this.#instantiate(module);
-    this.kept = kept?.keys.length ?? 0;
-    if (kept) this.#take(kept);
+    if (kept) this.take(kept);
   }
 
-  #take({ keys, module }: KeptHandlers): void {
-    for (const key of keys) this.#known.set(key, this.#next++);
+  /** Takes handlers that others have needed, as far as they are not there yet. Once, and not while code runs. */
+  take({ keys, module }: KeptHandlers): void {
+    if (keys.length > MOST_KEPT || this.kept > 0) return;
+    this.kept = keys.length;
+    keys.forEach((key, i) => {
+      if (!this.#known.has(key)) this.#known.set(key, FIRST_HANDLER + i);
+    });
     this.#growTable();
     const { memory, table, runtime, host } = this.#environment;
     new WebAssembly.Instance(module, { env: { memory, table }, runtime, host });

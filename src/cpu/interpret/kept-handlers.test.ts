@@ -30,11 +30,11 @@ function run(kept?: KeptHandlers) {
     request() {},
     done() {},
     close() {},
-    keepHandlers: (those) => {
+    keepHandlers: (_start, those) => {
       handlers = those;
     },
   };
-  const machine = new GuestMachine({ regions: () => maker, keepsHandlers: true, ...(kept ? { kept } : {}) });
+  const machine = new GuestMachine({ regions: () => maker, start: "firmware", ...(kept ? { kept } : {}) });
   machine.load(PROGRAM);
   for (let i = 0; i < 1000 && machine.processor.run(50).kind !== "halted"; i++);
   assert.ok(handlers);

@@ -2,6 +2,7 @@
 import type { BlockCache } from "../interpret/blocks.ts";
 import type { CodeEnvironment, Handlers } from "../interpret/handlers.ts";
 import type { PagingMode } from "../mmu/code-walk.ts";
+import type { StartKind } from "../processor.ts";
 import type { ProcessorObserver } from "../observe/observer.ts";
 import { isUnchanged } from "./code-reader.ts";
 import type { CompiledRegion, CompiledRegions, RegionJob } from "./region-compiler.ts";
@@ -25,7 +26,7 @@ export interface RegionMaker {
   /** Set by the translator. */
   done: (compiled: CompiledRegions) => void;
   /** Told once of the interpreter's handlers, for a maker that can keep them for later processes. */
-  keepHandlers?(handlers: Pick<Handlers, "keys" | "kept">): void;
+  keepHandlers?(start: StartKind, handlers: Pick<Handlers, "keys" | "kept">): void;
   /** Whether it may have kept a region that begins with code of this `codeKey`, and need not make it. */
   isKnown?(key: number): boolean;
   /** Ends what runs elsewhere. */

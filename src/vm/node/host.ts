@@ -17,7 +17,7 @@ export function nodeHost(): Host {
     // Loaded when something asks for it.
     random: (target) => void process.getBuiltinModule("node:crypto").randomFillSync(target),
     runtime: () => keptRuntime(),
-    handlers: () => keptHandlers(),
+    handlers: (start) => keptHandlers(start),
     compileHandlers,
     regions: (settings) => new TranslationThread(settings),
     // The guest's first instructions need not wait for it.

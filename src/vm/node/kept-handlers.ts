@@ -1,14 +1,19 @@
-/** Handlers of the interpreter that earlier processes have needed, kept for those to come. */
+/**
+ * Handlers of the interpreter that earlier processes have needed, kept for those to come: apart for machines that start in
+ * different ways, of which each would only wait for the other's.
+ */
 import type { KeptHandlers } from "../../cpu/interpret/kept-handlers.ts";
+import type { StartKind } from "../../cpu/processor.ts";
 import { compileHandlers } from "./handler-budget.ts";
 import { keep, keptDirectory, readKept } from "./kept-file.ts";
 
-const NAME = "handlers";
 const KEY_BYTES = 8;
 
-/** What is kept in `directory`; undefined where nothing is that can be used. */
-export async function keptHandlers(directory = keptDirectory()): Promise<KeptHandlers | undefined> {
-  const bytes = directory === undefined ? undefined : readKept(directory, NAME);
+const nameFor = (start: StartKind) => `handlers-${start}`;
+
+/** What is kept in `directory` for machines that start in this way; undefined where nothing is that can be used. */
+export function keptHandlers(start: StartKind, directory = keptDirectory()): KeptHandlers | undefined {
+  const bytes = directory === undefined ? undefined : readKept(directory, nameFor(start));
   if (!bytes || bytes.length < KEY_BYTES) return undefined;
   const count = bytes.readDoubleLE(0);
   const at = (1 + count) * KEY_BYTES;
@@ -23,8 +28,8 @@ export async function keptHandlers(directory = keptDirectory()): Promise<KeptHan
 }
 
 /** Builds the handlers of `keys` and keeps them. */
-export async function keepHandlers(keys: readonly number[], directory: string): Promise<void> {
+export async function keepHandlers(start: StartKind, keys: readonly number[], directory: string): Promise<void> {
   const { buildKeptHandlers } = await import("../../cpu/interpret/kept-handlers.ts");
   const head = Float64Array.of(keys.length, ...keys);
-  keep(directory, NAME, Buffer.concat([Buffer.from(head.buffer), buildKeptHandlers(keys)]));
+  keep(directory, nameFor(start), Buffer.concat([Buffer.from(head.buffer), buildKeptHandlers(keys)]));
 }

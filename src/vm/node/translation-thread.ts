@@ -1,6 +1,7 @@
 /** Regions made on a worker thread, while the guest goes on in the interpreter. */
 import { Worker } from "node:worker_threads";
 import { KeySet } from "../../cpu/interpret/code-key.ts";
+import { MOST_KEPT } from "../../cpu/interpret/handlers.ts";
 import type { RegionSettings } from "../../cpu/processor.ts";
 import type { CompiledRegions, RegionJob } from "../../cpu/translate/region-compiler.ts";
 import type { RegionMaker } from "../../cpu/translate/translator.ts";
@@ -29,8 +30,6 @@ export type TranslationRequest =
 const LIMITS = { ...SMALL_YOUNG_HEAP, maxOldGenerationSizeMb: 40 };
 /** Milliseconds after which the interpreter's handlers are kept: most that a start needs are there then. */
 const KEEP_AFTER = 4000;
-/** More would take longer to load than they save. */
-const MOST_KEPT = 2048;
 /** Fewer new ones are not worth a file. */
 const LEAST_NEW = 16;
 const EMPTY_MODULE = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
@@ -106,14 +105,14 @@ export class TranslationThread implements RegionMaker {
     return this.#known?.has(key) ?? false;
   }
 
-  keepHandlers(handlers: Parameters<NonNullable<RegionMaker["keepHandlers"]>>[0]): void {
+  keepHandlers(...[start, handlers]: Parameters<NonNullable<RegionMaker["keepHandlers"]>>): void {
     const directory = keptDirectory();
     if (directory === undefined) return;
     this.#toKeep = setTimeout(() => {
       // What came first stays.
       const keys = handlers.keys.slice(0, MOST_KEPT);
       if (keys.length >= handlers.kept + LEAST_NEW)
-        this.#worker?.postMessage({ keep: [keys, directory] } satisfies TranslationRequest);
+        this.#worker?.postMessage({ keep: [start, keys, directory] } satisfies TranslationRequest);
     }, KEEP_AFTER).unref();
   }
 

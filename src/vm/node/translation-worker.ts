@@ -15,7 +15,6 @@ const { settings, directory } = workerData as TranslationTask;
 const kept = directory === undefined ? undefined : readRegions(directory);
 const keeper = directory === undefined || kept === undefined ? undefined : new RegionKeeper(directory, kept);
 if (kept) reply({ known: kept.keys.bits });
-if (process.env.KLOG) console.error("KL loaded", performance.now()|0,);
 const compiler = new RegionCompiler(settings, kept);
 
 const waiting: RegionJob[] = [];
@@ -29,7 +28,6 @@ function compileWaiting(): void {
   if (waiting.length > 0) setImmediate(compileWaiting);
   reply(compiler.compile(jobs));
   keeper?.changed();
-  if (process.env.KLOG) console.error("KL", (performance.now()|0), jobs.length, waiting.length, kept?.added,);
 }
 
 port.on("message", async (request: TranslationRequest) => {
