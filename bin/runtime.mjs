@@ -26,7 +26,7 @@ const PACKAGES = {
 export const CODE_OPTIONS = [
   "--no-wasm-inlining",
   "--no-wasm-inlining-call-indirect",
-  "--wasm-tiering-budget=60000000",
+  "--wasm-tiering-budget=20000000",
 ];
 
 /** Milliseconds that a process which was asked to end may take for it. */

@@ -75,7 +75,7 @@ export function readIdentity(bytes: ByteReader): RegionIdentity {
 
 export function readCode(bytes: ByteReader): Pick<ReadCode, "distance" | "runs">[] {
   // Copies: a view would take all that it is a part of along to another thread.
-  const run = (): CodeRun => ({ offset: bytes.unsigned(), bytes: bytes.take(bytes.unsigned()).slice() });
+  const run = (): CodeRun => ({ offset: bytes.unsigned(), bytes: new Uint8Array(bytes.take(bytes.unsigned())) });
   return bytes.list(() => ({ distance: bytes.signed32(), runs: bytes.list(run) }));
 }
 
