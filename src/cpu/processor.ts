@@ -64,8 +64,6 @@ export interface ProcessorOptions {
   readonly mostHandlers?: number;
   /** Handlers that are there from the start; not where something is traced or observed. */
   readonly kept?: KeptHandlers | undefined;
-  /** Compiles modules of handlers, where the host has its own way. */
-  readonly compileHandlers?: ((bytes: Uint8Array<ArrayBuffer>) => WebAssembly.Module) | undefined;
   /** How the machine starts, if `regions` is to keep this processor's handlers for others that start in the same way. */
   readonly start?: StartKind;
   /** Instructions of a decoded block at the most: with 1, all that is interpreted ends exactly where its budget does. */
@@ -152,8 +150,7 @@ export class Processor implements SystemContext {
     const instance = new WebAssembly.Instance(options.runtime, { env: { memory, table }, host });
     this.#runtime = instance.exports as unknown as RuntimeExports;
     const runtime = instance.exports as Record<string, WebAssembly.ImportValue>;
-    const { compileHandlers } = options;
-    const environment = { memory, memoryPages, table, runtime, host, compileHandlers, trace, observe: emitted };
+    const environment = { memory, memoryPages, table, runtime, host, trace, observe: emitted };
     this.#handlers = new Handlers(environment, vcpu, mostHandlers, trace || observe ? undefined : kept);
     const has = (feature: Feature) => this.system.has(feature);
     const maker = regions?.({ memory, memoryPages, vcpu, model, heat, ...(observe ? { observe: emitted } : {}) });

@@ -129,8 +129,6 @@ export interface Host {
   runtime?(): Promise<WebAssembly.Module>;
   /** Handlers of the interpreter that earlier processes needed; without it each is made when it is first needed. */
   handlers?(start: StartKind): KeptHandlers | undefined;
-  /** Compiles a module of handlers; without it that is done in the usual way. */
-  compileHandlers?(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module;
   /** Makes the processor's regions on another thread; without it they are made in place. */
   regions?(settings: RegionSettings): RegionMaker;
   /** Told of a machine's memory before it is used. */

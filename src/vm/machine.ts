@@ -121,7 +121,6 @@ export class Machine {
       ...(definition.heat === undefined ? {} : { heat: definition.heat }),
       regions: parts.regions,
       kept: parts.kept,
-      compileHandlers: host.compileHandlers,
       start: definition.kernel ? "kernel" : "firmware",
     };
     this.#check = parts.lockStep && new parts.lockStep.LockStep({ ...options, heat: CHECK_HEAT }, ram.size);

@@ -58,8 +58,6 @@ export interface CodeEnvironment {
   readonly table: WebAssembly.Table;
   readonly runtime: Record<string, WebAssembly.ImportValue>;
   readonly host: Record<string, WebAssembly.ImportValue>;
-  /** Compiles a module of handlers, where the host has its own way. */
-  readonly compileHandlers?: ((bytes: Uint8Array<ArrayBuffer>) => WebAssembly.Module) | undefined;
   /** Where the interpreter notes what it does (trace.ts); it does not unless given. */
   readonly trace?: number | undefined;
   /** What code that enters blocks and regions notes of that; nothing unless given. */
@@ -259,9 +257,8 @@ export class Handlers {
   }
 
   #instantiate(module: ModuleBuilder): void {
-    const { memory, table, runtime, host, compileHandlers } = this.#environment;
-    const bytes = module.build();
-    const compiled = compileHandlers?.(bytes) ?? new WebAssembly.Module(bytes);
+    const { memory, table, runtime, host } = this.#environment;
+    const compiled = new WebAssembly.Module(module.build());
     new WebAssembly.Instance(compiled, { env: { memory, table }, runtime, host });
   }
 }

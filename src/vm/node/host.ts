@@ -1,7 +1,6 @@
 /** The host's services in Node. */
 import process from "node:process";
 import type { Host } from "../definition.ts";
-import { compileHandlers } from "./handler-budget.ts";
 import { keptHandlers } from "./kept-handlers.ts";
 import { keptRuntime } from "./kept-runtime.ts";
 import { askForLargePages } from "./large-pages.ts";
@@ -18,7 +17,6 @@ export function nodeHost(): Host {
     random: (target) => void process.getBuiltinModule("node:crypto").randomFillSync(target),
     runtime: () => keptRuntime(),
     handlers: (start) => keptHandlers(start),
-    compileHandlers,
     regions: (settings) => new TranslationThread(settings),
     // The guest's first instructions need not wait for it.
     prepareMemory: (memory) => void setImmediate(() => askForLargePages(memory)),

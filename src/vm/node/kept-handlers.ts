@@ -4,7 +4,6 @@
  */
 import type { KeptHandlers } from "../../cpu/interpret/kept-handlers.ts";
 import type { StartKind } from "../../cpu/processor.ts";
-import { compileHandlers } from "./handler-budget.ts";
 import { keep, keptDirectory, readKept } from "./kept-file.ts";
 
 const KEY_BYTES = 8;
@@ -20,7 +19,7 @@ export function keptHandlers(start: StartKind, directory = keptDirectory()): Kep
   if (!(at <= bytes.length)) return undefined;
   const keys = Array.from({ length: count }, (_, i) => bytes.readDoubleLE((1 + i) * KEY_BYTES));
   try {
-    return { keys, module: compileHandlers(bytes.subarray(at)) };
+    return { keys, module: new WebAssembly.Module(bytes.subarray(at)) };
   } catch {
     // Something has damaged the file.
     return undefined;
