@@ -23,11 +23,7 @@ const PACKAGES = {
  * - With a small budget the interpreter's functions, which are small and run very often, and translated code, which
  *   has run often already, get V8's best code early.
  */
-export const CODE_OPTIONS = [
-  "--no-wasm-inlining",
-  "--no-wasm-inlining-call-indirect",
-  "--wasm-tiering-budget=2000000",
-];
+export const CODE_OPTIONS = ["--no-wasm-inlining", "--no-wasm-inlining-call-indirect", "--wasm-tiering-budget=2000000"];
 
 /** Milliseconds that a process which was asked to end may take for it. */
 const PATIENCE = 10_000;

@@ -7,6 +7,7 @@ import { runtimeModule } from "../build-runtime.ts";
 import type { ProcessorBus } from "../bus.ts";
 import type { ProcessorOptions, RegionSettings } from "../processor.ts";
 import { PAGE, PAGE_FLAGS, RAM_BASE } from "../state.ts";
+import type { CodeRun } from "../translate/code-reader.ts";
 import { InPlace } from "../translate/in-place.ts";
 import { type CompiledRegions, RegionCompiler, type RegionJob } from "../translate/region-compiler.ts";
 import type { RegionMaker } from "../translate/translator.ts";
@@ -40,9 +41,15 @@ class BrokenMaker implements RegionMaker {
     // The translator looks whether the code has changed since it was read.
     const intact = regions.map((region) => ({
       ...region,
-      code: region.code.map((page) => ({ ...page, bytes: this.#bytes.slice(page.first, page.last + 1) })),
+      code: region.code.map((page) => ({ ...page, runs: page.runs.map((run) => this.#intact(page.first, run)) })),
     }));
     this.done({ ...compiled, regions: intact });
+  }
+
+  /** The bytes of the page with the address `inPage` that a run covers, as they are. */
+  #intact(inPage: number, { offset, bytes }: CodeRun): CodeRun {
+    const at = inPage - (inPage % 4096) + offset;
+    return { offset, bytes: this.#bytes.slice(at, at + bytes.length) };
   }
 
   close(): void {}

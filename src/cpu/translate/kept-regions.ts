@@ -8,7 +8,7 @@ import type { EncodedFunction } from "../../wasm/emitter.ts";
 import type { ModuleBuilder } from "../../wasm/module.ts";
 import { KeySet } from "../interpret/code-key.ts";
 import type { CodeReader, ReadCode } from "./code-reader.ts";
-import { encodeRegion, readBody, readCode, readIdentity, type RegionIdentity } from "./region-encoding.ts";
+import { encodeRegion, type RegionIdentity, readBody, readCode, readIdentity } from "./region-encoding.ts";
 
 /** As many are kept, and as many bytes: a boot has 1,500 of 2 KB. */
 const MOST_REGIONS = 4096;
@@ -38,12 +38,13 @@ export class KeptRegions {
   /** How many were added that are in no file yet. */
   added = 0;
 
-  /** `found` is what `toKeep` gave; rejected with a RangeError where it is something else. */
+  /** `found` is what `toKeep` gave. Throws a RangeError where it is something else. */
   constructor(found = new Uint8Array()) {
     this.#found = found;
     const starts: number[] = [];
     const view = new DataView(found.buffer, found.byteOffset, found.byteLength);
     for (let at = 0; at < found.length; at += LENGTH_BYTES + view.getUint32(at, true)) {
+      if (at + LENGTH_BYTES + view.getUint32(at, true) > found.length) throw new RangeError("a kept region is cut off");
       this.#note(readIdentity(new ByteReader(found, at + LENGTH_BYTES)).key, starts.length);
       starts.push(at + LENGTH_BYTES);
     }

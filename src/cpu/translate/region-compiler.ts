@@ -17,15 +17,7 @@ import { CountAllocator } from "../observe/count-area.ts";
 import { RegionCountBuilder, type RegionCounts } from "../observe/region-counts.ts";
 import type { RegionListing } from "../observe/region-listing.ts";
 import type { RegionSettings } from "../processor.ts";
-import {
-  KEPT,
-  KEPT_PAGE,
-  KEPT_PAGES_EACH,
-  KEPT_READS,
-  KEPT_WRITES,
-  SCATTERED,
-  SCATTERED_SIZE,
-} from "../state.ts";
+import { KEPT, KEPT_PAGE, KEPT_PAGES_EACH, KEPT_READS, KEPT_WRITES, SCATTERED, SCATTERED_SIZE } from "../state.ts";
 import { type CpuModel, cpuModel } from "../system/models.ts";
 import { CodeReader, type ReadCode } from "./code-reader.ts";
 import type { FoundRegion, KeptRegions } from "./kept-regions.ts";

@@ -2,8 +2,8 @@
 import type { BlockCache } from "../interpret/blocks.ts";
 import type { CodeEnvironment, Handlers } from "../interpret/handlers.ts";
 import type { PagingMode } from "../mmu/code-walk.ts";
-import type { StartKind } from "../processor.ts";
 import type { ProcessorObserver } from "../observe/observer.ts";
+import type { StartKind } from "../processor.ts";
 import { isUnchanged } from "./code-reader.ts";
 import type { CompiledRegion, CompiledRegions, RegionJob } from "./region-compiler.ts";
 
