@@ -62,12 +62,17 @@ const specificity = (form: Form) =>
   (form.rm !== "any" ? 1 : 0);
 for (const map of TABLE) for (const forms of map) forms.sort((a, b) => specificity(b) - specificity(a));
 
+/** Whether any of them has a ModR/M byte, by map times 256 and opcode. */
+const NEEDS_MODRM = TABLE.flat().map((forms) => forms.some(({ hasModrm }) => hasModrm));
+
 class Bytes {
   readonly #bytes: Uint8Array;
+  readonly start: number;
   position: number;
   readonly #end: number;
   constructor(bytes: Uint8Array, start: number, end: number) {
     this.#bytes = bytes;
+    this.start = start;
     this.position = start;
     this.#end = end;
   }
@@ -110,8 +115,7 @@ export function decode(
   const input = new Bytes(bytes, start, limit);
   const result = decodeFrom(input, mode, has);
   if (input.truncated) return end >= start + MAX_LENGTH ? "too-long" : "truncated";
-  if (typeof result === "string") return result;
-  return { ...result, length: input.position - start };
+  return result;
 }
 
 function decodeFrom(input: Bytes, mode: DecodeMode, has: (feature: Feature) => boolean): Decoded | DecodeFailure {
@@ -204,7 +208,7 @@ function decodeFrom(input: Bytes, mode: DecodeMode, has: (feature: Feature) => b
   if (input.truncated) return "truncated";
 
   const candidates = TABLE[map]?.[opcode] as Form[];
-  const needsModrm = candidates.some((form) => form.hasModrm);
+  const needsModrm = NEEDS_MODRM[map * 256 + opcode] as boolean;
   const modrm = needsModrm ? input.peek() : 0;
   const wide = (rex & 8) !== 0;
   const prefix = repeat === "repne" ? "F2" : repeat === "repe" ? "F3" : operandPrefix ? "66" : "NP";
@@ -298,7 +302,7 @@ function decodeFrom(input: Bytes, mode: DecodeMode, has: (feature: Feature) => b
   if (lock && !(form.instruction.lock && memory && form.operands[0]?.place === "rm")) return "undefined";
   return {
     form,
-    length: 0,
+    length: input.position - input.start,
     operandSize,
     addressSize,
     repeat,

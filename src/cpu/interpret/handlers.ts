@@ -41,15 +41,17 @@ const PSEUDO_FORMS = Object.fromEntries(
   Object.entries(PSEUDO).map(([name, { parsed }], i) => [name, { ...(parsed[0] as Form), id: FORMS.length + i }]),
 ) as Record<Pseudo, Form>;
 
-export function codeContext(bits: number): CodeContext {
-  return {
-    long: (bits & CONTEXT.long) !== 0,
-    code32: (bits & CONTEXT.code32) !== 0,
-    stack32: (bits & CONTEXT.stack32) !== 0,
-    flat: (bits & CONTEXT.flat) !== 0,
-    user: (bits & CONTEXT.user) !== 0,
-  };
-}
+const ALL_CONTEXTS = CONTEXT.long | CONTEXT.code32 | CONTEXT.stack32 | CONTEXT.flat | CONTEXT.user;
+/** All contexts, by their bits: each decoded instruction asks for one. */
+const CONTEXTS = Array.from({ length: ALL_CONTEXTS + 1 }, (_, bits) => ({
+  long: (bits & CONTEXT.long) !== 0,
+  code32: (bits & CONTEXT.code32) !== 0,
+  stack32: (bits & CONTEXT.stack32) !== 0,
+  flat: (bits & CONTEXT.flat) !== 0,
+  user: (bits & CONTEXT.user) !== 0,
+}));
+
+export const codeContext = (bits: number): CodeContext => CONTEXTS[bits & ALL_CONTEXTS] as CodeContext;
 
 /** What a module under construction imports from: the memory, the table, WebAssembly and host functions. */
 export interface CodeEnvironment {
@@ -166,57 +168,35 @@ export class Handlers {
 
   /** The table entry of a pseudo instruction's handler. */
   pseudo(name: Pseudo, bits: number): number {
-    const context = codeContext(bits);
-    const size = context.long ? 64 : 32;
-    return this.#entry(PSEUDO_FORMS[name], {
-      operandSize: size,
-      addressSize: size,
-      context,
-      contextBits: bits,
-      segmentUse: "flat",
-      memory: false,
-      indexed: false,
-      repeat: "none",
-      lock: false,
-      opcodeLow: 0,
-    });
+    const size = bits & CONTEXT.long ? SIZE_BITS[64] : SIZE_BITS[32];
+    return this.#entry(PSEUDO_FORMS[name].id, (bits & KEY_CONTEXT) | (size << 4) | (size << 6));
   }
 
   /** The table entry of the handler for `decoded` in the context `bits`; `flush` builds what is new. */
   entry(decoded: Decoded, bits: number): number {
-    const context = codeContext(bits);
-    const segment = decoded.memory?.segment ?? decoded.segment;
-    return this.#entry(decoded.form, {
-      operandSize: decoded.operandSize,
-      addressSize: decoded.addressSize,
-      context,
-      contextBits: bits,
-      segmentUse: segmentUse(segment, context),
-      memory: decoded.memory !== undefined,
-      indexed: decoded.memory !== undefined && decoded.memory.index >= 0,
-      repeat: decoded.form.instruction.repeat ? decoded.repeat : "none",
-      lock: decoded.lock,
-      opcodeLow: 0,
-    });
+    const { form, operandSize, addressSize, memory, repeat, lock } = decoded;
+    const use = segmentUse(memory?.segment ?? decoded.segment, codeContext(bits));
+    return this.#entry(
+      form.id,
+      (bits & KEY_CONTEXT) |
+        (SIZE_BITS[operandSize] << 4) |
+        (SIZE_BITS[addressSize] << 6) |
+        (SEGMENT_BITS[use] << 8) |
+        (memory ? 1 << 10 : 0) |
+        (memory && memory.index >= 0 ? 1 << 11 : 0) |
+        (form.instruction.repeat ? REPEAT_BITS[repeat] << 12 : 0) |
+        (lock ? 1 << 14 : 0),
+    );
   }
 
-  #entry(form: Form, shape: Omit<HandlerShape, "form"> & { contextBits: number }): number {
-    // Only what the form's code can depend on enters the key.
-    const key =
-      form.id * KEY_FORM +
-      ((shape.contextBits & KEY_CONTEXT) |
-        (SIZE_BITS[shape.operandSize] << 4) |
-        (SIZE_BITS[shape.addressSize] << 6) |
-        (SEGMENT_BITS[shape.segmentUse] << 8) |
-        (Number(shape.memory) << 10) |
-        (Number(shape.indexed) << 11) |
-        (REPEAT_BITS[shape.repeat] << 12) |
-        (Number(shape.lock) << 14));
+  /** `bits` are all that the form's code can depend on, as `shapeOf` reads them. */
+  #entry(form: number, bits: number): number {
+    const key = form * KEY_FORM + bits;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const index = this.#free.pop() ?? this.#next++;
     this.#known.set(key, index);
-    this.#wanted.push({ index, shape: { ...shape, form } });
+    this.#wanted.push({ index, shape: shapeOf(key) as HandlerShape });
     return index;
   }
 
@@ -295,11 +275,12 @@ export function shapeOf(key: HandlerKey): HandlerShape | undefined {
   };
 }
 
-export function segmentUse(segment: number, context: CodeContext): SegmentUse {
+/** How a segment's base and limit are used. */
+export function segmentUse(segment: number, { long, flat }: Pick<CodeContext, "long" | "flat">): SegmentUse {
   const based = segment === 4 || segment === 5;
-  if (context.long) return based ? "based" : "flat";
+  if (long) return based ? "based" : "flat";
   // Code segments cannot be written to, so that an override with CS is checked even where all are flat.
-  return context.flat && !based && segment !== CS ? "flat" : "checked";
+  return flat && !based && segment !== CS ? "flat" : "checked";
 }
 
 /** Functions of the runtime module that code calls beside those that instructions declare. */

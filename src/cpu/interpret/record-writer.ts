@@ -1,7 +1,9 @@
 /** Decoded instructions as records in linear memory, which the interpreter's handlers read (state.ts, RECORD). */
+import type { Form } from "../../isa/instruction.ts";
 import type { OperandSpec } from "../../isa/operand.ts";
+import type { OperandSize } from "../../isa/semantics.ts";
 import type { Decoded } from "../decode/decoder.ts";
-import { bindOperand } from "../emit/semantics.ts";
+import { type BoundOperand, bindOperand } from "../emit/semantics.ts";
 import { FPU, fieldAddress, GPR, RECORD, SEGMENT_SIZE, SEGMENTS, XMM, ZERO } from "../state.ts";
 import type { Handlers } from "./handlers.ts";
 
@@ -11,6 +13,7 @@ export class RecordWriter {
   readonly #i32: Int32Array;
   readonly #u16: Uint16Array;
   readonly #i64: BigInt64Array;
+  readonly #operands: (readonly BoundOperand[])[] = [];
 
   constructor(buffer: ArrayBufferLike, vcpu: number, handlers: Handlers) {
     this.#vcpu = vcpu;
@@ -33,8 +36,8 @@ export class RecordWriter {
     this.#u16[(at + RECORD.left) >> 1] = left;
     let immediateSeen = false;
     let value = immediate;
-    for (const spec of form.operands) {
-      const bound = bindOperand(spec, memory !== undefined, decoded.operandSize);
+    for (const bound of this.#operandsOf(form, memory !== undefined, decoded.operandSize)) {
+      const { spec } = bound;
       switch (spec.place) {
         case "reg":
           word(RECORD.reg, this.#register(spec, decoded.reg, bound.width, decoded.rex));
@@ -68,6 +71,13 @@ export class RecordWriter {
       word(RECORD.displacement, memory.displacement + (memory.ripRelative ? delta + decoded.length : 0));
       this.#u16[(at + RECORD.scale) >> 1] = memory.scale;
     }
+  }
+
+  /** A form's operands, which are the same for all instructions with this operand size. */
+  #operandsOf(form: Form, memory: boolean, size: OperandSize): readonly BoundOperand[] {
+    const key = form.id * 8 + (size >> 4) - 1 + (memory ? 4 : 0);
+    this.#operands[key] ??= form.operands.map((spec) => bindOperand(spec, memory, size));
+    return this.#operands[key];
   }
 
   /** What a register operand's record field holds: an address, or the number of a special register. */
