@@ -9,7 +9,7 @@ export const VCPU_BASE = 0x1_0000;
 export const VCPU_SIZE = 0x1c_0000;
 
 /** Software TLB: entries of TLB_ENTRY bytes, TLB_ENTRIES for each MMU mode. */
-export const TLB_ENTRIES = 2048;
+export const TLB_ENTRIES = 4096;
 export const TLB_ENTRY = 32;
 /**
  * An entry's fields: page address for reads, writes and execution (or -1), host offset to add, guest frame. The frame's
