@@ -28,9 +28,12 @@ import type { KeptPlace } from "./region-memory.ts";
 /** What part of that a block must have run to become part of the region of another. */
 const WARM = 0.1;
 
-/** A region at first, and one that has turned out to run much: worth the time that V8 takes for it. */
+/**
+ * A region at first, without the subroutines that it calls, and one that has turned out to run much: worth the time that
+ * V8 takes for it.
+ */
 const SIZES: readonly RegionSize[] = [
-  { instructions: 96, nodes: 24, depth: 1 },
+  { instructions: 96, nodes: 24, depth: 0 },
   { instructions: 384, nodes: 96, depth: 4 },
 ];
 /** Blocks of which it is known that a region has them; only the last ones matter. */
