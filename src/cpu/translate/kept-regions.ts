@@ -33,6 +33,7 @@ export class KeptRegions {
   readonly #starts: Uint32Array;
   readonly #isUsed: Uint8Array;
   readonly #made: Uint8Array[] = [];
+  #bytesMade = 0;
   /** Regions by their keys: numbers of those that were found, then of those that were made. */
   readonly #byKey = new Map<number, number | number[]>();
   /** How many were added that are in no file yet. */
@@ -67,8 +68,11 @@ export class KeptRegions {
   }
 
   add(identity: RegionIdentity, made: Omit<FoundRegion, "bodyFor">, body: EncodedFunction): void {
+    // A guest can make new code for ever.
+    if (this.#made.length >= MOST_REGIONS || this.#bytesMade >= MOST_BYTES) return;
     const region = encodeRegion(identity, made, body);
     if (region === undefined) return;
+    this.#bytesMade += region.length;
     this.#note(identity.key, this.#starts.length + this.#made.length);
     this.#made.push(region);
     this.added++;

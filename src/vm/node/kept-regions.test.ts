@@ -42,4 +42,5 @@ test("what a process has used stays, and the set does not grow without end", () 
   const third = new KeptRegions(Buffer.concat(after.toKeep()));
   assert.ok(third.keys.has(5000));
   assert.ok(third.keys.has(4094) && !third.keys.has(4095));
+  assert.equal(setOf(5000).added, 4096);
 });

@@ -6,8 +6,9 @@ const NAME = "regions";
 /** So many new ones are worth a file at once, or fewer after the milliseconds that none was made for. */
 const MANY = 128;
 const QUIET = 1500;
-/** Milliseconds from one file to the next at the least. */
-const PAUSE = 5000;
+/** Milliseconds before the first file at the least, and from one to the next at the most: each pause is twice the last. */
+const SHORTEST_PAUSE = 5000;
+const LONGEST_PAUSE = 320_000;
 
 /** What is kept in `directory`: nothing where nothing is that can be used. */
 export function readRegions(directory: string): KeptRegions {
@@ -28,6 +29,7 @@ export class RegionKeeper {
   readonly #directory: string;
   readonly #regions: KeptRegions;
   #written = performance.now();
+  #pause = SHORTEST_PAUSE;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(directory: string, regions: KeptRegions) {
@@ -41,13 +43,14 @@ export class RegionKeeper {
     clearTimeout(this.#timer);
     if (added === 0) return;
     const since = performance.now() - this.#written;
-    if (added >= MANY && since >= PAUSE) this.#write();
-    else this.#timer = setTimeout(() => this.#write(), Math.max(QUIET, PAUSE - since)).unref();
+    if (added >= MANY && since >= this.#pause) this.#write();
+    else this.#timer = setTimeout(() => this.#write(), Math.max(QUIET, this.#pause - since)).unref();
   }
 
   #write(): void {
     writeRegions(this.#directory, this.#regions);
     this.#regions.added = 0;
     this.#written = performance.now();
+    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
   }
 }
