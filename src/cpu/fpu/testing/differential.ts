@@ -102,7 +102,14 @@ export function compare(host: Fpu, guest: Fpu, options: Comparison): { differing
     host.run(instruction, ofHost, size);
     guest.run(instruction, ofGuest, size);
     for (let i = 0; i < count; i++) {
-      const [a, b] = [recordOf(ofHost, i), recordOf(ofGuest, i)];
+      let a = recordOf(ofHost, i);
+      const b = recordOf(ofGuest, i);
+      if (difference(a, b, options) === undefined) continue;
+      // Where the host's system takes the processor away in between, one of AMD's forgets the pointers to the last
+      // instruction and its operand.
+      const again = before.slice(i * size, (i + 1) * size);
+      host.run(instruction, again, size);
+      a = recordOf(again, 0);
       const what = difference(a, b, options);
       if (what === undefined) continue;
       differing++;
