@@ -28,6 +28,10 @@ test("regions are found where they were kept, unless the file is damaged or made
   const bytes = await readFile(file);
   await writeFile(file, bytes.subarray(0, bytes.length - 1));
   assert.equal(readRegions(directory).toKeep().length, 0);
+  const flipped = Buffer.from(bytes);
+  flipped[bytes.length - 1] = 0x0c;
+  await writeFile(file, flipped);
+  assert.equal(readRegions(directory).toKeep().length, 0);
   const others = Buffer.from(bytes);
   others[others.indexOf("cpu/")] = 0x78;
   await writeFile(file, others);

@@ -1,8 +1,10 @@
-/** Regions that earlier processes have made, in a file. */
+/** Regions that earlier processes have made, in a file that begins with its own checksum. */
+import { crc32 } from "node:zlib";
 import { KeptRegions } from "../../cpu/translate/kept-regions.ts";
 import { keep, readKept } from "./kept-file.ts";
 
 const NAME = "regions";
+const CHECKSUM_BYTES = 4;
 /** So many new ones are worth a file at once, or fewer after the milliseconds that none was made for. */
 const MANY = 128;
 const QUIET = 1500;
@@ -12,16 +14,17 @@ const LONGEST_PAUSE = 320_000;
 
 /** What is kept in `directory`: nothing where nothing is that can be used. */
 export function readRegions(directory: string): KeptRegions {
-  try {
-    return new KeptRegions(readKept(directory, NAME));
-  } catch {
-    // Something has damaged the file.
-    return new KeptRegions();
-  }
+  const bytes = readKept(directory, NAME);
+  const regions = bytes?.subarray(CHECKSUM_BYTES);
+  // Else something has damaged the file, or there is none.
+  const isWhole = bytes && regions && bytes.length >= CHECKSUM_BYTES && bytes.readUInt32LE(0) === crc32(regions);
+  return new KeptRegions(isWhole ? regions : undefined);
 }
 
 export function writeRegions(directory: string, regions: KeptRegions): void {
-  keep(directory, NAME, Buffer.concat(regions.toKeep()));
+  const bytes = Buffer.concat([Buffer.alloc(CHECKSUM_BYTES), ...regions.toKeep()]);
+  bytes.writeUInt32LE(crc32(bytes.subarray(CHECKSUM_BYTES)), 0);
+  keep(directory, NAME, bytes);
 }
 
 /** Writes what was added, now and then: whoever runs a machine may end it at any time. */
