@@ -66,7 +66,7 @@ export function ourMachine(
   const { nodeOptions = [], profile } = extra;
   const args = [kernel, initrd, commandLine, String(memoryMiB), ...(profile === undefined ? [] : [profile])];
   // Code is kept as that of `bunk run` is.
-  const env = { NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? codeDirectory() };
+  const env = { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? codeDirectory() };
   return { program: process.execPath, args: [...NODE_OPTIONS, ...nodeOptions, OUR_MACHINE, ...args], env };
 }
 
