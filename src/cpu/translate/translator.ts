@@ -118,7 +118,7 @@ export class Translator {
     const { paging, marks, blocks } = this.#wiring;
     const { physical, context, runs } = blocks.hot(record);
     const place = { linear, physical, ip, context, paging: paging(), marks: marks(), large: false };
-    const isReady = this.#ready.size > 0 && runs <= this.#part(LAST_LOOK) && this.#lookForReady(place);
+    const isReady = this.#ready.size > 0 && this.#lookForReady(place);
     if (isReady === "taken") return;
     const heat = this.#heatAfter(runs, isReady);
     if (heat > runs) {
