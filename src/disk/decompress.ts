@@ -11,6 +11,9 @@ export interface Decompressor {
   zstd(input: Uint8Array, size: number): Promise<Uint8Array>;
 }
 
+/** Unpacks one stream while the caller waits; throws where it is none, or would give more than `size` bytes. */
+export type UnpackNow = (input: Uint8Array, size: number) => Uint8Array;
+
 /**
  * Bytes of the Zstandard frame that `input` begins with, or undefined where it is none or is cut off. Images give
  * the place of compressed data in sectors, so that other bytes follow the frame.

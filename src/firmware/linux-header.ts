@@ -77,6 +77,8 @@ export interface LinuxImage {
   readonly headerEnd: number;
   /** The protected-mode part. */
   readonly code: Uint8Array;
+  /** The packed kernel proper in `code`; empty where the header does not tell. */
+  readonly payload: Uint8Array;
   /** A bzImage, loaded at 1 MiB; false for a zImage, loaded at 64 KiB. */
   readonly loadedHigh: boolean;
   /** It has the 64-bit entry point. */
@@ -125,12 +127,15 @@ export function parseLinuxImage(file: Uint8Array): LinuxImage {
   // The size is rounded up to paragraphs, the file need not be.
   if (file.length <= setupSize || setupSize + announced - file.length >= 16) throw truncated(setupSize + announced);
   const since = <T>(version: number, value: T, otherwise: T): T => (protocol >= version ? value : otherwise);
+  const code = file.subarray(setupSize, announced === 0 ? file.length : Math.min(file.length, setupSize + announced));
+  const payloadEnd = header.payloadOffset + header.payloadLength;
   return {
     protocol,
     release: header.kernelVersion === 0 ? "" : textAt(file.subarray(0, setupSize), header.kernelVersion + 0x200, 128),
     setup: file.subarray(0, setupSize),
     headerEnd,
-    code: file.subarray(setupSize, announced === 0 ? file.length : Math.min(file.length, setupSize + announced)),
+    code,
+    payload: code.subarray(header.payloadOffset, since(0x208, payloadEnd <= code.length, false) ? payloadEnd : 0),
     loadedHigh: LoadFlags(header.loadflags).loadedHigh,
     kernel64: since(0x20c, XLoadFlags(header.xloadflags).kernel64, false),
     relocatable: since(0x205, header.relocatableKernel !== 0, false),

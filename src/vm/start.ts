@@ -12,7 +12,7 @@ import { type MemoryMap, memoryMap } from "../firmware/memory-map.ts";
 import type { SmbiosSystem } from "../firmware/smbios.ts";
 import type { Clock, Completion, RandomSource } from "../machine/device.ts";
 import type { Board } from "./board.ts";
-import type { MachineDefinition, MachineEnd } from "./definition.ts";
+import type { Host, MachineDefinition, MachineEnd } from "./definition.ts";
 import type { GuestRam } from "./guest-ram.ts";
 
 /** What a start works with. */
@@ -45,16 +45,17 @@ export const startsByBios = ({ kernel, firmware }: MachineDefinition): boolean =
   kernel === undefined && firmware === undefined;
 
 /** Loads what starts this definition's machine, and starts it again after each reset. */
-export async function loadStart(definition: MachineDefinition): Promise<(parts: StartParts) => Start> {
+export async function loadStart(definition: MachineDefinition, host: Host): Promise<(parts: StartParts) => Start> {
   const { kernel, firmware, bios = {} } = definition;
   if (firmware) {
     const { firmwareStart } = await import("./start-firmware.ts");
     return (parts) => firmwareStart(parts, firmware);
   }
   if (kernel) {
-    const { startKernel } = await import("./start-kernel.ts");
+    const { loadUnpacking, startKernel } = await import("./start-kernel.ts");
+    const unpack = await loadUnpacking(kernel, host);
     const setUpScreen = hasDisplay(definition) ? (await import("./start-screen.ts")).setUpScreen : undefined;
-    return (parts) => () => startKernel(parts, kernel, setUpScreen);
+    return (parts) => () => startKernel(parts, kernel, { unpack, setUpScreen });
   }
   const { biosStart } = await import("./start-bios.ts");
   return (parts) => biosStart(parts, bios);
