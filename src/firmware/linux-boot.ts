@@ -32,7 +32,6 @@ import {
   SETUP_HEADER_AT,
   SetupHeader,
 } from "./linux-header.ts";
-import { forbidsKaslr, kaslrAlignment, limitsMemory, randomBelow, virtualDistance } from "./linux-kaslr.ts";
 import type { UnpackedLinux } from "./linux-unpack.ts";
 import { COMMAND_LINE_MAGIC, type LinuxScreen, zeroPage } from "./linux-zero-page.ts";
 import type { BootTarget, KernelFiles, LoadedKernel } from "./loaded-kernel.ts";
@@ -50,7 +49,7 @@ export interface LinuxBootOptions extends KernelFiles {
    * Unpacks the kernel proper, which is then entered in place of the decompressor that the bzImage has for it; undefined
    * for a kernel that must do that itself. Asked where `entry` is `auto`.
    */
-  readonly unpack?: ((image: LinuxImage) => UnpackedLinux | undefined) | undefined;
+  readonly unpack?: ((image: LinuxImage, commandLine: string) => UnpackedLinux | undefined) | undefined;
   /** What the display shows when the kernel starts (32-bit and 64-bit entry; the 16-bit code asks the BIOS). */
   readonly screen?: LinuxScreen;
 }
@@ -81,11 +80,12 @@ export function loadLinux(target: BootTarget, options: LinuxBootOptions): Loaded
   const entry = chooseEntry(image, options.entry ?? "auto", options.longMode ?? true);
   const layout = new RamLayout(target.memory, target.map);
 
-  const unpacked = entry === "64" ? unpackFor(target, image, options) : undefined;
+  const mayUnpack = entry === "64" && (options.entry ?? "auto") === "auto" && hasRoom(target, image);
+  const unpacked = mayUnpack ? options.unpack?.(image, options.commandLine ?? "") : undefined;
 
   let kernel = unpacked ? claimPreferred(layout, image) : loadCode(layout, image);
   const initrd = options.initrd?.length ? loadInitrd(layout, image, options.initrd) : undefined;
-  const running = unpacked && loadUnpacked(layout, image, unpacked, options);
+  const running = unpacked?.load(layout, kernel, options.random);
   if (running) kernel = running.kernel;
   const commandLine = loadCommandLine(layout, image, options.commandLine ?? "");
   const seed = image.protocol >= 0x209 && options.random ? loadSeed(layout, options.random) : undefined;
@@ -152,29 +152,12 @@ function loadCode(layout: RamLayout, image: LinuxImage): MemoryRange {
   return { address, size };
 }
 
-/** Unpacks the kernel where its own decompressor would do nothing else with it. */
-function unpackFor({ map }: BootTarget, image: LinuxImage, options: LinuxBootOptions): UnpackedLinux | undefined {
-  const { entry = "auto", commandLine = "", unpack } = options;
-  if (entry !== "auto" || image.prefAddress === 0 || image.prefAddress + image.initSize > map.ramSize) return undefined;
-  return forbidsKaslr(commandLine) || !limitsMemory(commandLine) ? unpack?.(image) : undefined;
-}
+const hasRoom = ({ map }: BootTarget, { prefAddress, initSize }: LinuxImage): boolean =>
+  prefAddress >= MIB && prefAddress + initSize <= map.ramSize;
 
+/** Takes the room that the kernel proper needs where it prefers to run. */
 function claimPreferred(layout: RamLayout, { prefAddress, initSize }: LinuxImage): MemoryRange {
   return { address: layout.claim(prefAddress, initSize, "the Linux kernel"), size: initSize };
-}
-
-/** Puts the kernel proper at its preferred address, or at a random one where nothing is against that. */
-function loadUnpacked(layout: RamLayout, image: LinuxImage, unpacked: UnpackedLinux, options: LinuxBootOptions) {
-  const { random, commandLine = "" } = options;
-  let address = guestPhysical(image.prefAddress);
-  let distance = 0;
-  const kaslr = unpacked.relocatable && random !== undefined && !forbidsKaslr(commandLine);
-  if (kaslr) {
-    address = layout.moveUp(address, kaslrAlignment(image), (places) => randomBelow(random, places));
-    distance = virtualDistance(image, random);
-  }
-  unpacked.load(layout.open(address, image.initSize), distance);
-  return { kernel: { address, size: image.initSize }, entry: address + unpacked.entry, kaslr };
 }
 
 function loadInitrd(layout: RamLayout, image: LinuxImage, initrd: Uint8Array): MemoryRange {

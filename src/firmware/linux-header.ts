@@ -151,3 +151,21 @@ export function parseLinuxImage(file: Uint8Array): LinuxImage {
 export function protocolText(protocol: number): string {
   return `${protocol >> 8}.${String(protocol & 0xff).padStart(2, "0")}`;
 }
+
+/** How the payload is packed, as far as a machine can unpack it. */
+export type PayloadPacking = "gzip" | "zstd" | "lz4";
+
+const PACKING_MAGIC: readonly (readonly [PayloadPacking, magic: number, mask: number])[] = [
+  ["gzip", 0x8b1f, 0xffff],
+  ["zstd", 0xfd2f_b528, 0xffff_ffff],
+  ["lz4", 0x184c_2102, 0xffff_ffff],
+];
+/** The magic number, and the unpacked size at the end. */
+const SHORTEST_PAYLOAD = 8;
+
+/** Undefined for a kernel without a 64-bit entry, and where it is packed otherwise, or the header does not tell. */
+export function payloadPacking({ payload, kernel64 }: LinuxImage): PayloadPacking | undefined {
+  if (!kernel64 || payload.length < SHORTEST_PAYLOAD) return undefined;
+  const word = new DataView(payload.buffer, payload.byteOffset, payload.length).getUint32(0, true);
+  return PACKING_MAGIC.find(([, magic, mask]) => (word & mask) >>> 0 === magic)?.[0];
+}

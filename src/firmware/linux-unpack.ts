@@ -8,27 +8,43 @@
  * arch/x86/boot/compressed/misc.c (parse_elf)
  */
 import type { UnpackNow } from "../disk/decompress.ts";
+import type { RandomSource } from "../machine/device.ts";
 import { BootError } from "./boot-error.ts";
 import { type ElfImage, parseElf, physicalEntry } from "./elf.ts";
-import type { LinuxImage } from "./linux-header.ts";
-import { payloadPacking } from "./linux-payload.ts";
+import { type LinuxImage, payloadPacking } from "./linux-header.ts";
+import { forbidsKaslr, kaslrAlignment, limitsMemory, randomBelow, virtualDistance } from "./linux-kaslr.ts";
 import { LinuxRelocations } from "./linux-relocations.ts";
 import { unpackLz4Legacy } from "./lz4.ts";
+import type { MemoryRange } from "./memory-map.ts";
+import type { RamLayout } from "./ram-layout.ts";
 
 export interface UnpackedLinux {
-  /** Bytes from the kernel's start to its entry. */
-  readonly entry: number;
-  /** Whether it can run at another virtual address than the one that it is linked for. */
-  readonly relocatable: boolean;
   /**
-   * Puts the kernel into `memory`, which begins where it starts, for a virtual address that is `distance` bytes above
-   * the one that it is linked for. Can be called once: the unpacked bytes are given up.
+   * Puts the kernel into the room that was claimed for it where it prefers to run, or, where KASLR is on and there is
+   * a source of random numbers, at a random place above. Can be called once: the unpacked bytes are given up.
    */
-  load(memory: Uint8Array, distance: number): void;
+  load(layout: RamLayout, room: MemoryRange, random: RandomSource | undefined): RunningLinux;
 }
 
-/** Unpacks with `unpack` what lz4.ts does not; undefined where the kernel has to do it. */
-export function unpackLinux(image: LinuxImage, unpack: UnpackNow | undefined): UnpackedLinux | undefined {
+export interface RunningLinux {
+  readonly kernel: MemoryRange;
+  /** The physical address to begin at. */
+  readonly entry: number;
+  /** Whether its addresses are random. */
+  readonly kaslr: boolean;
+}
+
+/**
+ * Unpacks with `unpack` what lz4.ts does not; undefined where the kernel has to do it. The image's `initSize` should be
+ * known to fit into RAM: no more is unpacked.
+ */
+export function unpackLinux(
+  image: LinuxImage,
+  commandLine: string,
+  unpack: UnpackNow | undefined,
+): UnpackedLinux | undefined {
+  const isFixed = forbidsKaslr(commandLine);
+  if (!isFixed && limitsMemory(commandLine)) return undefined;
   const file = unpackPayload(image, unpack);
   if (file === undefined) return undefined;
   const elf = tryParse(file);
@@ -43,9 +59,15 @@ export function unpackLinux(image: LinuxImage, unpack: UnpackNow | undefined): U
   const relocations = relocatable ? LinuxRelocations.read(table, image.prefAddress, parts) : undefined;
   if (relocatable && (!relocations || !image.relocatable)) return undefined;
   return {
-    entry,
-    relocatable,
-    load(memory, distance) {
+    load(layout, room, random) {
+      let { address } = room;
+      let distance = 0;
+      const kaslr = relocations !== undefined && random !== undefined && !isFixed;
+      if (kaslr) {
+        address = layout.moveUp(address, kaslrAlignment(image), (places) => randomBelow(random, places));
+        distance = virtualDistance(image, random);
+      }
+      const memory = layout.open(address, room.size);
       for (const { start, content, size } of parts) {
         memory.set(content, start);
         memory.fill(0, start + content.length, start + size);
@@ -53,6 +75,7 @@ export function unpackLinux(image: LinuxImage, unpack: UnpackNow | undefined): U
       if (distance !== 0) relocations?.apply(memory, distance);
       // Not left to the garbage collector, which may take its time with so much.
       if (file.buffer instanceof ArrayBuffer) file.buffer.transfer(0);
+      return { kernel: { address, size: room.size }, entry: address + entry, kaslr };
     },
   };
 }

@@ -1,8 +1,7 @@
 /** Does what a BIOS and a boot loader would have done, and starts a kernel. */
 import { loadKernel } from "../firmware/direct-boot.ts";
 import type { LinuxBootOptions } from "../firmware/linux-boot.ts";
-import { isLinuxImage, parseLinuxImage } from "../firmware/linux-header.ts";
-import { payloadPacking } from "../firmware/linux-payload.ts";
+import { isLinuxImage, parseLinuxImage, payloadPacking } from "../firmware/linux-header.ts";
 import type { LinuxScreen } from "../firmware/linux-zero-page.ts";
 import { applyBootState } from "./boot-processor.ts";
 import type { Host, KernelDefinition } from "./definition.ts";
@@ -25,7 +24,7 @@ export async function loadUnpacking(
   if (packing === undefined) return undefined;
   const unpack = packing === "lz4" ? undefined : await host.unpacker?.(packing);
   const { unpackLinux } = await import("../firmware/linux-unpack.ts");
-  return (linux) => unpackLinux(linux, unpack);
+  return (linux, commandLine) => unpackLinux(linux, commandLine, unpack);
 }
 
 export function startKernel(parts: StartParts, kernel: KernelDefinition, { unpack, setUpScreen }: KernelStart): void {
