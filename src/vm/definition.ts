@@ -134,6 +134,6 @@ export interface Host {
   unpacker?(packing: "gzip" | "zstd"): Promise<UnpackNow>;
   /** Makes the processor's regions on another thread; without it they are made in place. */
   regions?(settings: RegionSettings): RegionMaker;
-  /** Told of a machine's memory before it is used. */
-  prepareMemory?(memory: WebAssembly.Memory): void;
+  /** Told of a machine's memory before it is used; `isSoonUsed` where the machine is about to fill much of it itself. */
+  prepareMemory?(memory: WebAssembly.Memory, isSoonUsed: boolean): void;
 }
