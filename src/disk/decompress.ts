@@ -11,7 +11,10 @@ export interface Decompressor {
   zstd(input: Uint8Array, size: number): Promise<Uint8Array>;
 }
 
-/** Unpacks one stream while the caller waits; throws where it is none, or would give more than `size` bytes. */
+/**
+ * Unpacks one stream while the caller waits; throws where it is none, or would give more than `size` bytes. The result
+ * has its buffer to itself.
+ */
 export type UnpackNow = (input: Uint8Array, size: number) => Uint8Array;
 
 /**

@@ -22,16 +22,17 @@ interface Block {
 
 /** The unpacked bytes; undefined where `input` is not in this format, or does not give exactly `size` bytes. */
 export function unpackLz4Legacy(input: Uint8Array, size: number): Uint8Array | undefined {
-  const output = new Uint8Array(size);
   const words = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const output = new Uint8Array(size);
   const block: Block = { input, inputWords: words(input), output, outputWords: words(output) };
-  let [from, to] = [0, 0];
-  for (let isFirst = true; from + 4 <= input.length; isFirst = false) {
+  if (input.length < 4 || block.inputWords.getUint32(0, true) !== MAGIC) return undefined;
+  let [from, to] = [4, 0];
+  while (from + 4 <= input.length) {
     const word = block.inputWords.getUint32(from, true);
     from += 4;
     // Archives may be strung together.
     if (word === MAGIC) continue;
-    if (isFirst || word > input.length - from) return undefined;
+    if (word > input.length - from) return undefined;
     to = unpackBlock(block, from, from + word, to, Math.min(to + BLOCK, size));
     if (to < 0) return undefined;
     from += word;

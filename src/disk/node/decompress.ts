@@ -1,8 +1,8 @@
 /** Decompression by Node's zlib, loaded when an image has something compressed. */
 import type { Decompressor, UnpackNow } from "../decompress.ts";
 
-/** What zlib takes. */
-const SMALLEST_CHUNK = 64;
+/** Smaller ones may be parts of a buffer that others have parts of, too. */
+const SMALLEST_CHUNK = 1024 * 1024;
 
 export const nodeDecompressor: Decompressor = {
   async inflateRaw(input, size) {
