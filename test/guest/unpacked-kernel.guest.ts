@@ -29,6 +29,7 @@ for (const name of ["debian", "debian-backports"]) {
     if (!machine) return;
     const first = await checkKernelPlace(machine.shell);
     machine.shell.type("reboot -f\n");
+    await machine.shell.expect("Linux version ");
     await machine.shell.ready();
     const second = await checkKernelPlace(machine.shell);
     assert.notDeepEqual(first, second);
