@@ -1,7 +1,7 @@
 /** The machines that are compared, as commands that start them. */
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { CODE_OPTIONS } from "../bin/runtime.mjs";
+import { CODE_OPTIONS, codeDirectory } from "../bin/runtime.mjs";
 import { RAM_BASE } from "../src/cpu/state.ts";
 import type { Command } from "./guest-process.ts";
 import type { Bits } from "./guest-programs.ts";
@@ -65,7 +65,9 @@ export function ourMachine(
 ): Command {
   const { nodeOptions = [], profile } = extra;
   const args = [kernel, initrd, commandLine, String(memoryMiB), ...(profile === undefined ? [] : [profile])];
-  return { program: process.execPath, args: [...NODE_OPTIONS, ...nodeOptions, OUR_MACHINE, ...args] };
+  // Code is kept as that of `bunk run` is.
+  const env = { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? codeDirectory() };
+  return { program: process.execPath, args: [...NODE_OPTIONS, ...nodeOptions, OUR_MACHINE, ...args], env };
 }
 
 const OURS: Emulator = {

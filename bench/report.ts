@@ -66,7 +66,8 @@ Rates are repetitions a second of processor time of the host: of the thread that
 the guest writes to its serial port when it begins to one when it ends. Times of starts are by the host's clock, less
 the time that the machine waited for a processor. Ratios are medians of the rounds' ratios, above 1 where ours is the
 better one. A program's results are compared between machines: a wrong one fails the benchmark. Before the first
-round each machine runs each program once without being timed. 32-bit machines run programs compiled for 32 bits, which makes v86's figures those of
+round each machine runs each program once without being timed. Ours finds the translated code that it kept in earlier runs,
+as it does for whoever starts a guest a second time. 32-bit machines run programs compiled for 32 bits, which makes v86's figures those of
 32-bit programs.
 
 ${figuresTable(rows, machines, outcome.figures)}

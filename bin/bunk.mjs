@@ -3,11 +3,9 @@
 // and else on the Node that was installed with it.
 import { existsSync } from "node:fs";
 import module from "node:module";
-import os from "node:os";
-import path from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { CODE_OPTIONS, runOnRuntime, runtimePath } from "./runtime.mjs";
+import { CODE_OPTIONS, codeDirectory, runOnRuntime, runtimePath } from "./runtime.mjs";
 
 // A machine's garbage is short-lived: room for more of it would only be memory that the host misses.
 const HEAP_OPTION = "--max-semi-space-size=4";
@@ -49,10 +47,9 @@ function becomeProcessWith(options) {
 
 /** Has Node keep what it makes of the sources, unless the user says otherwise: a third of the time to start with. */
 function keepCompiledSources() {
-  const { NODE_COMPILE_CACHE, NODE_DISABLE_COMPILE_CACHE, XDG_CACHE_HOME } = process.env;
+  const { NODE_COMPILE_CACHE, NODE_DISABLE_COMPILE_CACHE } = process.env;
   if (NODE_COMPILE_CACHE || NODE_DISABLE_COMPILE_CACHE) return;
-  const base = XDG_CACHE_HOME && path.isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : path.join(os.homedir(), ".cache");
-  const directory = path.join(base, "bunkhouse", "code");
+  const directory = codeDirectory();
   // Where nothing can be kept, it returns a status that says so.
   module.enableCompileCache(directory);
   // For worker threads, which find it here.

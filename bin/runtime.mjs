@@ -2,7 +2,7 @@
 // the pinned runtime does.
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { constants } from "node:os";
+import os, { constants } from "node:os";
 import path from "node:path";
 import process from "node:process";
 
@@ -27,6 +27,13 @@ export const CODE_OPTIONS = ["--no-wasm-inlining", "--no-wasm-inlining-call-indi
 
 /** Milliseconds that a process which was asked to end may take for it. */
 const PATIENCE = 10_000;
+
+/** Where code is kept between processes, unless the user says otherwise. */
+export function codeDirectory() {
+  const { XDG_CACHE_HOME } = process.env;
+  const base = XDG_CACHE_HOME && path.isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : path.join(os.homedir(), ".cache");
+  return path.join(base, "bunkhouse", "code");
+}
 
 /** Path of a Node executable of the needed version: the running one, or the npm-installed one. */
 export function runtimePath() {

@@ -10,7 +10,6 @@ import { followMode } from "./follow-mode.ts";
 import { deviceMemory, systemFunctions } from "./host-functions.ts";
 import { DECODING_EFFORT, InstructionBudget } from "./instruction-budget.ts";
 import { BlockCache } from "./interpret/blocks.ts";
-import { codeKey } from "./interpret/code-key.ts";
 import { Handlers, RESUME } from "./interpret/handlers.ts";
 import { forgetJump, forgetJumps } from "./interpret/jump-cache.ts";
 import type { KeptHandlers } from "./interpret/kept-handlers.ts";
@@ -47,7 +46,7 @@ import { createSystem, type System } from "./system/functions.ts";
 import { GuestFault } from "./system/guest-fault.ts";
 import { HAS_ERROR_CODE } from "./system/interrupts.ts";
 import type { LinearMemory, SystemContext } from "./system/system.ts";
-import { DEFAULT_HEAT, heatOfKnown, type RegionMaker, Translator } from "./translate/translator.ts";
+import { DEFAULT_HEAT, type RegionMaker, Translator } from "./translate/translator.ts";
 
 export interface ProcessorOptions {
   /** The module of build-runtime.ts, built for what is observed. */
@@ -153,7 +152,8 @@ export class Processor implements SystemContext {
     const environment = { memory, memoryPages, table, runtime, host, trace, observe: emitted };
     this.#handlers = new Handlers(environment, vcpu, mostHandlers, trace || observe ? undefined : kept);
     const has = (feature: Feature) => this.system.has(feature);
-    const maker = regions?.({ memory, memoryPages, vcpu, model, heat, ...(observe ? { observe: emitted } : {}) });
+    const settings = { memory, memoryPages, vcpu, model, heat, ...(observe ? { observe: emitted } : {}) };
+    const maker = regions?.(settings);
     this.#blocks = new BlockCache({
       buffer: memory.buffer,
       vcpu,
@@ -164,10 +164,7 @@ export class Processor implements SystemContext {
       forgetJumps: () => forgetJumps(this.registers),
       forgetJump: (linear) => forgetJump(this.registers, linear),
       forgetKeptPages: () => this.#runtime.forgetKeptPages(),
-      heat: (physical, context) => {
-        if (!maker) return 0;
-        return maker.isKnown?.(codeKey(this.registers.bytes, physical, context)) ? heatOfKnown(heat) : heat;
-      },
+      heat: (code) => this.#translator?.heat(code) ?? 0,
       blockLimit,
       regionDropped: (handler) => this.#translator?.dropped(handler),
       observer: this.#observer,
@@ -176,7 +173,8 @@ export class Processor implements SystemContext {
     this.#translator =
       maker &&
       new Translator({
-        environment,
+        settings,
+        has,
         handlers: this.#handlers,
         blocks: this.#blocks,
         maker,

@@ -352,8 +352,12 @@ export const BLOCK_HEADER = 48;
 /** How many instructions it has, and where its records end. */
 export const BLOCK_COUNT = -32;
 export const BLOCK_END = -28;
-/** How often it is still to run before it is worth translating, and its first instruction's handler meanwhile. */
+/**
+ * How often it is still to run before it is looked at for translation, in 16 bits, and above them how often it will have run
+ * by then; its first instruction's handler meanwhile.
+ */
 export const BLOCK_HEAT = -24;
+export const MOST_HEAT = 0xffff;
 export const BLOCK_FIRST = -20;
 /** Record of the translated region that begins with it, or 0. */
 export const BLOCK_REGION = -16;
@@ -387,6 +391,8 @@ export const REGION = {
   unsure: 16,
   list: 24,
 } as const;
+/** How far in front of its record a region's constant (i64) lies: an address in its code that may be another elsewhere. */
+export const regionConstant = (number: number): number => BLOCK_HEADER + 8 * (number + 1);
 export const REGION_PAGE = { distance: 0, page: 4 } as const;
 
 /** Offsets within a vCPU's state of the code segment's base and limit. */

@@ -43,6 +43,8 @@ export interface Decoded {
   readonly rex: boolean;
   readonly immediate: bigint;
   readonly second: number;
+  /** Where in its bytes the immediates begin, and a displacement ends. */
+  readonly immediateAt: number;
 }
 
 /** Why bytes are no instruction: unknown or forbidden encoding (#UD), too long (#GP), or more bytes are needed. */
@@ -262,6 +264,7 @@ function decodeFrom(input: Bytes, mode: DecodeMode, has: (feature: Feature) => b
     }
   }
   if (memory && form.attributes.has("sp+") && memory.base === RSP) memory.displacement += operandSize / 8;
+  const immediateAt = input.position - input.start;
   let immediate = 0n;
   let second = 0;
   let seen = false;
@@ -316,6 +319,7 @@ function decodeFrom(input: Bytes, mode: DecodeMode, has: (feature: Feature) => b
     rex: rex !== 0 && vex === undefined,
     immediate,
     second,
+    immediateAt,
   };
 }
 

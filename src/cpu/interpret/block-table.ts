@@ -8,6 +8,7 @@ import {
   BLOCK_PHYSICAL,
   BLOCK_TABLE,
   BLOCK_TARGETS,
+  MOST_HEAT,
   NOTED_TARGETS,
   RECORDS,
   RECORDS_SIZE,
@@ -34,12 +35,18 @@ export function findRecord(memory: Int32Array, physical: number, context: number
   return undefined;
 }
 
+/** How often a block has run of which the word at BLOCK_HEAT is this. */
+export const runsOf = (word: number): number => (word >>> 16) - (word & MOST_HEAT);
+
+/** The word for a block that has run `runs` times and is looked at when it has run `heat` times: more, MOST_HEAT at the most. */
+export const heatWord = (runs: number, heat: number): number => (heat << 16) | (heat - runs);
+
 /** How often the block at `physical` has run in the mode `context`, up to `heat`: 0 where there is none. */
 export function blockRuns(memory: Int32Array, physical: number, context: number, heat: number): number {
   const record = findRecord(memory, physical, context);
   if (record === undefined) return 0;
   // One that is not counted any more has run often enough.
-  return memory[record >> 2] === COUNT ? heat - (memory[(record + BLOCK_HEAT) >> 2] as number) : heat;
+  return memory[record >> 2] === COUNT ? runsOf(memory[(record + BLOCK_HEAT) >> 2] as number) : heat;
 }
 
 /** Where the block at `physical` has jumped to, as offsets in the code segment cut to 32 bits: for its last instruction. */

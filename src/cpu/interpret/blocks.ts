@@ -23,6 +23,7 @@ import {
   BLOCK_TARGETS,
   CONTEXT,
   hostAddress,
+  MOST_HEAT,
   NOTED_TARGETS,
   RECORD,
   RECORD_SIZE,
@@ -30,8 +31,9 @@ import {
   RECORDS_SIZE,
   REGION,
   REGION_PAGE,
+  regionConstant,
 } from "../state.ts";
-import { blockSlot, findRecord } from "./block-table.ts";
+import { blockSlot, findRecord, heatWord, runsOf } from "./block-table.ts";
 import { type CodePage, CodePages, type InstalledRegion, pageOf } from "./code-pages.ts";
 import { BREAKPOINT, COUNT, type Handlers, type Pseudo, RESUME } from "./handlers.ts";
 import { RecordWriter } from "./record-writer.ts";
@@ -51,10 +53,18 @@ export interface RegionEntry {
   readonly handler: number;
   /** Where its code was read from. */
   readonly pages: readonly CodePage[];
+  readonly constants: readonly bigint[];
   /** How many instructions it runs before it is worth making larger. */
   readonly heat: number;
   /** Address of the byte to set where groups of its accesses are often not found. */
   readonly unsure: number;
+}
+
+/** A block that was decoded. */
+export interface BlockCode {
+  readonly physical: number;
+  readonly context: number;
+  readonly instructions: readonly Decoded[];
 }
 
 interface Region extends InstalledRegion {
@@ -77,8 +87,8 @@ export interface BlockWiring {
   forgetJump(linear: bigint): void;
   /** Makes translated code forget the pages that it has kept: some may not be written in place any more. */
   forgetKeptPages(): void;
-  /** How often the block at `physical` runs before it is translated; 0 for never. */
-  heat(physical: number, context: number): number;
+  /** How often a block runs before it is looked at for translation, one of this code where that is known; 0 for never, as is more than MOST_HEAT. */
+  heat(code?: BlockCode): number;
   /** Instructions of a block at the most. */
   readonly blockLimit?: number | undefined;
   /** The function of a region is not called any more. */
@@ -90,6 +100,7 @@ export class BlockCache {
   readonly #wiring: BlockWiring;
   readonly #bytes: Uint8Array;
   readonly #i32: Int32Array;
+  readonly #i64: BigInt64Array;
   readonly #u16: Uint16Array;
   readonly #pages: CodePages;
   readonly #records: RecordWriter;
@@ -102,6 +113,7 @@ export class BlockCache {
     this.#wiring = wiring;
     this.#bytes = new Uint8Array(wiring.buffer);
     this.#i32 = new Int32Array(wiring.buffer);
+    this.#i64 = new BigInt64Array(wiring.buffer);
     this.#u16 = new Uint16Array(wiring.buffer);
     this.#records = new RecordWriter(wiring.buffer, wiring.vcpu, wiring.handlers);
     this.#pages = new CodePages({
@@ -200,7 +212,7 @@ export class BlockCache {
     // The same bytes in another segment are another block.
     if (!isCut) this.#link(record, physical);
     if (secondPage >= 0 || isCut || context & CONTEXT.step) return -record;
-    if (ending !== "breakpoint") this.#count(record);
+    if (ending !== "breakpoint") this.#count(record, 0, this.#wiring.heat({ physical, context, instructions }));
     return record;
   }
 
@@ -260,19 +272,17 @@ export class BlockCache {
     return record;
   }
 
-  /** Counts how often the block runs, until it is hot. */
-  #count(record: number): void {
-    const { physical, context } = this.#placeOf(record);
-    const heat = this.#wiring.heat(physical, context);
-    if (heat === 0) return;
-    this.#i32[(record + BLOCK_HEAT) >> 2] = heat;
+  /** Counts how often the block runs, which has run `runs` times, until that is `heat`. */
+  #count(record: number, runs: number, heat: number): void {
+    if (heat <= runs || heat > MOST_HEAT) return;
+    this.#i32[(record + BLOCK_HEAT) >> 2] = heatWord(runs, heat);
     this.#i32[record >> 2] = COUNT;
   }
 
-  /** A block that was counted: where its code is and in which mode it runs; it is not counted any more. */
-  hot(record: number): { physical: number; context: number } {
+  /** A block that was counted: where its code is, in which mode and how often it has run; it is not counted any more. */
+  hot(record: number): { physical: number; context: number; runs: number } {
     this.#i32[record >> 2] = this.#i32[(record + BLOCK_FIRST) >> 2] as number;
-    return this.#placeOf(record);
+    return { ...this.#placeOf(record), runs: runsOf(this.#i32[(record + BLOCK_HEAT) >> 2] as number) };
   }
 
   #placeOf(record: number): { physical: number; context: number } {
@@ -282,10 +292,22 @@ export class BlockCache {
     };
   }
 
-  /** Counts anew how often a block runs that has no region after all, or none any more. */
-  countAgain(record: number): void {
+  /** Counts how often a block runs that is not counted, from `runs` on: one that has no region after all, or none any more. */
+  countOn(record: number, runs = 0, heat: number = this.#wiring.heat()): void {
     const isWhole = this.#i32[record >> 2] === this.#i32[(record + BLOCK_FIRST) >> 2];
-    if (isWhole) this.#count(record);
+    if (isWhole) this.#count(record, runs, heat);
+  }
+
+  /** Has blocks that are counted be hot after `most` more runs at the most. */
+  hurry(most: number): void {
+    for (let slot = BLOCK_TABLE >> 2; slot < (BLOCK_TABLE + BLOCK_ENTRIES * 4) >> 2; slot++) {
+      for (let record = this.#i32[slot] as number; record; record = this.#i32[(record + BLOCK_NEXT) >> 2] as number) {
+        if (this.#i32[record >> 2] !== COUNT) continue;
+        const at = (record + BLOCK_HEAT) >> 2;
+        const runs = runsOf(this.#i32[at] as number);
+        if (((this.#i32[at] as number) & MOST_HEAT) > most) this.#i32[at] = heatWord(runs, runs + most);
+      }
+    }
   }
 
   /** First record of the block at `physical` in this mode; undefined where there is none. */
@@ -297,8 +319,9 @@ export class BlockCache {
    * Makes a region found in place of its first block, and of a region that it had before: returns the record that stands
    * for it, undefined where there is no room before the next clear.
    */
-  addRegion({ block, linear, handler, pages, heat, unsure }: RegionEntry): number | undefined {
-    const size = BLOCK_HEADER + REGION.list + pages.length * 8 + 16;
+  addRegion({ block, linear, handler, pages, constants, heat, unsure }: RegionEntry): number | undefined {
+    const front = (regionConstant(constants.length - 1) + 15) & ~15;
+    const size = front + REGION.list + pages.length * 8 + 16;
     if (this.full || this.#next + size > RECORDS + RECORDS_SIZE) return undefined;
     const old = this.#regions.get(this.#i32[(block + BLOCK_REGION) >> 2] as number);
     if (old) {
@@ -306,7 +329,10 @@ export class BlockCache {
       this.#regionDropped(old, "replaced");
     }
     this.hot(block);
-    const record = this.#next + BLOCK_HEADER;
+    const record = this.#next + front;
+    constants.forEach((constant, i) => {
+      this.#i64[(record - regionConstant(i)) >> 3] = constant;
+    });
     this.#i32[(record + BLOCK_COUNT) >> 2] = 1;
     this.#i32[(record + REGION.handler) >> 2] = handler;
     this.#i32[(record + REGION.pages) >> 2] = pages.length;
@@ -330,7 +356,7 @@ export class BlockCache {
     this.#wiring.observer?.regionDropped(handler, cause);
     this.#regions.delete(record);
     this.#i32[(block + BLOCK_REGION) >> 2] = 0;
-    this.countAgain(block);
+    this.countOn(block);
     this.#wiring.regionDropped(handler);
   }
 

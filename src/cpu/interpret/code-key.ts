@@ -1,38 +1,36 @@
-/** What code is found again by in other processes, wherever it lies by then. */
-import { hostAddress } from "../state.ts";
+/** What code is found again by in other processes, wherever it and what it refers to lie by then. */
+import { type AddressField, addressFields } from "../decode/address-fields.ts";
+import type { Decoded } from "../decode/decoder.ts";
 
 /** Bytes of it at the most. */
 const LENGTH = 16;
 
-/** A hash (32 bits, unsigned) of the mode `context`, the offset in the page, and the first bytes of the code at `physical`. */
-export function codeKey(memory: Uint8Array, physical: number, context: number): number {
-  const offset = physical % 4096;
-  const at = hostAddress(physical);
-  const end = at + Math.min(LENGTH, 4096 - offset);
+/**
+ * A hash (32 bits, unsigned) of the mode `context`, the offset in the page, and the first bytes of the block that begins at
+ * `at` in `bytes`, of which `instructions` are the first. Where an address of a kernel may be does not count.
+ */
+export function codeKey(
+  bytes: Uint8Array,
+  at: number,
+  offset: number,
+  context: number,
+  instructions: readonly Decoded[],
+): number {
   let hash = Math.imul(context ^ (offset << 16), 0x9e37_79b1);
-  for (let i = at; i < end; i++) hash = Math.imul(hash ^ (memory[i] as number), 0x0100_0193);
+  const end = at + Math.min(LENGTH, 4096 - offset);
+  let first = at;
+  for (const decoded of instructions) {
+    if (first >= end) break;
+    const { displacement, immediate } = addressFields(decoded);
+    const next = first + decoded.length;
+    for (let i = first; i < next && i < end; i++) {
+      const isAddress = isWithin(displacement, i - first) || isWithin(immediate, i - first);
+      if (!isAddress) hash = Math.imul(hash ^ (bytes[i] as number), 0x0100_0193);
+    }
+    first = next;
+  }
   return (hash ^ (hash >>> 15)) >>> 0;
 }
 
-/** A set of keys in few bytes: it may say that it has what it has not. */
-export class KeySet {
-  readonly #bits: Uint8Array;
-
-  constructor(bits: Uint8Array = new Uint8Array(KeySet.SIZE)) {
-    this.#bits = bits;
-  }
-
-  static readonly SIZE = 32768;
-
-  get bits(): Uint8Array {
-    return this.#bits;
-  }
-  add(key: number): void {
-    const bit = key % (KeySet.SIZE * 8);
-    this.#bits[bit >> 3] = (this.#bits[bit >> 3] as number) | (1 << (bit & 7));
-  }
-  has(key: number): boolean {
-    const bit = key % (KeySet.SIZE * 8);
-    return ((this.#bits[bit >> 3] as number) & (1 << (bit & 7))) !== 0;
-  }
-}
+const isWithin = (field: AddressField | undefined, at: number): boolean =>
+  field !== undefined && at >= field.at && at < field.at + field.size;

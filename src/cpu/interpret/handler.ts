@@ -22,6 +22,7 @@ import {
   EXIT,
   fieldAddress,
   GPR,
+  MOST_HEAT,
   NOTED_TARGETS,
   RECORD,
   RECORD_SIZE,
@@ -352,7 +353,7 @@ export function buildCount(f: FunctionBuilder, hot: Callee): void {
   const record = f.param(0);
   const heat = f.load("i32", record.add(BLOCK_HEAT)).sub(1);
   f.store("i32", record.add(BLOCK_HEAT), heat);
-  f.ifRare(heat.eqz(), () => {
+  f.ifRare(heat.and(MOST_HEAT).eqz(), () => {
     f.call(hot, record);
   });
   f.returnCallIndirect(HANDLER, f.load("i32", record.add(BLOCK_FIRST)), record);

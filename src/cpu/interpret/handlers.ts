@@ -85,6 +85,10 @@ export const FIRST_HANDLER = FIND + 1;
 /** Table entries from there on that are for handlers which others have needed: more would take longer to load than they save. */
 export const MOST_KEPT = 2048;
 
+/** Table entries behind those, for regions that others have made. */
+export const FIRST_READY = FIRST_HANDLER + MOST_KEPT;
+export const MOST_READY = 4096;
+
 /** What an instruction's handler is for: its form, and all that the form's code can depend on. */
 export type HandlerKey = number;
 const KEY_CONTEXT = 15;
@@ -102,7 +106,7 @@ export class Handlers {
   /** Table entries. */
   readonly #known = new Map<HandlerKey, number>();
   #wanted: { index: number; shape: HandlerShape }[] = [];
-  #next = FIRST_HANDLER + MOST_KEPT;
+  #next = FIRST_READY + MOST_READY;
   readonly #free: number[] = [];
   readonly #most: number;
 
@@ -134,9 +138,7 @@ export class Handlers {
     keys.forEach((key, i) => {
       if (!this.#known.has(key)) this.#known.set(key, FIRST_HANDLER + i);
     });
-    this.#growTable();
-    const { memory, table, runtime, host } = this.#environment;
-    new WebAssembly.Instance(module, { env: { memory, table }, runtime, host });
+    this.instantiate(module);
   }
 
   get keys(): readonly HandlerKey[] {
@@ -217,7 +219,6 @@ export class Handlers {
     if (this.#wanted.length === 0) return;
     const wanted = this.#wanted;
     this.#wanted = [];
-    this.#growTable();
     const module = this.#module();
     const linkage = linkageOf(module, this.#environment.observe);
     for (const { index, shape } of wanted) {
@@ -237,9 +238,14 @@ export class Handlers {
   }
 
   #instantiate(module: ModuleBuilder): void {
+    this.instantiate(new WebAssembly.Module(module.build()));
+  }
+
+  /** Puts a module's functions into the table. */
+  instantiate(module: WebAssembly.Module): void {
+    this.#growTable();
     const { memory, table, runtime, host } = this.#environment;
-    const compiled = new WebAssembly.Module(module.build());
-    new WebAssembly.Instance(compiled, { env: { memory, table }, runtime, host });
+    new WebAssembly.Instance(module, { env: { memory, table }, runtime, host });
   }
 }
 

@@ -9,7 +9,8 @@ import type { ProcessorOptions, RegionSettings } from "../processor.ts";
 import { PAGE, PAGE_FLAGS, RAM_BASE } from "../state.ts";
 import type { CodeRun } from "../translate/code-reader.ts";
 import { InPlace } from "../translate/in-place.ts";
-import { type CompiledRegions, RegionCompiler, type RegionJob } from "../translate/region-compiler.ts";
+import { type CompiledRegions, RegionCompiler } from "../translate/region-compiler.ts";
+import type { RegionJob } from "../translate/region-job.ts";
 import type { RegionMaker } from "../translate/translator.ts";
 import { LockStep, type LockStepResult } from "./lock-step.ts";
 

@@ -2,7 +2,7 @@
  * Who watches a processor: a profile, a trace. What is asked of emitted code is built into it from the start, and
  * nothing of it without an observer; what TypeScript does is told by calls.
  */
-import type { RegionJob } from "../translate/region-compiler.ts";
+import type { RegionJob } from "../translate/region-job.ts";
 import type { MemoryArea } from "./count-area.ts";
 import type { RegionCounts } from "./region-counts.ts";
 import type { RegionListing } from "./region-listing.ts";

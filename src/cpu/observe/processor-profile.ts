@@ -1,5 +1,5 @@
 /** Adds up what a processor does: counts of emitted code, and of what TypeScript does for it. */
-import type { RegionJob } from "../translate/region-compiler.ts";
+import type { RegionJob } from "../translate/region-job.ts";
 import { BlockRunsReader } from "./block-runs.ts";
 import { CountReader, type MemoryArea, PLACES, type Place, REFUSALS, whereAt } from "./count-area.ts";
 import type { AddedRegion, DeliveredEvent, DropCause, ProcessorObserver } from "./observer.ts";

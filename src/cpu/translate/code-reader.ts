@@ -4,6 +4,7 @@
  * the copy with what is there by then.
  */
 import type { Feature } from "../../isa/instruction.ts";
+import { type AddressFields, addressFields } from "../decode/address-fields.ts";
 import { type Decoded, type DecodeFailure, decode, MAX_LENGTH } from "../decode/decoder.ts";
 import { addPieces, type CodePage } from "../interpret/code-pages.ts";
 import { hostAddress } from "../state.ts";
@@ -19,6 +20,22 @@ export interface ReadCode extends CodePage {
 export interface CodeRun {
   readonly offset: number;
   readonly bytes: Uint8Array;
+}
+
+/** An address of a kernel in an instruction that a region takes from its record: where it lies, and what it is. */
+export interface CodeConstant {
+  /** Of its page in pages from that of the region's start, and in that page. */
+  readonly distance: number;
+  readonly offset: number;
+  readonly size: 4 | 8;
+  readonly value: bigint;
+}
+
+/** Code as it lies somewhere. */
+export interface PlacedCode {
+  readonly code: readonly ReadCode[];
+  /** What the region's record is to have. */
+  readonly constants: readonly bigint[];
 }
 
 /** Whether the instructions are as they were read. */
@@ -49,6 +66,8 @@ export class CodeReader {
   readonly #decoded = new Map<number, Decoded | DecodeFailure | "not mapped" | "marked">();
   /** Lengths of the instructions that were read, by the page's distance and their offset in the page. */
   readonly #read = new Map<number, Map<number, number>>();
+  readonly #constants: CodeConstant[] = [];
+  readonly #constantNumbers = new Map<string, number>();
 
   /** `start` is the linear address that distances count from. */
   constructor(source: CodeSource, start: bigint, mode: { long: boolean; code32: boolean }) {
@@ -125,35 +144,72 @@ export class CodeReader {
     return across;
   }
 
-  /** The same instructions as they lie here, if they do; undefined where anything differs. */
-  match(code: readonly Pick<ReadCode, "distance" | "runs">[]): ReadCode[] | undefined {
+  /** Instructions from the start on, up to the first that ends a block or a page. */
+  get block(): Decoded[] {
+    const block: Decoded[] = [];
+    for (let delta = 0; this.#locate(delta).distance === 0; ) {
+      const decoded = this.decode(delta);
+      if (typeof decoded === "string") break;
+      block.push(decoded);
+      if (decoded.form.instruction.ends) break;
+      delta += decoded.length;
+    }
+    return block;
+  }
+
+  /**
+   * Number of the constant that is the displacement or the immediate of the instruction at `delta`; undefined where it is no
+   * address of a kernel.
+   */
+  constant(delta: number, what: keyof AddressFields): number | undefined {
+    const key = `${delta} ${what}`;
+    const known = this.#constantNumbers.get(key);
+    if (known !== undefined) return known;
+    const decoded = this.decode(delta);
+    const field = typeof decoded === "string" ? undefined : addressFields(decoded)[what];
+    if (field === undefined) return undefined;
+    const place = this.#locate(delta + field.at);
+    if (place.offset + field.size > PAGE) return undefined;
+    this.#constantNumbers.set(key, this.#constants.length);
+    return this.#constants.push({ ...place, size: field.size, value: field.value }) - 1;
+  }
+
+  get constants(): readonly CodeConstant[] {
+    return this.#constants;
+  }
+
+  /** The same instructions as they lie here, if they do, with whatever constants; undefined where anything else differs. */
+  match(
+    code: readonly Pick<ReadCode, "distance" | "runs">[],
+    constants: readonly Omit<CodeConstant, "value">[],
+  ): PlacedCode | undefined {
+    const { memory } = this.#source;
+    const values: bigint[] = [];
+    for (const { distance, offset, size } of constants) {
+      const page = this.#page(distance);
+      const run = code
+        .find((each) => each.distance === distance)
+        ?.runs.find(({ offset: first, bytes }) => first <= offset && offset + size <= first + bytes.length);
+      if (page === undefined || run === undefined) return undefined;
+      const at = hostAddress(page) + offset;
+      const bytes = memory.slice(at, at + size);
+      run.bytes.set(bytes, offset - run.offset);
+      const view = new DataView(bytes.buffer);
+      values.push(size === 4 ? BigInt(view.getInt32(0, true)) : view.getBigInt64(0, true));
+    }
     const matched: ReadCode[] = [];
     for (const { distance, runs } of code) {
       const page = this.#page(distance);
-      if (page === undefined || !isUnchanged(this.#source.memory, { first: page, runs })) return undefined;
+      if (page === undefined || !isUnchanged(memory, { first: page, runs })) return undefined;
       matched.push(codeIn(page, distance, runs));
     }
-    return matched;
+    return { code: matched, constants: values };
   }
 
   #note(distance: number, offset: number, length: number): void {
     const known = this.#read.get(distance);
     if (known) known.set(offset, length);
     else this.#read.set(distance, new Map([[offset, length]]));
-  }
-
-  /**
-   * Whether instructions have addresses of a kernel in them, cut to 32 bits as x86-64 code has them: they are others
-   * each time it is started.
-   */
-  get hasAddresses(): boolean {
-    const isAddress = (value: number) => value >= -(2 ** 31) && value < -(2 ** 30);
-    return [...this.#decoded.values()].some((decoded) => {
-      if (typeof decoded === "string") return false;
-      const { memory, immediate } = decoded;
-      if (memory && !memory.ripRelative && isAddress(memory.displacement)) return true;
-      return isAddress(Number(BigInt.asIntN(64, immediate)));
-    });
   }
 
   /** The pages that instructions were read from. */

@@ -5,7 +5,9 @@ import { assemble } from "../../isa/assemble.ts";
 import type { RegionSettings } from "../processor.ts";
 import { BareMachine } from "../system/testing/bare-machine.ts";
 import { KeptRegions } from "./kept-regions.ts";
-import { type CompiledRegions, RegionCompiler, type RegionJob } from "./region-compiler.ts";
+import type { ReadyModule } from "./ready-regions.ts";
+import { type CompiledRegions, RegionCompiler } from "./region-compiler.ts";
+import type { RegionJob } from "./region-job.ts";
 import type { RegionMaker } from "./translator.ts";
 
 /** Offset of the program in its page: a part of it lies on the next one. */
@@ -35,12 +37,23 @@ const PROGRAM = `
 /** Makes regions in place, with those that are kept. */
 class Maker implements RegionMaker {
   readonly kept: KeptRegions;
+  readonly #settings: RegionSettings;
   readonly #compiler: RegionCompiler;
   done: (compiled: CompiledRegions) => void = () => {};
 
   constructor(settings: RegionSettings, kept: KeptRegions) {
     this.kept = kept;
+    this.#settings = settings;
     this.#compiler = new RegionCompiler(settings, kept);
+  }
+
+  ready: (module: ReadyModule) => void = () => {};
+  readonly inUse: number[] = [];
+  used(regions: readonly number[]): void {
+    this.inUse.push(...regions);
+  }
+  makeReady(): void {
+    for (const module of this.kept.toReady(this.#settings, 2)) this.ready(module);
   }
 
   request(job: RegionJob): void {
@@ -50,9 +63,15 @@ class Maker implements RegionMaker {
   close(): void {}
 }
 
-/** Runs the program from `page` on; what it came to, and how many regions were made. With `kept` all becomes regions. */
-function run(page: number, kept?: KeptRegions, program = PROGRAM) {
-  const machine = new BareMachine(64, "max", kept && ((settings) => new Maker(settings, kept)));
+/**
+ * Runs the program from `page` on; what it came to, and how many regions were made. With `kept` all becomes regions, of
+ * which those that are kept may be ready from the start.
+ */
+function run(page: number, kept?: KeptRegions, program = PROGRAM, isReady = false) {
+  let maker: Maker | undefined;
+  const makeRegions = kept && ((settings: RegionSettings) => (maker = new Maker(settings, kept)));
+  const machine = new BareMachine(64, "max", makeRegions);
+  if (isReady) maker?.makeReady();
   const { processor, ram } = machine;
   const { registers } = processor;
   const start = page + OFFSET;
@@ -64,7 +83,8 @@ function run(page: number, kept?: KeptRegions, program = PROGRAM) {
   assert.equal(processor.stretch(ROUNDS * 20)?.vector, 6);
   const data = Buffer.from(ram.buffer, ram.byteOffset + DATA, 0x100).toString("hex");
   const state = [data, ...[0, 1, 2, 7].map((register) => registers.gpr(register))];
-  return { state, regions: processor.statistics.translated.regions };
+  const { regions, asked } = processor.statistics.translated;
+  return { state, regions, asked, used: maker?.inUse ?? [] };
 }
 
 /** As another process finds them. */
@@ -99,17 +119,58 @@ test("code that differs in one place gets regions of its own", () => {
   }
 });
 
-test("regions with addresses of a kernel are not kept", () => {
-  const loop = (factor: string) => `again: imul rax, rax, ${factor}\n dec ecx\n jnz again\n ud2`;
-  for (const [factor, isKept] of [
-    ["0x1003", true],
-    ["-0x7efff000", false],
+test("addresses of a kernel may be others, even where only they differ", () => {
+  const program = (address: string) => `
+    again: imul rax, rax, ${address}
+    movabs rdx, ${address}
+    add rax, rdx
+    lea rdx, [rcx + ${address}]
+    xor rax, rdx
+    cmp rax, ${address}
+    setl dl
+    movzx edx, dl
+    mov ebx, ${address}
+    add rdx, rbx
+    dec ecx
+    jnz again
+    ud2`;
+  const first = new KeptRegions();
+  run(0x10_0000, first, program("-0x7efff000"));
+  assert.ok(first.added > 0);
+  for (const [page, address] of [
+    [0x18_3000, "-0x5edff008"],
+    [0x10_0000, "-0x40000001"],
+    [0x10_0000, "-0x7efff000"],
   ] as const) {
-    const kept = new KeptRegions();
-    const { state, regions } = run(0x10_0000, kept, loop(factor));
-    assert.deepEqual(state, run(0x10_0000, undefined, loop(factor)).state);
-    assert.equal(kept.added === regions, isKept, factor);
+    const second = stored(first);
+    const { state, regions } = run(page, second, program(address));
+    assert.deepEqual(state, run(page, undefined, program(address)).state);
+    assert.ok(regions > 0);
+    assert.equal(second.added, 0, address);
   }
+  // These are no addresses.
+  for (const address of ["-0x3ffff000", "0x1003"]) {
+    const second = stored(first);
+    const { state } = run(0x10_0000, second, program(address));
+    assert.deepEqual(state, run(0x10_0000, undefined, program(address)).state);
+    assert.ok(second.added > 0, address);
+  }
+});
+
+test("regions that are ready are used without being asked for", () => {
+  const first = new KeptRegions();
+  const expected = run(0x10_0000, first);
+  const kept = stored(first);
+  const used = run(0x18_3000, kept, PROGRAM, true);
+  assert.deepEqual(used.state, run(0x18_3000).state);
+  assert.notEqual(used.regions, 0);
+  assert.equal(used.asked, 0);
+  assert.ok(expected.asked > 0);
+  assert.deepEqual([...used.used].sort(), [...new Set(used.used)].sort());
+  const other = PROGRAM.replace("0x1003", "0x1005");
+  const refused = run(0x10_0000, stored(first), other, true);
+  assert.deepEqual(refused.state, run(0x10_0000, undefined, other).state);
+  assert.ok(refused.asked > 0);
 });
 
 test("what is no file of regions is refused", () => {

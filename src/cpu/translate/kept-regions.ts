@@ -5,10 +5,21 @@
  */
 import { ByteReader } from "../../wasm/byte-reader.ts";
 import type { EncodedFunction } from "../../wasm/emitter.ts";
-import type { ModuleBuilder } from "../../wasm/module.ts";
-import { KeySet } from "../interpret/code-key.ts";
-import type { CodeReader, ReadCode } from "./code-reader.ts";
-import { encodeRegion, type RegionIdentity, readBody, readCode, readIdentity } from "./region-encoding.ts";
+import { HANDLER } from "../emit/enter-block.ts";
+import { codeModule, FIRST_READY, MOST_READY } from "../interpret/handlers.ts";
+import type { RegionSettings } from "../processor.ts";
+import type { CodeConstant, CodeReader, PlacedCode } from "./code-reader.ts";
+import type { ReadyModule } from "./ready-regions.ts";
+import {
+  type BodyFor,
+  encodeRegion,
+  matchHead,
+  type RegionIdentity,
+  readBody,
+  readIdentity,
+  readSize,
+  takeHead,
+} from "./region-encoding.ts";
 
 /** As many are kept, and as many bytes: a boot has 1,500 of 2 KB. */
 const MOST_REGIONS = 4096;
@@ -16,26 +27,24 @@ const MOST_BYTES = 12 * 1024 * 1024;
 /** In front of each region's bytes where all are one after the other: their number. */
 const LENGTH_BYTES = 4;
 
-export interface FoundRegion {
+export interface FoundRegion extends PlacedCode {
   readonly instructions: number;
   /** Distances at which its nodes begin. */
   readonly nodes: readonly number[];
-  /** Its code as it lies here. */
-  readonly code: readonly ReadCode[];
-  /** Its function, for a module whose types begin with the same ones (`codeModule`). */
-  bodyFor(module: ModuleBuilder): EncodedFunction;
+  readonly bodyFor: BodyFor;
 }
 
 export class KeptRegions {
   /** All that were found: thousands of objects would have to be looked at by each garbage collection. */
   readonly #found: Uint8Array;
-  /** Where regions begin in `#found`, and which of them were used. */
+  /** Where regions begin in `#found`. */
   readonly #starts: Uint32Array;
-  readonly #isUsed: Uint8Array;
   readonly #made: Uint8Array[] = [];
   #bytesMade = 0;
   /** Regions by their keys: numbers of those that were found, then of those that were made. */
   readonly #byKey = new Map<number, number | number[]>();
+  /** Numbers of those that this process has used or made, as one came after the other. */
+  readonly #used = new Set<number>();
   /** How many were added that are in no file yet. */
   added = 0;
 
@@ -46,11 +55,11 @@ export class KeptRegions {
     const view = new DataView(found.buffer, found.byteOffset, found.byteLength);
     for (let at = 0; at < found.length; at += LENGTH_BYTES + view.getUint32(at, true)) {
       if (at + LENGTH_BYTES + view.getUint32(at, true) > found.length) throw new RangeError("a kept region is cut off");
-      this.#note(readIdentity(new ByteReader(found, at + LENGTH_BYTES)).key, starts.length);
+      const head = new ByteReader(takeHead(new ByteReader(found, at + LENGTH_BYTES)));
+      this.#note(readIdentity(head).key, starts.length);
       starts.push(at + LENGTH_BYTES);
     }
     this.#starts = Uint32Array.from(starts);
-    this.#isUsed = new Uint8Array(starts.length);
   }
 
   #note(key: number, region: number): void {
@@ -60,63 +69,99 @@ export class KeptRegions {
     else known.push(region);
   }
 
-  /** Keys of all that there are. */
-  get keys(): KeySet {
-    const set = new KeySet();
-    for (const key of this.#byKey.keys()) set.add(key);
-    return set;
-  }
-
-  add(identity: RegionIdentity, made: Omit<FoundRegion, "bodyFor">, body: EncodedFunction): void {
+  add(
+    identity: RegionIdentity,
+    made: Omit<FoundRegion, "bodyFor" | "constants">,
+    constants: readonly Omit<CodeConstant, "value">[],
+    body: EncodedFunction,
+  ): void {
     // A guest can make new code for ever.
     if (this.#made.length >= MOST_REGIONS || this.#bytesMade >= MOST_BYTES) return;
-    const region = encodeRegion(identity, made, body);
+    const region = encodeRegion(identity, made, constants, body);
     if (region === undefined) return;
     this.#bytesMade += region.length;
-    this.#note(identity.key, this.#starts.length + this.#made.length);
+    const number = this.#starts.length + this.#made.length;
+    this.#note(identity.key, number);
     this.#made.push(region);
+    this.#used.add(number);
     this.added++;
   }
 
-  #read(region: number): ByteReader {
+  /** Regions of these numbers are in use: those that `toReady` gave. */
+  use(regions: readonly number[]): void {
+    for (const region of regions) this.#used.add(region);
+  }
+
+  #bytes(region: number): Uint8Array {
     const start = this.#starts[region];
-    if (start !== undefined) return new ByteReader(this.#found, start);
-    return new ByteReader(this.#made[region - this.#starts.length] as Uint8Array);
+    if (start === undefined) return this.#made[region - this.#starts.length] as Uint8Array;
+    const next = this.#starts[region + 1];
+    return this.#found.subarray(start, next === undefined ? this.#found.length : next - LENGTH_BYTES);
   }
 
   /** A region of just the code that `reader` finds now. */
   find(identity: RegionIdentity, reader: CodeReader): FoundRegion | undefined {
     const regions = this.#byKey.get(identity.key) ?? [];
     for (const region of typeof regions === "number" ? [regions] : regions) {
-      const bytes = this.#read(region);
-      const { model, context, offset } = readIdentity(bytes);
-      if (model !== identity.model || context !== identity.context || offset !== identity.offset) continue;
-      const code = reader.match(readCode(bytes));
-      if (code === undefined) continue;
-      if (region < this.#isUsed.length) this.#isUsed[region] = 1;
-      return { ...readBody(bytes), code };
+      const bytes = new ByteReader(this.#bytes(region));
+      const head = new ByteReader(takeHead(bytes));
+      const placed = matchHead(head, identity, reader);
+      if (placed === undefined) continue;
+      this.#used.add(region);
+      return { ...readSize(head), ...placed, bodyFor: readBody(bytes) };
     }
     return undefined;
+  }
+
+  /**
+   * Modules of regions that were found, `each` in one, for table entries that are theirs alone: a guest's code then need
+   * only be compared.
+   */
+  *toReady(settings: Pick<RegionSettings, "memoryPages">, each: number): Generator<ReadyModule> {
+    const count = Math.min(this.#starts.length, MOST_READY);
+    for (let first = 0; first < count; first += each) {
+      const module = codeModule(settings.memoryPages);
+      const heads: Uint8Array[] = [];
+      const functions = Array.from({ length: Math.min(each, count - first) }, (_, i) => {
+        const bytes = new ByteReader(this.#bytes(first + i));
+        heads.push(takeHead(bytes));
+        return module.function(HANDLER, readBody(bytes)(module));
+      });
+      module.elements(FIRST_READY + first, functions);
+      yield { first, module: new WebAssembly.Module(module.build()), heads: joined(heads) };
+    }
   }
 
   /** What is worth keeping for later processes: what this one has made or used, then the others as far as there is room. */
   toKeep(): Uint8Array[] {
     const parts: Uint8Array[] = [];
     let room = MOST_BYTES;
-    const put = (region: Uint8Array) => {
+    const put = (number: number) => {
+      const region = this.#bytes(number);
       room -= LENGTH_BYTES + region.length;
-      if (room < 0 || parts.length >= 2 * MOST_REGIONS) return;
-      const length = new Uint8Array(LENGTH_BYTES);
-      new DataView(length.buffer).setUint32(0, region.length, true);
-      parts.push(length, region);
+      if (room >= 0 && parts.length < 2 * MOST_REGIONS) parts.push(...withLength(region));
     };
-    for (const region of this.#made) put(region);
-    for (const used of [1, 0]) {
-      this.#starts.forEach((start, i) => {
-        const end = i + 1 < this.#starts.length ? (this.#starts[i + 1] as number) - LENGTH_BYTES : this.#found.length;
-        if (this.#isUsed[i] === used) put(this.#found.subarray(start, end));
-      });
-    }
+    for (const region of this.#used) put(region);
+    this.#starts.forEach((_, region) => {
+      if (!this.#used.has(region)) put(region);
+    });
     return parts;
   }
+}
+
+function withLength(bytes: Uint8Array): [Uint8Array, Uint8Array] {
+  const length = new Uint8Array(LENGTH_BYTES);
+  new DataView(length.buffer).setUint32(0, bytes.length, true);
+  return [length, bytes];
+}
+
+/** Copies them into one array, each with its length in front. */
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + LENGTH_BYTES + length, 0));
+  let at = 0;
+  for (const part of parts.flatMap(withLength)) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }

@@ -10,19 +10,19 @@ import type { FunctionBody } from "../../wasm/module.ts";
 import { HANDLER } from "../emit/enter-block.ts";
 import type { Linkage } from "../emit/semantics.ts";
 import { blockRuns, notedTargets } from "../interpret/block-table.ts";
-import { codeKey } from "../interpret/code-key.ts";
 import { codeContext, codeModule, linkageOf } from "../interpret/handlers.ts";
-import { CodeWalk, type PagingMode } from "../mmu/code-walk.ts";
+import { CodeWalk } from "../mmu/code-walk.ts";
 import { CountAllocator } from "../observe/count-area.ts";
 import { RegionCountBuilder, type RegionCounts } from "../observe/region-counts.ts";
 import type { RegionListing } from "../observe/region-listing.ts";
 import type { RegionSettings } from "../processor.ts";
-import { KEPT, KEPT_PAGE, KEPT_PAGES_EACH, KEPT_READS, KEPT_WRITES, SCATTERED, SCATTERED_SIZE } from "../state.ts";
-import { type CpuModel, cpuModel } from "../system/models.ts";
-import { CodeReader, type ReadCode } from "./code-reader.ts";
+import { KEPT, KEPT_PAGE, KEPT_PAGES_EACH, KEPT_READS, KEPT_WRITES, SCATTERED } from "../state.ts";
+import { cpuModel } from "../system/models.ts";
+import type { CodeReader, PlacedCode } from "./code-reader.ts";
 import type { FoundRegion, KeptRegions } from "./kept-regions.ts";
 import { buildRegion, type RegionInput, type RegionSize } from "./region.ts";
 import type { RegionIdentity } from "./region-encoding.ts";
+import { type CodeMemory, codeReader, identityOf, type RegionJob, scatteredSlot, unsureByte } from "./region-job.ts";
 import type { KeptPlace } from "./region-memory.ts";
 
 /** What part of that a block must have run to become part of the region of another. */
@@ -39,40 +39,12 @@ const SIZES: readonly RegionSize[] = [
 /** Blocks of which it is known that a region has them; only the last ones matter. */
 const MOST_COVERED = 65536;
 
-/** Where it is noted that the pages of addresses from `origin` change too often in the region that begins at `physical`. */
-function scatteredSlot(physical: number, origin: string, write: boolean): number {
-  let hash = physical ^ (physical >>> 15) ^ (write ? 0x5555 : 0);
-  for (let i = 0; i < origin.length; i++) hash = (Math.imul(hash, 31) + origin.charCodeAt(i)) | 0;
-  return (hash ^ (hash >>> 16)) & (SCATTERED_SIZE - 1);
-}
-
-/** A region that is asked for. */
-export interface RegionJob {
-  /** Table entry for its function. */
-  readonly handler: number;
-  /** Linear and physical address that it begins at. */
-  readonly linear: bigint;
-  readonly physical: number;
-  /** Offset in the code segment that it begins at, cut to 32 bits. */
-  readonly ip: number;
-  /** What decoding depends on (state.ts, BLOCK_CONTEXT). */
-  readonly context: number;
-  readonly paging: PagingMode;
-  /** Whether the region has run much already, and may be large. */
-  readonly large: boolean;
-  /** Offsets in a page of instructions that are left to the interpreter. */
-  readonly marks: readonly number[];
-  /** How many modules' regions the processor had when it asked for this one; infinite where it is to be made anyway. */
-  readonly seen: number;
-}
-
-export interface CompiledRegion {
+export interface CompiledRegion extends PlacedCode {
   readonly job: RegionJob;
   /** Guest instructions in it; 0 where it was not made. */
   readonly instructions: number;
   /** Not made, since it is part of another one that was not known yet when it was asked for. */
   readonly isCovered: boolean;
-  readonly code: readonly ReadCode[];
   /** Address of the byte to set where groups of its accesses are often not found. */
   readonly unsure: number;
   /** Where someone watches. */
@@ -119,7 +91,7 @@ function describeInstruction(code: CodeReader, { linear, ip, context }: RegionJo
 
 /** A region as it was built or found. */
 type MadeRegion = Omit<CompiledRegion, "job" | "unsure"> & { readonly nodes: readonly number[] };
-const NOTHING: MadeRegion = { instructions: 0, isCovered: false, code: [], nodes: [] };
+const NOTHING: MadeRegion = { instructions: 0, isCovered: false, code: [], constants: [], nodes: [] };
 
 /** Remembers answers, where a region is built twice: what they depend on may change meanwhile. */
 function remembered<A extends readonly unknown[], T>(find: (...args: A) => T): (...args: A) => T {
@@ -137,10 +109,9 @@ const keyOf = ({ physical, context }: { physical: number; context: number }): nu
 export class RegionCompiler {
   readonly #settings: RegionSettings;
   readonly #kept: KeptRegions | undefined;
-  readonly #model: CpuModel;
   readonly #bytes: Uint8Array;
   readonly #i32: Int32Array;
-  readonly #walk: CodeWalk;
+  readonly #source: CodeMemory;
   readonly #pages = { reads: 0, writes: 0 };
   readonly #covered = new CoveredBlocks();
   readonly #allocator: CountAllocator | undefined;
@@ -153,10 +124,10 @@ export class RegionCompiler {
     if (!model) throw new Error(`no processor model is named ${settings.model}`);
     this.#settings = settings;
     this.#kept = kept;
-    this.#model = model;
     this.#bytes = new Uint8Array(settings.memory.buffer);
     this.#i32 = new Int32Array(settings.memory.buffer);
-    this.#walk = new CodeWalk(settings.memory.buffer);
+    const walk = new CodeWalk(settings.memory.buffer);
+    this.#source = { bytes: this.#bytes, walk, has: (feature) => model.has(feature) };
     const counts = settings.observe?.counts;
     this.#allocator = counts && new CountAllocator(settings.memory.buffer, counts);
   }
@@ -166,8 +137,8 @@ export class RegionCompiler {
     const linkage = linkageOf(module, this.#settings.observe);
     const regions: CompiledRegion[] = [];
     for (const job of jobs) {
-      const code = this.#reader(job);
-      const identity = this.#identityOf(job);
+      const code = codeReader(job, this.#source);
+      const identity = this.#identityOf(job, code);
       const known = identity && this.#kept?.find(identity, code);
       let made = known ? this.#reuse(job, code, known) : NOTHING;
       const build: FunctionBody = (f) => {
@@ -176,7 +147,7 @@ export class RegionCompiler {
       const callee = module.function(HANDLER, known ? known.bodyFor(module) : build, {
         name: `region ${job.linear.toString(16)}`,
         encoded: (body) => {
-          if (identity && !known && made.instructions > 0 && !code.hasAddresses) this.#kept?.add(identity, made, body);
+          if (identity && !known && made.instructions > 0) this.#kept?.add(identity, made, code.constants, body);
           regions.push(this.#compiled(job, made, body));
         },
       });
@@ -188,17 +159,14 @@ export class RegionCompiler {
   }
 
   /** What tells a region among those that are kept; undefined where it cannot be one. */
-  #identityOf(job: RegionJob): RegionIdentity | undefined {
-    const { physical, context, large, marks } = job;
-    if (!this.#kept || large || marks.length > 0 || this.#bytes[this.#unsure(job)]) return undefined;
+  #identityOf(job: RegionJob, code: CodeReader): RegionIdentity | undefined {
+    if (!this.#kept || job.large || job.marks.length > 0 || this.#bytes[this.#unsure(job)]) return undefined;
     if (this.#covered.has(job, job.seen)) return undefined;
-    const { model } = this.#settings;
-    return { key: codeKey(this.#bytes, physical, context), model, context, offset: physical % 4096 };
+    return identityOf(job, code, this.#bytes, this.#settings.model);
   }
 
-  /** Address of the byte to set where groups of accesses are often not found in the region. */
-  #unsure({ physical }: RegionJob): number {
-    return this.#settings.vcpu + SCATTERED + scatteredSlot(physical, "group", false);
+  #unsure(job: RegionJob): number {
+    return unsureByte(this.#settings.vcpu, job);
   }
 
   #compiled(job: RegionJob, { nodes: _, observed, ...made }: MadeRegion, body: EncodedFunction): CompiledRegion {
@@ -206,9 +174,9 @@ export class RegionCompiler {
     return observed ? { ...region, observed: { ...observed, bytes: body.bytes.length } } : region;
   }
 
-  #reuse(job: RegionJob, reader: CodeReader, { instructions, nodes, code }: FoundRegion): MadeRegion {
-    this.#cover(job, nodes, reader);
-    return { instructions, isCovered: false, code, nodes };
+  #reuse(job: RegionJob, reader: CodeReader, { bodyFor: _, ...found }: FoundRegion): MadeRegion {
+    this.#cover(job, found.nodes, reader);
+    return { ...found, isCovered: false };
   }
 
   #cover({ context }: RegionJob, nodes: readonly number[], code: CodeReader): void {
@@ -239,6 +207,7 @@ export class RegionCompiler {
       grows: !job.large,
       isSure: !this.#bytes[this.#unsure(job)],
       keptPage: answers((origin, write, isLoaded) => this.#keptPage(job, origin, write, isLoaded)),
+      constant: (delta, what) => (job.large ? undefined : code.constant(delta, what)),
       targets: answers((delta) => this.#targets(code.physical(delta), job)),
       describe,
       counts,
@@ -246,7 +215,8 @@ export class RegionCompiler {
     const { instructions, nodes } = buildRegion(input);
     if (instructions === 0) f.unreachable();
     this.#cover(job, nodes, code);
-    const region = { instructions, isCovered: false, code: code.pages, nodes };
+    const constants = code.constants.map(({ value }) => value);
+    const region = { instructions, isCovered: false, code: code.pages, constants, nodes };
     if (!this.#settings.observe) return region;
     const listing = isListed && instructions > 0 ? this.#listing(input) : undefined;
     return { ...region, observed: { bytes: 0, counts: counts && { ...counts }, listing } };
@@ -264,23 +234,6 @@ export class RegionCompiler {
       },
     });
     return { module: module.build().slice(), marks, ...about };
-  }
-
-  #reader({ linear, physical, context, paging, marks }: RegionJob): CodeReader {
-    const { long, code32 } = codeContext(context);
-    const firstPage = linear & ~0xfffn;
-    return new CodeReader(
-      {
-        memory: this.#bytes,
-        has: (feature) => this.#model.has(feature),
-        isMarked: (offset) => marks.includes(offset),
-        // The page that it begins in is known, whatever has become of the page tables.
-        translate: (address) =>
-          address === firstPage ? physical - (physical % 4096) : this.#walk.translate(address, paging),
-      },
-      linear,
-      { long, code32 },
-    );
   }
 
   #isWarm(physical: number | undefined, context: number): boolean {

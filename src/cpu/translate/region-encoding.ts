@@ -1,11 +1,14 @@
-/** A kept region as bytes: what tells it, its code, and its function, in this order, as one after the other is needed. */
+/**
+ * A kept region as bytes: its head, which is what tells it and its code, and its function, in this order, as one after the
+ * other is needed. In front of the head stands its length.
+ */
 import type { ByteReader } from "../../wasm/byte-reader.ts";
 import { ByteWriter } from "../../wasm/bytes.ts";
 import type { EncodedFunction } from "../../wasm/emitter.ts";
 import type { Callee } from "../../wasm/function.ts";
 import type { ModuleBuilder } from "../../wasm/module.ts";
 import { TYPE_CODE, type ValueType } from "../../wasm/opcodes.ts";
-import type { CodeRun, ReadCode } from "./code-reader.ts";
+import type { CodeConstant, CodeReader, CodeRun, PlacedCode, ReadCode } from "./code-reader.ts";
 
 export interface RegionIdentity {
   /** `codeKey` of the block that it begins with. */
@@ -24,26 +27,19 @@ interface Made {
   readonly code: readonly Pick<ReadCode, "distance" | "runs">[];
 }
 
+type ConstantPlace = Omit<CodeConstant, "value">;
+
 /** The region's bytes; undefined where its function calls others of its module. */
-export function encodeRegion(identity: RegionIdentity, made: Made, body: EncodedFunction): Uint8Array | undefined {
+export function encodeRegion(
+  identity: RegionIdentity,
+  made: Made,
+  constants: readonly ConstantPlace[],
+  body: EncodedFunction,
+): Uint8Array | undefined {
+  const head = encodeHead(identity, made, constants);
   const writer = new ByteWriter(4096);
-  writer.unsigned(identity.key);
-  writer.name(identity.model);
-  writer.unsigned(identity.context);
-  writer.unsigned(identity.offset);
-  writer.unsigned(made.code.length);
-  for (const { distance, runs } of made.code) {
-    writer.signed(distance);
-    writer.unsigned(runs.length);
-    for (const { offset, bytes } of runs) {
-      writer.unsigned(offset);
-      writer.unsigned(bytes.length);
-      writer.bytes(bytes);
-    }
-  }
-  writer.unsigned(made.instructions);
-  writer.unsigned(made.nodes.length);
-  for (const node of made.nodes) writer.signed(node);
+  writer.unsigned(head.length);
+  writer.bytes(head);
   writer.unsigned(body.bytes.length);
   writer.bytes(body.bytes);
   writer.unsigned(body.hints.length);
@@ -67,27 +63,75 @@ export function encodeRegion(identity: RegionIdentity, made: Made, body: Encoded
   return writer.view().slice();
 }
 
+function encodeHead(identity: RegionIdentity, made: Made, constants: readonly ConstantPlace[]): Uint8Array {
+  const writer = new ByteWriter(1024);
+  writer.unsigned(identity.key);
+  writer.name(identity.model);
+  writer.unsigned(identity.context);
+  writer.unsigned(identity.offset);
+  writer.unsigned(made.code.length);
+  for (const { distance, runs } of made.code) {
+    writer.signed(distance);
+    writer.unsigned(runs.length);
+    for (const { offset, bytes } of runs) {
+      writer.unsigned(offset);
+      writer.unsigned(bytes.length);
+      writer.bytes(bytes);
+    }
+  }
+  writer.unsigned(constants.length);
+  for (const { distance, offset, size } of constants) {
+    writer.signed(distance);
+    writer.unsigned(offset);
+    writer.byte(size);
+  }
+  writer.unsigned(made.instructions);
+  writer.unsigned(made.nodes.length);
+  for (const node of made.nodes) writer.signed(node);
+  return writer.view();
+}
+
+/** The bytes of the head that `bytes` goes on with. */
+export function takeHead(bytes: ByteReader): Uint8Array {
+  return bytes.take(bytes.unsigned());
+}
+
 export function readIdentity(bytes: ByteReader): RegionIdentity {
   const key = bytes.unsigned();
   const model = bytes.name();
   return { key, model, context: bytes.unsigned(), offset: bytes.unsigned() };
 }
 
-export function readCode(bytes: ByteReader): Pick<ReadCode, "distance" | "runs">[] {
+function readCode(bytes: ByteReader): Pick<ReadCode, "distance" | "runs">[] {
   // Copies: a view would take all that it is a part of along to another thread.
   const run = (): CodeRun => ({ offset: bytes.unsigned(), bytes: new Uint8Array(bytes.take(bytes.unsigned())) });
   return bytes.list(() => ({ distance: bytes.signed32(), runs: bytes.list(run) }));
 }
 
-export interface KeptBody {
-  readonly instructions: number;
-  readonly nodes: readonly number[];
-  bodyFor(module: ModuleBuilder): EncodedFunction;
+function readConstants(bytes: ByteReader): ConstantPlace[] {
+  return bytes.list(() => ({
+    distance: bytes.signed32(),
+    offset: bytes.unsigned(),
+    size: bytes.byte() === 8 ? 8 : 4,
+  }));
 }
 
-export function readBody(bytes: ByteReader): KeptBody {
-  const instructions = bytes.unsigned();
-  const nodes = bytes.list(() => bytes.signed32());
+/** The code of a region as it lies here, if that region is the wanted one. */
+export function matchHead(head: ByteReader, wanted: RegionIdentity, reader: CodeReader): PlacedCode | undefined {
+  const { model, context, offset } = readIdentity(head);
+  if (model !== wanted.model || context !== wanted.context || offset !== wanted.offset) return undefined;
+  return reader.match(readCode(head), readConstants(head));
+}
+
+/** What the head ends with: the number of guest instructions, and the distances at which nodes begin. */
+export function readSize(bytes: ByteReader): { readonly instructions: number; readonly nodes: readonly number[] } {
+  return { instructions: bytes.unsigned(), nodes: bytes.list(() => bytes.signed32()) };
+}
+
+/** The function, for a module whose types begin with the same ones (`codeModule`). */
+export type BodyFor = (module: ModuleBuilder) => EncodedFunction;
+
+export function readBody(bytes: ByteReader): BodyFor {
   const body = bytes.take(bytes.unsigned());
   const hints = bytes.list(() => bytes.unsigned()).map((hint) => ({ at: hint >>> 1, likely: (hint & 1) !== 0 }));
   const types = (): ValueType[] => bytes.list(() => bytes.type());
@@ -96,15 +140,11 @@ export function readBody(bytes: ByteReader): KeptBody {
     signature: { params: types(), results: types() },
   }));
   const calls = bytes.list(() => ({ at: bytes.unsigned(), callee: bytes.unsigned() }));
-  return {
-    instructions,
-    nodes,
-    bodyFor(module) {
-      const imported = callees.map(({ source, signature }) =>
-        module.importFunction(source.module, source.name, signature),
-      );
-      const sites = calls.map(({ at, callee }) => ({ at, callee: imported[callee] as Callee }));
-      return { bytes: body, hints, marks: [], calls: sites };
-    },
+  return (module) => {
+    const imported = callees.map(({ source, signature }) =>
+      module.importFunction(source.module, source.name, signature),
+    );
+    const sites = calls.map(({ at, callee }) => ({ at, callee: imported[callee] as Callee }));
+    return { bytes: body, hints, marks: [], calls: sites };
   };
 }

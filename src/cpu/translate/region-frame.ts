@@ -5,11 +5,12 @@
 import { generalName } from "../../isa/register-names.ts";
 import type { FunctionBuilder, Label, Variable } from "../../wasm/function.ts";
 import type { Value } from "../../wasm/value.ts";
+import type { AddressFields } from "../decode/address-fields.ts";
 import { enterBlock } from "../emit/enter-block.ts";
 import type { CodeContext, Linkage } from "../emit/semantics.ts";
 import { flagMemory } from "../interpret/handler.ts";
 import type { InterpretReason, LeaveReason, RegionCountBuilder } from "../observe/region-counts.ts";
-import { CS_BASE, CS_LIMIT, fieldAddress, GPR, REGION, XMM } from "../state.ts";
+import { CS_BASE, CS_LIMIT, fieldAddress, GPR, REGION, regionConstant, XMM } from "../state.ts";
 import { AccessGroups } from "./access-groups.ts";
 import { FLAG_WORDS, type FlagState, type FlagVariables, flagVariables, LazyFlags } from "./lazy-flags.ts";
 import { Positions } from "./positions.ts";
@@ -31,6 +32,8 @@ export interface FrameOptions {
    * change too often. `isLoaded`: they come from memory, one after the other.
    */
   keptPage(origin: string, write: boolean, isLoaded: boolean): KeptPlace | undefined;
+  /** Number of the constant that the record has for a field of the instruction at a distance, where it has one. */
+  constant(delta: number, what: keyof AddressFields): number | undefined;
   /** Whether it is to be made larger where it runs much. */
   readonly grows: boolean;
   /** Whether groups of accesses are nearly always found in the region, as far as is known. */
@@ -203,6 +206,12 @@ export class RegionFrame {
   /** The record that stands for the region (state.ts, REGION). */
   get #region(): Value {
     return this.f.param(0);
+  }
+
+  /** What the record has for a field of the instruction at `delta` (i64); undefined where the field is to be taken as it is. */
+  constant(delta: number, what: keyof AddressFields): Value | undefined {
+    const number = this.#options.constant(delta, what);
+    return number === undefined ? undefined : this.f.load("i64", this.#region.sub(regionConstant(number)));
   }
 
   /** What is kept for addresses of one origin, made of `registers`. */

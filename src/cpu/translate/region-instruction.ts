@@ -295,6 +295,8 @@ export class RegionInstruction extends WasmSemantics {
     if (operand.spec.place === "one") return this.f.i32(1);
     if (operand === this.#second) return this.f.i32(this.#decoded.second);
     const { immediate } = this.#decoded;
+    const constant = operand.width >= 32 ? this.#frame.constant(this.#delta, "immediate") : undefined;
+    if (constant) return operand.width === 64 ? constant : constant.wrap();
     if (operand.width === 64) return this.f.i64(immediate);
     return this.f.i32(Number(BigInt.asUintN(operand.width, immediate)) | 0);
   }
@@ -317,19 +319,23 @@ export class RegionInstruction extends WasmSemantics {
     const { memory, immediate, length } = this.#decoded;
     this.#origin = memory ? originOf(memory, this.#delta) : origin([], `${immediate >> 12n}`);
     if (operand.spec.place === "moffs") {
-      const offset = this.f.i64(immediate);
+      const offset = this.#frame.constant(this.#delta, "immediate") ?? this.f.i64(immediate);
       return displacement === 0 ? offset : this.#cut(offset.add(displacement));
     }
     if (!memory) throw new NotTranslatable();
     // Addresses of 32 bits are computed as such: nothing is left to cut off then.
     const narrow = addressSize !== 64;
     const register = (index: number) => (narrow ? this.register(index, 32) : this.register(index, 64));
-    const fixed = memory.displacement + (typeof displacement === "number" ? displacement : 0);
-    let address: Value | undefined;
+    const constant = narrow ? undefined : this.#frame.constant(this.#delta, "displacement");
+    const fixed = (constant ? 0 : memory.displacement) + (typeof displacement === "number" ? displacement : 0);
+    let address: Value | undefined = constant;
     if (memory.ripRelative) {
       const ip = this.#frame.start.add(this.#delta + length);
       address = narrow ? ip.wrap() : ip;
-    } else if (memory.base >= 0) address = register(memory.base);
+    } else if (memory.base >= 0) {
+      const base = register(memory.base);
+      address = address ? base.add(address) : base;
+    }
     if (memory.index >= 0) {
       const scaled = register(memory.index).shl(memory.scale);
       address = address ? address.add(scaled) : scaled;

@@ -1,21 +1,31 @@
 /** Has regions made of hot blocks, and has them found in place of the blocks. */
-import type { BlockCache } from "../interpret/blocks.ts";
-import type { CodeEnvironment, Handlers } from "../interpret/handlers.ts";
-import type { PagingMode } from "../mmu/code-walk.ts";
+import type { Feature } from "../../isa/instruction.ts";
+import type { BlockCache, BlockCode } from "../interpret/blocks.ts";
+import { codeKey } from "../interpret/code-key.ts";
+import type { Handlers } from "../interpret/handlers.ts";
+import { CodeWalk, type PagingMode } from "../mmu/code-walk.ts";
 import type { ProcessorObserver } from "../observe/observer.ts";
-import type { StartKind } from "../processor.ts";
+import type { RegionSettings, StartKind } from "../processor.ts";
+import { hostAddress } from "../state.ts";
 import { isUnchanged } from "./code-reader.ts";
-import type { CompiledRegion, CompiledRegions, RegionJob } from "./region-compiler.ts";
+import { type ReadyModule, ReadyRegions } from "./ready-regions.ts";
+import type { CompiledRegion, CompiledRegions } from "./region-compiler.ts";
+import { type CodeMemory, codeReader, identityOf, type RegionJob, unsureByte } from "./region-job.ts";
 
 /** How often a block runs in the interpreter before it is translated. */
 export const DEFAULT_HEAT = 4000;
-/** Blocks of which a region is kept run in so many parts of that. */
-const KNOWN_HEAT = 0.075;
+/** What part of that is enough while another thread, which makes the regions, has little to do, and how many that is. */
+const EARLY = 0.375;
+const FEW = 8;
+/**
+ * After what parts of it it is looked whether a region that is ready fits: as soon as it is worth that, and again, as not
+ * all code need have been there.
+ */
+const [FIRST_LOOK, LAST_LOOK] = [0.025, 0.1];
 /** How many instructions a region of the first size runs before it is made anew with the second. */
 const GROWTH_HEAT = 4_000_000;
-
-/** How often a block of which a region is kept runs before that is used, where others run `heat` times. */
-export const heatOfKnown = (heat: number): number => Math.ceil(heat * KNOWN_HEAT);
+/** The maker is told of so many ready regions in use at once. */
+const NEWS = 64;
 
 /**
  * Who makes regions of jobs: in place, with the result at once, or on another thread, which lets the guest run on
@@ -27,17 +37,22 @@ export interface RegionMaker {
   done: (compiled: CompiledRegions) => void;
   /** Told once of the interpreter's handlers, for a maker that can keep them for later processes. */
   keepHandlers?(start: StartKind, handlers: Pick<Handlers, "keys" | "kept">): void;
-  /** Whether it may have kept a region that begins with code of this `codeKey`, and need not make it. */
-  isKnown?(key: number): boolean;
+  /** Set by the translator: takes regions that the maker has kept. */
+  ready?: (module: ReadyModule) => void;
+  /** How many it was asked for and has not made yet; undefined where the guest waits for each. */
+  readonly waiting?: number;
+  /** Told now and then of those that are in use, by their numbers. */
+  used?(regions: readonly number[]): void;
   /** Ends what runs elsewhere. */
   close(): void;
 }
 
 export interface TranslatorWiring {
-  readonly environment: CodeEnvironment;
   readonly handlers: Handlers;
   readonly blocks: BlockCache;
   readonly maker: RegionMaker;
+  readonly settings: RegionSettings;
+  readonly has: (feature: Feature) => boolean;
   paging(): PagingMode;
   /** Offsets in a page of instructions that no region may have: a debugger stops there. */
   marks(): readonly number[];
@@ -47,10 +62,12 @@ export interface TranslatorWiring {
 export class Translator {
   readonly #wiring: TranslatorWiring;
   readonly #memory: Uint8Array;
+  readonly #source: CodeMemory;
   /** What the regions in use were made for, by their table entries. */
   readonly #installed = new Map<number, RegionJob>();
   /** First records of blocks that got no region since they were part of another's. */
   readonly #covered = new Set<number>();
+  readonly #ready = new ReadyRegions();
   #regions = 0;
   #asked = 0;
   #modules = 0;
@@ -59,8 +76,36 @@ export class Translator {
 
   constructor(wiring: TranslatorWiring) {
     this.#wiring = wiring;
-    this.#memory = new Uint8Array(wiring.environment.memory.buffer);
+    this.#memory = new Uint8Array(wiring.settings.memory.buffer);
+    this.#source = { bytes: this.#memory, walk: new CodeWalk(this.#memory.buffer), has: wiring.has };
     wiring.maker.done = (compiled) => this.#install(compiled);
+    wiring.maker.ready = (module) => {
+      this.#ready.add(module);
+      wiring.handlers.instantiate(module.module);
+      wiring.blocks.hurry(this.#part(FIRST_LOOK));
+    };
+  }
+
+  #part(part = 1): number {
+    return Math.ceil(this.#wiring.settings.heat * part);
+  }
+
+  /** How often a block runs before it is looked at. */
+  heat(code?: BlockCode): number {
+    if (code === undefined || this.#ready.size === 0) return this.#heatAfter(0, false);
+    const { physical, context, instructions } = code;
+    const key = codeKey(this.#memory, hostAddress(physical), physical % 4096, context, instructions);
+    return this.#heatAfter(0, this.#ready.has(key));
+  }
+
+  /** After how many runs a block is looked at that has run `runs` times: the same where a region is to be made of it. */
+  #heatAfter(runs: number, isReady: boolean): number {
+    for (const look of isReady ? [FIRST_LOOK, LAST_LOOK] : []) if (this.#part(look) > runs) return this.#part(look);
+    const { waiting } = this.#wiring.maker;
+    const early = this.#part(EARLY);
+    if (waiting !== undefined && runs < early) return early;
+    if (waiting !== undefined && waiting < FEW) return runs;
+    return Math.max(this.#part(), runs);
   }
 
   /** Counts since power-on, for reports. */
@@ -71,10 +116,36 @@ export class Translator {
   /** Asks for a region that begins with the block whose first record is `record`, at linear address `linear` and offset `ip`. */
   translate(record: number, linear: bigint, ip: number): void {
     const { paging, marks, blocks } = this.#wiring;
-    const { physical, context } = blocks.hot(record);
+    const { physical, context, runs } = blocks.hot(record);
+    const place = { linear, physical, ip, context, paging: paging(), marks: marks(), large: false };
+    const isReady = this.#ready.size > 0 && this.#lookForReady(place);
+    if (isReady === "taken") return;
+    const heat = this.#heatAfter(runs, isReady);
+    if (heat > runs) {
+      blocks.countOn(record, runs, heat);
+      return;
+    }
     // Once is enough: it runs by itself in spite of the region that has it.
     const seen = this.#covered.delete(record) ? Number.POSITIVE_INFINITY : this.#modules;
-    this.#request({ linear, physical, ip, context, paging: paging(), marks: marks(), large: false, seen });
+    this.#request({ ...place, seen });
+  }
+
+  /** Has the block run in a region that is ready, or tells whether there may be one. */
+  #lookForReady(place: Omit<RegionJob, "handler" | "seen">): "taken" | boolean {
+    const { settings, maker } = this.#wiring;
+    const reader = codeReader(place, this.#source);
+    const identity = identityOf(place, reader, this.#memory, settings.model);
+    if (!this.#ready.has(identity.key)) return false;
+    const unsure = unsureByte(settings.vcpu, place);
+    if (place.marks.length > 0 || this.#memory[unsure]) return false;
+    const found = this.#ready.take(identity, reader);
+    if (!found) return true;
+    const { handler, ...region } = found;
+    const job = { ...place, handler, seen: Number.POSITIVE_INFINITY };
+    const isAdded = this.#add({ job, ...region, isCovered: false, unsure });
+    if (!isAdded) this.#ready.release(handler);
+    if (this.#ready.news.length >= NEWS) maker.used?.(this.#ready.news.splice(0));
+    return isAdded ? "taken" : false;
   }
 
   /** Asks for a region in place of the one whose function has the table entry `handler`: a large one, or as before. */
@@ -88,7 +159,7 @@ export class Translator {
   /** The region of a table entry is not run any more. */
   dropped(handler: number): void {
     this.#installed.delete(handler);
-    this.#wiring.handlers.release(handler);
+    if (!this.#ready.release(handler)) this.#wiring.handlers.release(handler);
   }
 
   #request(job: Omit<RegionJob, "handler">): void {
@@ -101,30 +172,27 @@ export class Translator {
   }
 
   #install({ regions, module, size }: CompiledRegions): void {
-    const { environment, handlers } = this.#wiring;
-    const { memory, table, runtime, host } = environment;
-    if (regions.some(({ instructions }) => instructions > 0)) {
-      new WebAssembly.Instance(module, { env: { memory, table }, runtime, host });
-    }
+    const { handlers } = this.#wiring;
+    if (regions.some(({ instructions }) => instructions > 0)) handlers.instantiate(module);
     this.#modules++;
     this.#bytes += size;
     for (const region of regions) if (!this.#add(region)) handlers.release(region.job.handler);
   }
 
   /** Has a region found, unless its code, or a debugger's breakpoints, have changed since it was asked for. */
-  #add({ job, instructions, isCovered, code, unsure, observed }: CompiledRegion): boolean {
+  #add({ job, instructions, isCovered, code, constants, unsure, observed }: CompiledRegion): boolean {
     const { blocks, marks, observer } = this.#wiring;
     if (job.marks.join() !== marks().join()) return false;
     const block = blocks.find(job.physical, job.context);
     if (block === undefined || (instructions === 0 && !isCovered)) return false;
     if (isCovered) this.#covered.add(block);
     if (isCovered || !code.every((page) => isUnchanged(this.#memory, page))) {
-      blocks.countAgain(block);
+      blocks.countOn(block);
       return false;
     }
     const pages = code.map(({ distance, first, last, pieces }) => ({ distance, first, last, pieces }));
     const { linear, handler } = job;
-    const record = blocks.addRegion({ block, linear, handler, pages, heat: GROWTH_HEAT, unsure });
+    const record = blocks.addRegion({ block, linear, handler, pages, constants, heat: GROWTH_HEAT, unsure });
     if (record === undefined) return false;
     this.#installed.set(job.handler, job);
     if (observed) observer?.regionAdded({ job, instructions, record, ...observed });

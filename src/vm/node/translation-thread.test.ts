@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CompiledRegions, RegionJob } from "../../cpu/translate/region-compiler.ts";
+import type { CompiledRegions } from "../../cpu/translate/region-compiler.ts";
+import type { RegionJob } from "../../cpu/translate/region-job.ts";
 import { TranslationThread } from "./translation-thread.ts";
 
 const JOB: RegionJob = {

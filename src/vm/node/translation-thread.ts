@@ -1,9 +1,10 @@
 /** Regions made on a worker thread, while the guest goes on in the interpreter. */
 import { Worker } from "node:worker_threads";
-import { KeySet } from "../../cpu/interpret/code-key.ts";
 import { MOST_KEPT } from "../../cpu/interpret/handlers.ts";
 import type { RegionSettings } from "../../cpu/processor.ts";
-import type { CompiledRegions, RegionJob } from "../../cpu/translate/region-compiler.ts";
+import type { ReadyModule } from "../../cpu/translate/ready-regions.ts";
+import type { CompiledRegions } from "../../cpu/translate/region-compiler.ts";
+import type { RegionJob } from "../../cpu/translate/region-job.ts";
 import type { RegionMaker } from "../../cpu/translate/translator.ts";
 import { keptDirectory } from "./kept-file.ts";
 import { SMALL_YOUNG_HEAP } from "./young-heap.ts";
@@ -16,14 +17,17 @@ export interface TranslationTask {
   readonly settings: RegionSettings;
   /** Where regions are kept for later processes; undefined where none are. */
   readonly directory: string | undefined;
+  /** Whether it is to give those that are kept: once, as they are in use then. */
+  readonly givesReady: boolean;
 }
 
-/** What comes from it: made regions, or the keys of those that are kept, as a KeySet's bits. */
-export type TranslationReply = CompiledRegions | { readonly known: Uint8Array };
+/** What comes from it: regions that were made, or kept ones. */
+export type TranslationReply = CompiledRegions | { readonly ready: ReadyModule };
 
-/** What the thread is sent: a region to make, or handlers to build and keep. */
+/** What the thread is sent: a region to make, numbers of kept ones that are in use, or handlers to build and keep. */
 export type TranslationRequest =
   | RegionJob
+  | { readonly used: readonly number[] }
   | { readonly keep: Parameters<typeof import("./kept-handlers.ts").keepHandlers> };
 
 /** What the thread's heap may hold: a few times what the largest region takes while it is made. */
@@ -43,11 +47,10 @@ export class TranslationThread implements RegionMaker {
   /** The guest's first instructions need no regions, and would wait while this thread takes up its work. */
   #toStart: NodeJS.Immediate | undefined = setImmediate(() => this.#begin());
   #toKeep: NodeJS.Timeout | undefined;
-  /** Which regions are kept: those of none until it is told. */
-  #known: KeySet | undefined;
   /** Modules that the present thread has made. */
   #made = 0;
   done: (compiled: CompiledRegions) => void = () => {};
+  ready: (module: ReadyModule) => void = () => {};
 
   constructor(settings: RegionSettings) {
     this.#settings = settings;
@@ -56,17 +59,18 @@ export class TranslationThread implements RegionMaker {
   #begin(): void {
     clearImmediate(this.#toStart);
     this.#toStart = undefined;
-    this.#worker = this.#start();
+    this.#worker = this.#start(true);
   }
 
-  #start(): Worker {
+  #start(givesReady: boolean): Worker {
     const settings = this.#settings;
-    const task: TranslationTask = { settings, directory: settings.observe ? undefined : keptDirectory() };
+    const directory = settings.observe ? undefined : keptDirectory();
+    const task: TranslationTask = { settings, directory, givesReady };
     const worker = new Worker(WORKER, { workerData: task, resourceLimits: LIMITS });
     this.#made = 0;
     worker.on("message", (reply: TranslationReply) => {
-      if ("known" in reply) {
-        this.#known = new KeySet(reply.known);
+      if ("ready" in reply) {
+        this.ready(reply.ready);
         return;
       }
       this.#made++;
@@ -82,12 +86,12 @@ export class TranslationThread implements RegionMaker {
   #startAgain(): void {
     const failed = [...this.#pending.values()];
     this.#pending.clear();
-    this.#worker = this.#made > 0 ? this.#start() : undefined;
+    this.#worker = this.#made > 0 ? this.#start(false) : undefined;
     this.#refuse(failed);
   }
 
   #refuse(jobs: readonly RegionJob[]): void {
-    const regions = jobs.map((job) => ({ job, instructions: 0, isCovered: false, code: [], unsure: 0 }));
+    const regions = jobs.map((job) => ({ job, instructions: 0, isCovered: false, code: [], constants: [], unsure: 0 }));
     this.done({ regions, module: new WebAssembly.Module(EMPTY_MODULE), size: 0 });
   }
 
@@ -101,8 +105,12 @@ export class TranslationThread implements RegionMaker {
     this.#worker.postMessage(job satisfies TranslationRequest);
   }
 
-  isKnown(key: number): boolean {
-    return this.#known?.has(key) ?? false;
+  get waiting(): number {
+    return this.#pending.size;
+  }
+
+  used(regions: readonly number[]): void {
+    this.#worker?.postMessage({ used: regions } satisfies TranslationRequest);
   }
 
   keepHandlers(...[start, handlers]: Parameters<NonNullable<RegionMaker["keepHandlers"]>>): void {

@@ -1,6 +1,7 @@
 /** The worker thread that makes regions: see translation-thread.ts. */
 import { parentPort, workerData } from "node:worker_threads";
-import { RegionCompiler, type RegionJob } from "../../cpu/translate/region-compiler.ts";
+import { RegionCompiler } from "../../cpu/translate/region-compiler.ts";
+import type { RegionJob } from "../../cpu/translate/region-job.ts";
 import { RegionKeeper, readRegions } from "./kept-regions.ts";
 import type { TranslationReply, TranslationRequest, TranslationTask } from "./translation-thread.ts";
 
@@ -9,12 +10,15 @@ const BATCH = 16;
 /** Milliseconds that jobs are gathered for one module: what becomes hot comes in groups. */
 const GATHER = 4;
 
+/** Kept regions of one module. */
+const TOGETHER = 512;
+
 const port = parentPort;
 if (!port) throw new Error("translation-worker.ts runs in a worker thread");
-const { settings, directory } = workerData as TranslationTask;
+const { settings, directory, givesReady } = workerData as TranslationTask;
 const kept = directory === undefined ? undefined : readRegions(directory);
 const keeper = directory === undefined || kept === undefined ? undefined : new RegionKeeper(directory, kept);
-if (kept) reply({ known: kept.keys.bits });
+if (givesReady) for (const ready of kept?.toReady(settings, TOGETHER) ?? []) reply({ ready });
 const compiler = new RegionCompiler(settings, kept);
 
 const waiting: RegionJob[] = [];
@@ -34,6 +38,10 @@ port.on("message", async (request: TranslationRequest) => {
   if ("keep" in request) {
     const { keepHandlers } = await import("./kept-handlers.ts");
     await keepHandlers(...request.keep);
+    return;
+  }
+  if ("used" in request) {
+    kept?.use(request.used);
     return;
   }
   waiting.push(request);

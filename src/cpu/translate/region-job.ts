@@ -1,0 +1,79 @@
+/** What a region is asked for with, and what follows from that. */
+import type { Feature } from "../../isa/instruction.ts";
+import { codeKey } from "../interpret/code-key.ts";
+import { codeContext } from "../interpret/handlers.ts";
+import type { CodeWalk, PagingMode } from "../mmu/code-walk.ts";
+import { hostAddress, SCATTERED, SCATTERED_SIZE } from "../state.ts";
+import { CodeReader } from "./code-reader.ts";
+import type { RegionIdentity } from "./region-encoding.ts";
+
+/** A region that is asked for. */
+export interface RegionJob {
+  /** Table entry for its function. */
+  readonly handler: number;
+  /** Linear and physical address that it begins at. */
+  readonly linear: bigint;
+  readonly physical: number;
+  /** Offset in the code segment that it begins at, cut to 32 bits. */
+  readonly ip: number;
+  /** What decoding depends on (state.ts, BLOCK_CONTEXT). */
+  readonly context: number;
+  readonly paging: PagingMode;
+  /** Whether the region has run much already, and may be large. */
+  readonly large: boolean;
+  /** Offsets in a page of instructions that are left to the interpreter. */
+  readonly marks: readonly number[];
+  /** How many modules' regions the processor had when it asked for this one; infinite where it is to be made anyway. */
+  readonly seen: number;
+}
+
+/** Where it is noted that the pages of addresses from `origin` change too often in the region that begins at `physical`. */
+export function scatteredSlot(physical: number, origin: string, write: boolean): number {
+  let hash = physical ^ (physical >>> 15) ^ (write ? 0x5555 : 0);
+  for (let i = 0; i < origin.length; i++) hash = (Math.imul(hash, 31) + origin.charCodeAt(i)) | 0;
+  return (hash ^ (hash >>> 16)) & (SCATTERED_SIZE - 1);
+}
+
+/** Address of the byte to set where groups of accesses are often not found in the region. */
+export function unsureByte(vcpu: number, { physical }: Pick<RegionJob, "physical">): number {
+  return vcpu + SCATTERED + scatteredSlot(physical, "group", false);
+}
+
+/** Where code is read from. */
+export interface CodeMemory {
+  /** The shared memory. */
+  readonly bytes: Uint8Array;
+  readonly walk: CodeWalk;
+  has(feature: Feature): boolean;
+}
+
+/** Reads the code around where the region begins. */
+export function codeReader(
+  { linear, physical, context, paging, marks }: Omit<RegionJob, "handler" | "large" | "seen" | "ip">,
+  { bytes, walk, has }: CodeMemory,
+): CodeReader {
+  const { long, code32 } = codeContext(context);
+  const firstPage = linear & ~0xfffn;
+  return new CodeReader(
+    {
+      memory: bytes,
+      has,
+      isMarked: (offset) => marks.includes(offset),
+      // The page that it begins in is known, whatever has become of the page tables.
+      translate: (address) => (address === firstPage ? physical - (physical % 4096) : walk.translate(address, paging)),
+    },
+    linear,
+    { long, code32 },
+  );
+}
+
+/** What tells the region among those that are kept for processors of a model; `reader` reads its code. */
+export function identityOf(
+  { physical, context }: Pick<RegionJob, "physical" | "context">,
+  reader: CodeReader,
+  bytes: Uint8Array,
+  model: string,
+): RegionIdentity {
+  const offset = physical % 4096;
+  return { key: codeKey(bytes, hostAddress(physical), offset, context, reader.block), model, context, offset };
+}
