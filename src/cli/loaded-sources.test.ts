@@ -33,6 +33,8 @@ test("a kernel is started without the code of what its machine has not", () => {
     ],
     ...["disk/qcow2/", "disk/vdi/", "disk/vhd/", "disk/vhdx/", "disk/vmdk/", "disk/iso9660/"],
     ...[
+      "firmware/linux-unpack.ts",
+      "firmware/lz4.ts",
       "firmware/vga/",
       "vm/gdb/",
       "vm/rfb/",

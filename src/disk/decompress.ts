@@ -12,6 +12,12 @@ export interface Decompressor {
 }
 
 /**
+ * Unpacks one stream while the caller waits; throws where it is none, or would give more than `size` bytes. The result
+ * has its buffer to itself.
+ */
+export type UnpackNow = (input: Uint8Array, size: number) => Uint8Array;
+
+/**
  * Bytes of the Zstandard frame that `input` begins with, or undefined where it is none or is cut off. Images give
  * the place of compressed data in sectors, so that other bytes follow the frame.
  *

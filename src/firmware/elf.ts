@@ -31,6 +31,8 @@ const Header32 = struct("LE", {
   ehsize: u16,
   phentsize: u16,
   phnum: u16,
+  shentsize: u16,
+  shnum: u16,
 });
 const Header64 = struct("LE", {
   type: u16,
@@ -43,6 +45,8 @@ const Header64 = struct("LE", {
   ehsize: u16,
   phentsize: u16,
   phnum: u16,
+  shentsize: u16,
+  shnum: u16,
 });
 const Segment32 = struct("LE", {
   type: u32,
@@ -91,6 +95,8 @@ export interface ElfImage {
   readonly entry: bigint;
   readonly segments: readonly ElfSegment[];
   readonly notes: readonly ElfNote[];
+  /** Bytes of the file up to the end of what its header tells of: segments and the table of sections. */
+  readonly fileSize: number;
 }
 
 export function isElf(file: Uint8Array): boolean {
@@ -120,6 +126,7 @@ export function parseElf(file: Uint8Array): ElfImage {
   const tableEnd = table + header.phnum * header.phentsize;
   if (tableEnd > file.length) throw cutShort(file, tableEnd);
 
+  let fileSize = Math.max(tableEnd, Number(header.shoff) + header.shnum * header.shentsize);
   const segments: ElfSegment[] = [];
   const notes: ElfNote[] = [];
   for (let i = 0; i < header.phnum; i++) {
@@ -127,6 +134,7 @@ export function parseElf(file: Uint8Array): ElfImage {
     if (segment.type !== PT_LOAD && segment.type !== PT_NOTE) continue;
     const [start, length, size] = [Number(segment.offset), Number(segment.filesz), Number(segment.memsz)];
     if (start + length > file.length) throw cutShort(file, start + length);
+    fileSize = Math.max(fileSize, start + length);
     const content = file.subarray(start, start + length);
     if (segment.type === PT_NOTE) {
       notes.push(...parseNotes(content, Number(segment.align) === 8 ? 8 : 4));
@@ -141,7 +149,7 @@ export function parseElf(file: Uint8Array): ElfImage {
     }
   }
   if (segments.length === 0) throw new BootError("not-a-kernel", "the ELF file has no segment to load");
-  return { class: wide ? 64 : 32, entry: BigInt(header.entry), segments, notes };
+  return { class: wide ? 64 : 32, entry: BigInt(header.entry), segments, notes, fileSize };
 }
 
 function cutShort(file: Uint8Array, needed: number): BootError {

@@ -2,7 +2,8 @@
  * Starts a Linux bzImage (or, through its 16-bit entry, a zImage) without a boot loader in the guest.
  *
  * Three entries: 64-bit (kernels since 3.8 built for x86-64), 32-bit (every bzImage), and 16-bit, the
- * kernel's own real-mode code, which calls the BIOS.
+ * kernel's own real-mode code, which calls the BIOS. A 64-bit kernel that the host can unpack is entered behind its
+ * decompressor, with the same registers.
  *
  * Not modelled: EFI handover, boot loader hooks, setup_data other than the random seed.
  *
@@ -31,6 +32,7 @@ import {
   SETUP_HEADER_AT,
   SetupHeader,
 } from "./linux-header.ts";
+import type { UnpackedLinux } from "./linux-unpack.ts";
 import { COMMAND_LINE_MAGIC, type LinuxScreen, zeroPage } from "./linux-zero-page.ts";
 import type { BootTarget, KernelFiles, LoadedKernel } from "./loaded-kernel.ts";
 import { CONVENTIONAL_END, type MemoryRange } from "./memory-map.ts";
@@ -43,6 +45,11 @@ export interface LinuxBootOptions extends KernelFiles {
   readonly longMode?: boolean;
   /** Seeds the kernel's random number generator; left out, the kernel gathers its own entropy. */
   readonly random?: RandomSource;
+  /**
+   * Unpacks the kernel proper, which is then entered in place of the decompressor that the bzImage has for it; undefined
+   * for a kernel that must do that itself. Asked where `entry` is `auto`.
+   */
+  readonly unpack?: ((image: LinuxImage, commandLine: string) => UnpackedLinux | undefined) | undefined;
   /** What the display shows when the kernel starts (32-bit and 64-bit entry; the 16-bit code asks the BIOS). */
   readonly screen?: LinuxScreen;
 }
@@ -73,12 +80,17 @@ export function loadLinux(target: BootTarget, options: LinuxBootOptions): Loaded
   const entry = chooseEntry(image, options.entry ?? "auto", options.longMode ?? true);
   const layout = new RamLayout(target.memory, target.map);
 
-  const kernel = loadCode(layout, image);
+  const mayUnpack = entry === "64" && (options.entry ?? "auto") === "auto" && hasRoom(target, image);
+  const unpacked = mayUnpack ? options.unpack?.(image, options.commandLine ?? "") : undefined;
+
+  let kernel = unpacked ? claimPreferred(layout, image) : loadCode(layout, image);
   const initrd = options.initrd?.length ? loadInitrd(layout, image, options.initrd) : undefined;
+  const running = unpacked?.load(layout, kernel, options.random);
+  if (running) kernel = running.kernel;
   const commandLine = loadCommandLine(layout, image, options.commandLine ?? "");
   const seed = image.protocol >= 0x209 && options.random ? loadSeed(layout, options.random) : undefined;
 
-  const header = headerFields(image, kernel.address, { initrd, commandLine, seed });
+  const header = headerFields(image, kernel.address, { initrd, commandLine, seed, kaslr: running?.kaslr });
   let state: BootState;
   if (entry === "16") {
     state = enterSetup(layout, image, header, commandLine);
@@ -89,12 +101,14 @@ export function loadLinux(target: BootTarget, options: LinuxBootOptions): Loaded
     const page = zeroPage({ image, map: target.map, header, ...screen, ...rsdp, ...old });
     layout.claim(REAL_MODE_AT, page.length, "the zero page");
     layout.write(REAL_MODE_AT, page);
-    state = entry === "64" ? enter64(layout, kernel.address) : enter32(layout, kernel.address);
+    if (entry === "32") state = enter32(layout, kernel.address);
+    else state = enter64(layout, running?.entry ?? kernel.address + ENTRY_64);
   }
   const name = image.release.split(" ")[0] || "kernel";
+  const way = running ? `${entry}-bit entry, unpacked by the host` : `${entry}-bit entry`;
   return {
     protocol: "linux",
-    description: `Linux ${name}, boot protocol ${protocolText(image.protocol)}, ${entry}-bit entry`,
+    description: `Linux ${name}, boot protocol ${protocolText(image.protocol)}, ${way}`,
     kernel,
     state,
     ...(initrd === undefined ? {} : { initrd }),
@@ -136,6 +150,14 @@ function loadCode(layout: RamLayout, image: LinuxImage): MemoryRange {
   layout.claim(address, size, "the Linux kernel");
   layout.write(address, code);
   return { address, size };
+}
+
+const hasRoom = ({ map }: BootTarget, { prefAddress, initSize }: LinuxImage): boolean =>
+  prefAddress >= MIB && prefAddress + initSize <= map.ramSize;
+
+/** Takes the room that the kernel proper needs where it prefers to run. */
+function claimPreferred(layout: RamLayout, { prefAddress, initSize }: LinuxImage): MemoryRange {
+  return { address: layout.claim(prefAddress, initSize, "the Linux kernel"), size: initSize };
 }
 
 function loadInitrd(layout: RamLayout, image: LinuxImage, initrd: Uint8Array): MemoryRange {
@@ -183,14 +205,22 @@ type HeaderFields = Parameters<typeof SetupHeader.make>[0];
 function headerFields(
   image: LinuxImage,
   kernelAt: GuestPhysical,
-  parts: { initrd: MemoryRange | undefined; commandLine: GuestPhysical; seed: GuestPhysical | undefined },
+  parts: {
+    initrd: MemoryRange | undefined;
+    commandLine: GuestPhysical;
+    seed: GuestPhysical | undefined;
+    kaslr: boolean | undefined;
+  },
 ): HeaderFields {
+  const { loadflags } = SetupHeader.at(image.setup, SETUP_HEADER_AT);
   return {
     typeOfLoader: LOADER_UNDEFINED,
     ...(image.loadedHigh && { code32Start: kernelAt }),
     ...(parts.initrd && { ramdiskImage: parts.initrd.address, ramdiskSize: parts.initrd.size }),
     ...(image.protocol >= 0x202 && { cmdLinePtr: parts.commandLine }),
     ...(parts.seed !== undefined && { setupData: BigInt(parts.seed) }),
+    // For the kernel proper: its decompressor sets it otherwise.
+    ...(parts.kaslr !== undefined && { loadflags: LoadFlags.with(loadflags, { kaslr: parts.kaslr }) }),
   };
 }
 
@@ -230,13 +260,12 @@ function enter32(layout: RamLayout, kernelAt: GuestPhysical): BootState {
   return protectedModeState({ entry: kernelAt, code: BOOT_CS, data: BOOT_DS, gdt, registers });
 }
 
-function enter64(layout: RamLayout, kernelAt: GuestPhysical): BootState {
+function enter64(layout: RamLayout, entry: number): BootState {
   const gdt = loadGdt(layout, flatCode64);
   const tables = identityPageTables(PAGE_TABLES_AT);
   layout.claim(PAGE_TABLES_AT, tables.length, "the page tables");
   layout.write(PAGE_TABLES_AT, tables);
   const registers = { rsi: BigInt(REAL_MODE_AT), rsp: BigInt(SETUP_DATA_AT) };
-  const entry = kernelAt + ENTRY_64;
   return longModeState({ entry, code: BOOT_CS, data: BOOT_DS, gdt, registers, cr3: PAGE_TABLES_AT });
 }
 

@@ -77,6 +77,8 @@ export interface LinuxImage {
   readonly headerEnd: number;
   /** The protected-mode part. */
   readonly code: Uint8Array;
+  /** The packed kernel proper in `code`; empty where the header does not tell. */
+  readonly payload: Uint8Array;
   /** A bzImage, loaded at 1 MiB; false for a zImage, loaded at 64 KiB. */
   readonly loadedHigh: boolean;
   /** It has the 64-bit entry point. */
@@ -125,12 +127,15 @@ export function parseLinuxImage(file: Uint8Array): LinuxImage {
   // The size is rounded up to paragraphs, the file need not be.
   if (file.length <= setupSize || setupSize + announced - file.length >= 16) throw truncated(setupSize + announced);
   const since = <T>(version: number, value: T, otherwise: T): T => (protocol >= version ? value : otherwise);
+  const code = file.subarray(setupSize, announced === 0 ? file.length : Math.min(file.length, setupSize + announced));
+  const payloadEnd = header.payloadOffset + header.payloadLength;
   return {
     protocol,
     release: header.kernelVersion === 0 ? "" : textAt(file.subarray(0, setupSize), header.kernelVersion + 0x200, 128),
     setup: file.subarray(0, setupSize),
     headerEnd,
-    code: file.subarray(setupSize, announced === 0 ? file.length : Math.min(file.length, setupSize + announced)),
+    code,
+    payload: code.subarray(header.payloadOffset, since(0x208, payloadEnd <= code.length, false) ? payloadEnd : 0),
     loadedHigh: LoadFlags(header.loadflags).loadedHigh,
     kernel64: since(0x20c, XLoadFlags(header.xloadflags).kernel64, false),
     relocatable: since(0x205, header.relocatableKernel !== 0, false),
@@ -145,4 +150,22 @@ export function parseLinuxImage(file: Uint8Array): LinuxImage {
 /** "2.15" for 0x20f. */
 export function protocolText(protocol: number): string {
   return `${protocol >> 8}.${String(protocol & 0xff).padStart(2, "0")}`;
+}
+
+/** How the payload is packed, as far as a machine can unpack it. */
+export type PayloadPacking = "gzip" | "zstd" | "lz4";
+
+const PACKING_MAGIC: readonly (readonly [PayloadPacking, magic: number, mask: number])[] = [
+  ["gzip", 0x8b1f, 0xffff],
+  ["zstd", 0xfd2f_b528, 0xffff_ffff],
+  ["lz4", 0x184c_2102, 0xffff_ffff],
+];
+/** The magic number, and the unpacked size at the end. */
+const SHORTEST_PAYLOAD = 8;
+
+/** Undefined for a kernel without a 64-bit entry, and where it is packed otherwise, or the header does not tell. */
+export function payloadPacking({ payload, kernel64 }: LinuxImage): PayloadPacking | undefined {
+  if (!kernel64 || payload.length < SHORTEST_PAYLOAD) return undefined;
+  const word = new DataView(payload.buffer, payload.byteOffset, payload.length).getUint32(0, true);
+  return PACKING_MAGIC.find(([, magic, mask]) => (word & mask) >>> 0 === magic)?.[0];
 }

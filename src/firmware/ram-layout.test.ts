@@ -59,3 +59,23 @@ test("what is written is followed by zeros up to its size", () => {
   layout.write(guestPhysical(0x2000), Uint8Array.of(1, 2), 4);
   assert.deepEqual([...memory.bytes.subarray(0x1fff, 0x2005)], [0xaa, 1, 2, 0, 0, 0xaa]);
 });
+
+test("a piece that moves up can go wherever it fits, itself included, and nowhere else", () => {
+  const places = (choice: number) => {
+    const { layout } = rig(8 * MIB);
+    const piece = layout.claim(2 * MIB, MIB, "the kernel");
+    layout.claim(MIB, 0x1000, "a piece below");
+    layout.claim(5 * MIB, 0x1000, "a piece above");
+    let count = 0;
+    const address = layout.moveUp(piece, MIB, (places) => {
+      count = places;
+      return choice;
+    });
+    assert.equal(count, 4);
+    assert.throws(() => layout.claim(address, 1, "another"), noRoom(/would overwrite the kernel/));
+    if (address !== piece) layout.claim(piece, 0x1000, "another");
+    return address / MIB;
+  };
+  // The top of 8 MiB is kept for tables.
+  assert.deepEqual([0, 1, 2, 3].map(places), [2, 3, 4, 6]);
+});

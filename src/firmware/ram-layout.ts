@@ -65,14 +65,39 @@ export class RamLayout {
     throw this.#full(size, what);
   }
 
+  /**
+   * Gives a piece at `address`, of which nothing is written yet, another place at or above it: the one of the number
+   * that `choose` says when asked for one below the count of places. `alignment` is a power of two.
+   */
+  moveUp(address: GuestPhysical, alignment: number, choose: (places: number) => number): GuestPhysical {
+    const index = this.#claims.findIndex((claim) => claim.address === address);
+    const [piece] = this.#claims.splice(index, 1) as [Claim];
+    const rows = this.#free().flatMap(([start, end]) => {
+      const first = alignUp(Math.max(start, address), alignment);
+      const count = Math.floor((end - first - piece.size) / alignment) + 1;
+      return count > 0 ? [{ first, count }] : [];
+    });
+    let chosen = choose(rows.reduce((sum, { count }) => sum + count, 0));
+    const row = rows.find(({ count }) => {
+      if (chosen < count) return true;
+      chosen -= count;
+      return false;
+    });
+    return this.#insert({ ...piece, address: row ? guestPhysical(row.first + chosen * alignment) : address });
+  }
+
   /** Copies `bytes` to `address`, and zeros after them up to `size` in all. */
   write(address: GuestPhysical, bytes: Uint8Array, size = bytes.length): void {
-    const target = this.#memory.view(address, size, "write");
-    if (target === undefined) {
-      throw new BootError("no-room", `there is no RAM from ${hex(address)} to ${hex(address + size)}`);
-    }
+    const target = this.open(address, size);
     target.set(bytes);
     target.fill(0, bytes.length);
+  }
+
+  /** The `size` bytes at `address`, to be written to. */
+  open(address: GuestPhysical, size: number): Uint8Array {
+    const target = this.#memory.view(address, size, "write");
+    if (target !== undefined) return target;
+    throw new BootError("no-room", `there is no RAM from ${hex(address)} to ${hex(address + size)}`);
   }
 
   /** Takes the lowest place at or above `minimum` and copies `bytes` there. */

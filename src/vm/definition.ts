@@ -4,6 +4,7 @@ import type { RegionSettings, StartKind } from "../cpu/processor.ts";
 import type { RegionMaker } from "../cpu/translate/translator.ts";
 import type { FloppyType } from "../device/i82077/medium.ts";
 import type { BlockDevice } from "../disk/block-device.ts";
+import type { UnpackNow } from "../disk/decompress.ts";
 import type { BootKind } from "../firmware/bios/boot-order.ts";
 import type { ByteSink } from "../machine/device.ts";
 import type { CdromDefinition, DiskDefinition } from "./drive-places.ts";
@@ -129,8 +130,10 @@ export interface Host {
   runtime?(): Promise<WebAssembly.Module>;
   /** Handlers of the interpreter that earlier processes needed; without it each is made when it is first needed. */
   handlers?(start: StartKind): KeptHandlers | undefined;
+  /** Loads what unpacks a kernel that is started directly; without it kernels that are packed so unpack themselves. */
+  unpacker?(packing: "gzip" | "zstd"): Promise<UnpackNow>;
   /** Makes the processor's regions on another thread; without it they are made in place. */
   regions?(settings: RegionSettings): RegionMaker;
-  /** Told of a machine's memory before it is used. */
-  prepareMemory?(memory: WebAssembly.Memory): void;
+  /** Told of a machine's memory before it is used; `isSoonUsed` where the machine is about to fill much of it itself. */
+  prepareMemory?(memory: WebAssembly.Memory, isSoonUsed: boolean): void;
 }

@@ -102,7 +102,7 @@ export class Machine {
       ? new WatchedRam(definition.memory, memories)
       : new GuestRam(definition.memory, memories);
     this.ram = ram;
-    host.prepareMemory?.(ram.memory);
+    host.prepareMemory?.(ram.memory, parts.start.fillsMemory);
     this.#time = new GuestTime(
       icount
         ? () => this.instructions * ICOUNT_NS + this.#skipped
@@ -175,7 +175,7 @@ export class Machine {
       wake: () => this.#wake(),
     });
     if (this.board.virtioConsole) this.#consoleInput = new ConsoleInput(this.board.virtioConsole);
-    this.#start = parts.start({
+    this.#start = parts.start.of({
       definition,
       processor: this.processor,
       board: this.board,

@@ -18,7 +18,7 @@ export async function loadParts(definition: MachineDefinition, host: Host) {
   const devices = await loadDevices(definition);
   return {
     devices,
-    start: await loadStart(definition),
+    start: await loadStart(definition, host),
     ...(await loadRuntime(definition, host, devices.vga?.VIDEO_MEMORY_SIZE ?? 0)),
     regions: regions ?? ((settings) => new InPlace!(settings)),
     lockStep: definition.check ? await import("../cpu/lockstep/lock-step.ts") : undefined,

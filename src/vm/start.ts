@@ -12,7 +12,7 @@ import { type MemoryMap, memoryMap } from "../firmware/memory-map.ts";
 import type { SmbiosSystem } from "../firmware/smbios.ts";
 import type { Clock, Completion, RandomSource } from "../machine/device.ts";
 import type { Board } from "./board.ts";
-import type { MachineDefinition, MachineEnd } from "./definition.ts";
+import type { Host, MachineDefinition, MachineEnd } from "./definition.ts";
 import type { GuestRam } from "./guest-ram.ts";
 
 /** What a start works with. */
@@ -37,6 +37,12 @@ export interface StartParts {
 /** Sets the machine up for its first instruction; the board and the processor have just been reset. */
 export type Start = () => void;
 
+export interface LoadedStart {
+  of(parts: StartParts): Start;
+  /** Whether the start writes tens of MiB to the guest's memory. */
+  readonly fillsMemory: boolean;
+}
+
 /** Whether the machine has a graphics card. */
 export const hasDisplay = ({ display, kernel }: MachineDefinition): boolean => display ?? kernel === undefined;
 
@@ -45,19 +51,21 @@ export const startsByBios = ({ kernel, firmware }: MachineDefinition): boolean =
   kernel === undefined && firmware === undefined;
 
 /** Loads what starts this definition's machine, and starts it again after each reset. */
-export async function loadStart(definition: MachineDefinition): Promise<(parts: StartParts) => Start> {
+export async function loadStart(definition: MachineDefinition, host: Host): Promise<LoadedStart> {
   const { kernel, firmware, bios = {} } = definition;
   if (firmware) {
     const { firmwareStart } = await import("./start-firmware.ts");
-    return (parts) => firmwareStart(parts, firmware);
+    return { of: (parts) => firmwareStart(parts, firmware), fillsMemory: false };
   }
   if (kernel) {
-    const { startKernel } = await import("./start-kernel.ts");
+    const { loadUnpacking, startKernel } = await import("./start-kernel.ts");
+    const unpack = await loadUnpacking(kernel, host);
     const setUpScreen = hasDisplay(definition) ? (await import("./start-screen.ts")).setUpScreen : undefined;
-    return (parts) => () => startKernel(parts, kernel, setUpScreen);
+    const of = (parts: StartParts) => () => startKernel(parts, kernel, { unpack, setUpScreen });
+    return { of, fillsMemory: unpack !== undefined };
   }
   const { biosStart } = await import("./start-bios.ts");
-  return (parts) => biosStart(parts, bios);
+  return { of: (parts) => biosStart(parts, bios), fillsMemory: false };
 }
 
 /** The board as tables describe it. */

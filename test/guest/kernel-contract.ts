@@ -9,6 +9,7 @@ import { SeededRandom } from "../../src/machine/testing/rig.ts";
 import { catalogueGuest, machineOf } from "./catalogue-guest.ts";
 import { AWK_SUMS, checkSums } from "./guest-arithmetic.ts";
 import { GuestShell } from "./guest-shell.ts";
+import { checkKernelPlace } from "./kernel-place.ts";
 
 const MIB = 1024 * 1024;
 
@@ -42,6 +43,13 @@ export function kernelContract(
       assert.match(cpuinfo, /^model name\t: Bunkhouse virtual processor$/m);
       assert.match(cpuinfo, /^flags\t\t: .*\bfpu\b.*\bsse2\b.*\bhypervisor\b/m);
     });
+
+    if (machine === "x86_64") {
+      await t.test("the kernel is where it can be, with its modules", async () => {
+        await checkKernelPlace(shell);
+        assert.match(await shell.run("cat /proc/modules"), /^virtio_\w+ .* Live /m);
+      });
+    }
 
     await t.test(`${mebibytes} MiB read from a disk have the checksum of the host's file`, async () => {
       assert.equal(await shell.run("sha256sum </dev/vda"), `${sha256(content)}  -\n`);

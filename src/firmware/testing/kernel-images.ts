@@ -151,3 +151,19 @@ export function pvhNote(entry: number, size: 4 | 8): Uint8Array {
 export function multibootHeader(flags: number): Uint8Array {
   return Words.make({ first: 0x1badb002, second: flags, third: -(0x1badb002 + flags) >>> 0 });
 }
+
+/** Relocations as they follow a 64-bit Linux kernel: a zero word and the places' addresses for each list. */
+export function relocationTable(linkedFor: number, lists: readonly (readonly number[])[]): Uint8Array {
+  const words = lists.flatMap((places) => [0, ...places.map((place) => 0x8000_0000 + linkedFor + place)]);
+  return new Uint8Array(Uint32Array.from(words).buffer);
+}
+
+/** `content`, below 8 MiB, in the legacy format of lz4, with nothing packed, and its size, as a Linux payload has it. */
+export function lz4Payload(content: Uint8Array): Uint8Array {
+  const size = Words.make({ first: content.length }).subarray(0, 4);
+  const more = content.length - 15;
+  const lengths = new Uint8Array(Math.floor(more / 255) + 1).fill(255);
+  lengths[lengths.length - 1] = more % 255;
+  const block = concat(Uint8Array.of(0xf0), lengths, content);
+  return concat(Words.make({ first: 0x184c_2102, second: block.length }).subarray(0, 8), block, size);
+}

@@ -17,9 +17,13 @@ export function nodeHost(): Host {
     random: (target) => void process.getBuiltinModule("node:crypto").randomFillSync(target),
     runtime: () => keptRuntime(),
     handlers: (start) => keptHandlers(start),
+    unpacker: async (packing) => (await import("../../disk/node/decompress.ts")).unpackNow(packing),
     regions: (settings) => new TranslationThread(settings),
-    // The guest's first instructions need not wait for it.
-    prepareMemory: (memory) => void setImmediate(() => askForLargePages(memory)),
+    prepareMemory(memory, isSoonUsed) {
+      if (isSoonUsed) askForLargePages(memory);
+      // The guest's first instructions need not wait for it.
+      else setImmediate(() => askForLargePages(memory));
+    },
     yield: () => new Promise((resolve) => setImmediate(resolve)),
     sleep(ns) {
       let wake = () => {};
