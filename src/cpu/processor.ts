@@ -190,6 +190,11 @@ export class Processor implements SystemContext {
     this.#handlers.take(kept);
   }
 
+  /** Code will run, but not yet: what translates it may get ready meanwhile. */
+  prepareTranslation(): void {
+    this.#translator?.prepare();
+  }
+
   /** Puts the processor in the state after RESET. */
   reset(): void {
     this.#nmi = false;

@@ -33,6 +33,8 @@ const NEWS = 64;
  */
 export interface RegionMaker {
   request(job: RegionJob): void;
+  /** The machine will be busy with something else before its first instruction. */
+  prepare?(): void;
   /** Set by the translator. */
   done: (compiled: CompiledRegions) => void;
   /** Told once of the interpreter's handlers, for a maker that can keep them for later processes. */
@@ -165,6 +167,10 @@ export class Translator {
   #request(job: Omit<RegionJob, "handler">): void {
     this.#asked++;
     this.#wiring.maker.request({ ...job, handler: this.#wiring.handlers.allocate() });
+  }
+
+  prepare(): void {
+    this.#wiring.maker.prepare?.();
   }
 
   close(): void {

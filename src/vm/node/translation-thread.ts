@@ -56,6 +56,10 @@ export class TranslationThread implements RegionMaker {
     this.#settings = settings;
   }
 
+  prepare(): void {
+    if (this.#toStart) this.#begin();
+  }
+
   #begin(): void {
     clearImmediate(this.#toStart);
     this.#toStart = undefined;
@@ -96,7 +100,7 @@ export class TranslationThread implements RegionMaker {
   }
 
   request(job: RegionJob): void {
-    if (this.#toStart) this.#begin();
+    this.prepare();
     if (this.#worker === undefined) {
       this.#refuse([job]);
       return;
