@@ -32,7 +32,7 @@ import {
   SETUP_HEADER_AT,
   SetupHeader,
 } from "./linux-header.ts";
-import type { UnpackedLinux } from "./linux-unpack.ts";
+import type { PackedLinux } from "./linux-unpack.ts";
 import { COMMAND_LINE_MAGIC, type LinuxScreen, zeroPage } from "./linux-zero-page.ts";
 import type { BootTarget, KernelFiles, LoadedKernel } from "./loaded-kernel.ts";
 import { CONVENTIONAL_END, type MemoryRange } from "./memory-map.ts";
@@ -49,7 +49,7 @@ export interface LinuxBootOptions extends KernelFiles {
    * Unpacks the kernel proper, which is then entered in place of the decompressor that the bzImage has for it; undefined
    * for a kernel that must do that itself. Asked where `entry` is `auto`.
    */
-  readonly unpack?: ((image: LinuxImage, commandLine: string) => UnpackedLinux | undefined) | undefined;
+  readonly unpack?: ((image: LinuxImage, commandLine: string) => PackedLinux | undefined) | undefined;
   /** What the display shows when the kernel starts (32-bit and 64-bit entry; the 16-bit code asks the BIOS). */
   readonly screen?: LinuxScreen;
 }
@@ -81,12 +81,13 @@ export function loadLinux(target: BootTarget, options: LinuxBootOptions): Loaded
   const layout = new RamLayout(target.memory, target.map);
 
   const mayUnpack = entry === "64" && (options.entry ?? "auto") === "auto" && hasRoom(target, image);
-  const unpacked = mayUnpack ? options.unpack?.(image, options.commandLine ?? "") : undefined;
+  const packed = mayUnpack ? options.unpack?.(image, options.commandLine ?? "") : undefined;
 
-  let kernel = unpacked ? claimPreferred(layout, image) : loadCode(layout, image);
+  let kernel = packed ? claimPreferred(layout, image) : loadCode(layout, image);
   const initrd = options.initrd?.length ? loadInitrd(layout, image, options.initrd) : undefined;
-  const running = unpacked?.load(layout, kernel, options.random);
+  const running = packed?.load(layout, kernel, options.random);
   if (running) kernel = running.kernel;
+  else if (packed) kernel = loadCode(layout, image);
   const commandLine = loadCommandLine(layout, image, options.commandLine ?? "");
   const seed = image.protocol >= 0x209 && options.random ? loadSeed(layout, options.random) : undefined;
 

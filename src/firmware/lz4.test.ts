@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { SeededRandom } from "../bits/testing/seeded-random.ts";
-import { unpackLz4Legacy } from "./lz4.ts";
+import { unpackLz4Legacy as unpackInto } from "./lz4.ts";
+
+/** The `size` bytes that `input` is unpacked to, if it is. */
+function unpackLz4Legacy(input: Uint8Array, size: number): Uint8Array | undefined {
+  const output = new Uint8Array(size);
+  return unpackInto(input, output) ? output : undefined;
+}
 
 const MIB = 1024 * 1024;
 const MAGIC = [0x02, 0x21, 0x4c, 0x18];

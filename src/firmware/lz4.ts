@@ -20,24 +20,24 @@ interface Block {
   readonly outputWords: DataView;
 }
 
-/** The unpacked bytes; undefined where `input` is not in this format, or does not give exactly `size` bytes. */
-export function unpackLz4Legacy(input: Uint8Array, size: number): Uint8Array | undefined {
+/** Unpacks into `output`; false where `input` is not in this format, or does not fill `output` exactly. */
+export function unpackLz4Legacy(input: Uint8Array, output: Uint8Array): boolean {
   const words = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const output = new Uint8Array(size);
+  const size = output.length;
   const block: Block = { input, inputWords: words(input), output, outputWords: words(output) };
-  if (input.length < 4 || block.inputWords.getUint32(0, true) !== MAGIC) return undefined;
+  if (input.length < 4 || block.inputWords.getUint32(0, true) !== MAGIC) return false;
   let [from, to] = [4, 0];
   while (from + 4 <= input.length) {
     const word = block.inputWords.getUint32(from, true);
     from += 4;
     // Archives may be strung together.
     if (word === MAGIC) continue;
-    if (word > input.length - from) return undefined;
+    if (word > input.length - from) return false;
     to = unpackBlock(block, from, from + word, to, Math.min(to + BLOCK, size));
-    if (to < 0) return undefined;
+    if (to < 0) return false;
     from += word;
   }
-  return from === input.length && to === size ? output : undefined;
+  return from === input.length && to === size;
 }
 
 /**

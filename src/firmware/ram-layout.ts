@@ -86,6 +86,12 @@ export class RamLayout {
     return this.#insert({ ...piece, address: row ? guestPhysical(row.first + chosen * alignment) : address });
   }
 
+  /** Gives a piece at `address` back. */
+  release(address: GuestPhysical): void {
+    const index = this.#claims.findIndex((claim) => claim.address === address);
+    if (index >= 0) this.#claims.splice(index, 1);
+  }
+
   /** Copies `bytes` to `address`, and zeros after them up to `size` in all. */
   write(address: GuestPhysical, bytes: Uint8Array, size = bytes.length): void {
     const target = this.open(address, size);
