@@ -16,20 +16,28 @@ export async function loadParts(definition: MachineDefinition, host: Host) {
   const regions = definition.clock === "icount" ? undefined : host.regions;
   const InPlace = regions ? undefined : (await import("../cpu/translate/in-place.ts")).InPlace;
   const devices = await loadDevices(definition);
+  const start = await loadStart(definition, host);
   return {
     devices,
-    start: await loadStart(definition, host),
-    ...(await loadRuntime(definition, host, devices.vga?.VIDEO_MEMORY_SIZE ?? 0)),
+    start,
+    ...(await loadRuntime(definition, host, {
+      video: devices.vga?.VIDEO_MEMORY_SIZE ?? 0,
+      isLarge: start.fillsMemory,
+    })),
     regions: regions ?? ((settings) => new InPlace!(settings)),
     lockStep: definition.check ? await import("../cpu/lockstep/lock-step.ts") : undefined,
   };
 }
 
 /** The processor's runtime module, built for tools that count in it if there are any. */
-async function loadRuntime({ memory, kernel, tools: asked }: MachineDefinition, host: Host, video: number) {
+async function loadRuntime(
+  { memory, kernel, tools: asked }: MachineDefinition,
+  host: Host,
+  { video, isLarge }: { video: number; isLarge: boolean },
+) {
   if (asked === undefined && host.runtime) {
-    // A kernel that is started directly does not come to enough of them at once: it gets them when it runs.
-    const kept = kernel ? undefined : host.handlers?.("firmware");
+    // A small kernel does not come to enough of them at once: it gets them when it runs.
+    const kept = kernel && !isLarge ? undefined : host.handlers?.(kernel ? "kernel" : "firmware");
     return { runtime: await host.runtime(), kept, tools: undefined };
   }
   const { buildRuntime, runtimeModule } = await import("../cpu/build-runtime.ts");

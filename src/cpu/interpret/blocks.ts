@@ -62,6 +62,8 @@ export interface RegionEntry {
 
 /** A block that was decoded. */
 export interface BlockCode {
+  /** Its first record. */
+  readonly record: number;
   readonly physical: number;
   readonly context: number;
   readonly instructions: readonly Decoded[];
@@ -143,6 +145,11 @@ export class BlockCache {
     return this.#next - RECORDS;
   }
 
+  /** First records of blocks that are decoded from now on, until all are dropped, are above this. */
+  get end(): number {
+    return this.#next;
+  }
+
   /** Whether a clear is due before more is decoded; done by the run loop, when no block runs. */
   get full(): boolean {
     const end = this.#next + BLOCK_HEADER + (MAX_INSTRUCTIONS + 3) * RECORD_SIZE;
@@ -212,7 +219,7 @@ export class BlockCache {
     // The same bytes in another segment are another block.
     if (!isCut) this.#link(record, physical);
     if (secondPage >= 0 || isCut || context & CONTEXT.step) return -record;
-    if (ending !== "breakpoint") this.#count(record, 0, this.#wiring.heat({ physical, context, instructions }));
+    if (ending !== "breakpoint") this.#count(record, 0, this.#wiring.heat({ record, physical, context, instructions }));
     return record;
   }
 

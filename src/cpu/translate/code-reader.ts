@@ -144,15 +144,17 @@ export class CodeReader {
     return across;
   }
 
-  /** Instructions from the start on, up to the first that ends a block or a page. */
+  /** Instructions of the block at the start, as far as they lie in its page. */
   get block(): Decoded[] {
     const block: Decoded[] = [];
-    for (let delta = 0; this.#locate(delta).distance === 0; ) {
+    const room = PAGE - this.#locate(0).offset;
+    for (let delta = 0; delta < room; ) {
       const decoded = this.decode(delta);
       if (typeof decoded === "string") break;
+      delta += decoded.length;
+      if (delta > room) break;
       block.push(decoded);
       if (decoded.form.instruction.ends) break;
-      delta += decoded.length;
     }
     return block;
   }
@@ -181,29 +183,33 @@ export class CodeReader {
   /** The same instructions as they lie here, if they do, with whatever constants; undefined where anything else differs. */
   match(
     code: readonly Pick<ReadCode, "distance" | "runs">[],
-    constants: readonly Omit<CodeConstant, "value">[],
+    constants: readonly ConstantPlace[],
   ): PlacedCode | undefined {
     const { memory } = this.#source;
-    const values: bigint[] = [];
-    for (const { distance, offset, size } of constants) {
-      const page = this.#page(distance);
-      const run = code
-        .find((each) => each.distance === distance)
-        ?.runs.find(({ offset: first, bytes }) => first <= offset && offset + size <= first + bytes.length);
-      if (page === undefined || run === undefined) return undefined;
-      const at = hostAddress(page) + offset;
-      const bytes = memory.slice(at, at + size);
-      run.bytes.set(bytes, offset - run.offset);
-      const view = new DataView(bytes.buffer);
-      values.push(size === 4 ? BigInt(view.getInt32(0, true)) : view.getBigInt64(0, true));
-    }
-    const matched: ReadCode[] = [];
+    const placed: ReadCode[] = [];
     for (const { distance, runs } of code) {
       const page = this.#page(distance);
-      if (page === undefined || !isUnchanged(memory, { first: page, runs })) return undefined;
-      matched.push(codeIn(page, distance, runs));
+      if (page === undefined) return undefined;
+      const at = hostAddress(page);
+      const holes = constants.filter((constant) => constant.distance === distance);
+      const present: CodeRun[] = [];
+      for (const run of runs) {
+        const { offset, bytes } = run;
+        if (!isSame(memory, at + offset, run, holes)) return undefined;
+        // The guest may change it meanwhile: what counts is what is told.
+        const copy = memory.slice(at + offset, at + offset + bytes.length);
+        if (!isSame(copy, 0, run, holes)) return undefined;
+        present.push({ offset, bytes: copy });
+      }
+      placed.push(codeIn(page, distance, present));
     }
-    return { code: matched, constants: values };
+    const values: bigint[] = [];
+    for (const constant of constants) {
+      const value = constantOf(constant, placed);
+      if (value === undefined) return undefined;
+      values.push(value);
+    }
+    return { code: placed, constants: values };
   }
 
   #note(distance: number, offset: number, length: number): void {
@@ -221,6 +227,27 @@ export class CodeReader {
       return codeIn(page, distance, runs);
     });
   }
+}
+
+type ConstantPlace = Omit<CodeConstant, "value">;
+
+/** Whether the bytes at `at` are those of a run, but for those of constants. */
+function isSame(memory: Uint8Array, at: number, { offset, bytes }: CodeRun, holes: readonly ConstantPlace[]): boolean {
+  for (let i = 0; i < bytes.length; i++) {
+    if (memory[at + i] === bytes[i]) continue;
+    const place = offset + i;
+    if (!holes.some((hole) => place >= hole.offset && place < hole.offset + hole.size)) return false;
+  }
+  return true;
+}
+
+/** What a constant is in code that was read; undefined where no run of it has the constant. */
+function constantOf({ distance, offset, size }: ConstantPlace, code: readonly ReadCode[]): bigint | undefined {
+  const page = code.find((each) => each.distance === distance);
+  const run = page?.runs.find((each) => each.offset <= offset && offset + size <= each.offset + each.bytes.length);
+  if (!run) return undefined;
+  const view = new DataView(run.bytes.buffer, run.bytes.byteOffset + offset - run.offset, size);
+  return size === 4 ? BigInt(view.getInt32(0, true)) : view.getBigInt64(0, true);
 }
 
 /** Starts and ends of what instructions cover, given their lengths by their offsets. */

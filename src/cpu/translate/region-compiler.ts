@@ -22,7 +22,15 @@ import type { CodeReader, PlacedCode } from "./code-reader.ts";
 import type { FoundRegion, KeptRegions } from "./kept-regions.ts";
 import { buildRegion, type RegionInput, type RegionSize } from "./region.ts";
 import type { RegionIdentity } from "./region-encoding.ts";
-import { type CodeMemory, codeReader, identityOf, type RegionJob, scatteredSlot, unsureByte } from "./region-job.ts";
+import {
+  type CodeMemory,
+  codeReader,
+  identityOf,
+  keyOfCode,
+  type RegionJob,
+  scatteredSlot,
+  unsureByte,
+} from "./region-job.ts";
 import type { KeptPlace } from "./region-memory.ts";
 
 /** What part of that a block must have run to become part of the region of another. */
@@ -162,7 +170,7 @@ export class RegionCompiler {
   #identityOf(job: RegionJob, code: CodeReader): RegionIdentity | undefined {
     if (!this.#kept || job.large || job.marks.length > 0 || this.#bytes[this.#unsure(job)]) return undefined;
     if (this.#covered.has(job, job.seen)) return undefined;
-    return identityOf(job, code, this.#bytes, this.#settings.model);
+    return identityOf(job, keyOfCode(job, code, this.#bytes), this.#settings.model);
   }
 
   #unsure(job: RegionJob): number {

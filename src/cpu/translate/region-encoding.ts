@@ -103,8 +103,7 @@ export function readIdentity(bytes: ByteReader): RegionIdentity {
 }
 
 function readCode(bytes: ByteReader): Pick<ReadCode, "distance" | "runs">[] {
-  // Copies: a view would take all that it is a part of along to another thread.
-  const run = (): CodeRun => ({ offset: bytes.unsigned(), bytes: new Uint8Array(bytes.take(bytes.unsigned())) });
+  const run = (): CodeRun => ({ offset: bytes.unsigned(), bytes: bytes.take(bytes.unsigned()) });
   return bytes.list(() => ({ distance: bytes.signed32(), runs: bytes.list(run) }));
 }
 

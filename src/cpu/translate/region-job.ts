@@ -67,13 +67,14 @@ export function codeReader(
   );
 }
 
-/** What tells the region among those that are kept for processors of a model; `reader` reads its code. */
-export function identityOf(
-  { physical, context }: Pick<RegionJob, "physical" | "context">,
-  reader: CodeReader,
-  bytes: Uint8Array,
-  model: string,
-): RegionIdentity {
-  const offset = physical % 4096;
-  return { key: codeKey(bytes, hostAddress(physical), offset, context, reader.block), model, context, offset };
+/** The `codeKey` of the block that the region begins with; `reader` reads its code in the shared memory `bytes`. */
+export function keyOfCode({ physical, context }: RegionPlace, reader: CodeReader, bytes: Uint8Array): number {
+  return codeKey(bytes, hostAddress(physical), physical % 4096, context, reader.block);
 }
+
+/** What tells the region among those that are kept for processors of a model. */
+export function identityOf({ physical, context }: RegionPlace, key: number, model: string): RegionIdentity {
+  return { key, model, context, offset: physical % 4096 };
+}
+
+type RegionPlace = Pick<RegionJob, "physical" | "context">;

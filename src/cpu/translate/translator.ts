@@ -10,7 +10,7 @@ import { hostAddress } from "../state.ts";
 import { isUnchanged } from "./code-reader.ts";
 import { type ReadyModule, ReadyRegions } from "./ready-regions.ts";
 import type { CompiledRegion, CompiledRegions } from "./region-compiler.ts";
-import { type CodeMemory, codeReader, identityOf, type RegionJob, unsureByte } from "./region-job.ts";
+import { type CodeMemory, codeReader, identityOf, keyOfCode, type RegionJob, unsureByte } from "./region-job.ts";
 
 /** How often a block runs in the interpreter before it is translated. */
 export const DEFAULT_HEAT = 4000;
@@ -70,6 +70,10 @@ export class Translator {
   /** First records of blocks that got no region since they were part of another's. */
   readonly #covered = new Set<number>();
   readonly #ready = new ReadyRegions();
+  /** Keys of blocks for which there may be a ready region, by their first records. */
+  readonly #keys = new Map<number, number>();
+  /** First records below this one are of blocks that were decoded before it was known which regions are ready. */
+  #oldUpTo = 0;
   #regions = 0;
   #asked = 0;
   #modules = 0;
@@ -85,6 +89,7 @@ export class Translator {
       this.#ready.add(module);
       wiring.handlers.instantiate(module.module);
       wiring.blocks.hurry(this.#part(FIRST_LOOK));
+      this.#oldUpTo = wiring.blocks.end;
     };
   }
 
@@ -95,9 +100,12 @@ export class Translator {
   /** How often a block runs before it is looked at. */
   heat(code?: BlockCode): number {
     if (code === undefined || this.#ready.size === 0) return this.#heatAfter(0, false);
-    const { physical, context, instructions } = code;
+    const { record, physical, context, instructions } = code;
     const key = codeKey(this.#memory, hostAddress(physical), physical % 4096, context, instructions);
-    return this.#heatAfter(0, this.#ready.has(key));
+    const isReady = this.#ready.has(key);
+    if (isReady) this.#keys.set(record, key);
+    else this.#keys.delete(record);
+    return this.#heatAfter(0, isReady);
   }
 
   /** After how many runs a block is looked at that has run `runs` times: the same where a region is to be made of it. */
@@ -120,7 +128,7 @@ export class Translator {
     const { paging, marks, blocks } = this.#wiring;
     const { physical, context, runs } = blocks.hot(record);
     const place = { linear, physical, ip, context, paging: paging(), marks: marks(), large: false };
-    const isReady = this.#ready.size > 0 && this.#lookForReady(place);
+    const isReady = this.#lookForReady(record, place);
     if (isReady === "taken") return;
     const heat = this.#heatAfter(runs, isReady);
     if (heat > runs) {
@@ -133,14 +141,16 @@ export class Translator {
   }
 
   /** Has the block run in a region that is ready, or tells whether there may be one. */
-  #lookForReady(place: Omit<RegionJob, "handler" | "seen">): "taken" | boolean {
+  #lookForReady(record: number, place: Omit<RegionJob, "handler" | "seen">): "taken" | boolean {
     const { settings, maker } = this.#wiring;
+    let key = this.#keys.get(record);
+    if (key === undefined && record >= this.#oldUpTo) return false;
     const reader = codeReader(place, this.#source);
-    const identity = identityOf(place, reader, this.#memory, settings.model);
-    if (!this.#ready.has(identity.key)) return false;
+    key ??= keyOfCode(place, reader, this.#memory);
+    if (!this.#ready.has(key)) return false;
     const unsure = unsureByte(settings.vcpu, place);
     if (place.marks.length > 0 || this.#memory[unsure]) return false;
-    const found = this.#ready.take(identity, reader);
+    const found = this.#ready.take(identityOf(place, key, settings.model), reader);
     if (!found) return true;
     const { handler, ...region } = found;
     const job = { ...place, handler, seen: Number.POSITIVE_INFINITY };
