@@ -300,7 +300,7 @@ export class Processor implements SystemContext {
     const record = registers.get32("pc");
     if (this.#cut !== undefined || record <= 0) return;
     // The last instruction of a block looks at the budget by itself, and what follows its record is not the block's.
-    const left = (registers.i32[(record + RECORD.scale) >> 2] as number) >>> 16;
+    const left = registers.bytes[record + RECORD.left] as number;
     if (left <= 1) return;
     const at = record + RECORD_SIZE;
     this.#cut = { at, handler: registers.i32[at >> 2] as number };
@@ -507,9 +507,9 @@ export class Processor implements SystemContext {
     const { registers } = this;
     const pc = registers.get32("pc");
     if (pc === 0 || pc === NEW_TASK) return;
-    const word = registers.i32[(pc + RECORD.delta) >> 2] as number;
-    const delta = word & 0xffff;
-    const left = ((registers.i32[(pc + RECORD.scale) >> 2] as number) >>> 16) & 0xffff;
+    const { bytes } = registers;
+    const delta = (bytes[pc + RECORD.delta] as number) | ((bytes[pc + RECORD.delta + 1] as number) << 8);
+    const left = bytes[pc + RECORD.left] as number;
     let ip = registers.get64("ip") + BigInt(delta);
     if (!(registers.get32("context") & CONTEXT.long)) ip &= 0xffff_ffffn;
     registers.set64("ip", ip);

@@ -323,32 +323,34 @@ if (VCPU_BASE + VCPU_SIZE > PAGE_FLAGS) throw new Error("vCPU state reaches into
 /** Largest guest RAM: what a 32-bit memory leaves, in whole MiB, below the PCI hole. */
 export const MAX_RAM = 3 * 1024 * 1024 * 1024;
 
-/** A decoded instruction as the interpreter's handlers read it; the next one follows at once. */
+/**
+ * A decoded instruction as the interpreter's handlers read it; the next one follows at once. Two of them fill a line of the
+ * host's cache. Registers are told by 16 bits: where they lie in the vCPU's state, or the number of a special register.
+ */
 export const RECORD = {
   handler: 0,
-  /** Address of the register of the ModR/M reg field. */
-  reg: 4,
-  /** Address of the rm register, or of the base register of a memory operand. */
-  rm: 8,
-  /** Address of the VEX.vvvv register. */
-  vvvv: 12,
-  index: 16,
-  displacement: 20,
-  immediate: 24,
-  /** Address of the segment register's fields. */
-  segment: 32,
+  displacement: 4,
+  immediate: 8,
+  /** The register of the ModR/M reg field. */
+  reg: 16,
+  /** The rm register, or the base register of a memory operand. */
+  rm: 18,
+  index: 20,
+  /** The VEX.vvvv register; or, in forms without it, the second immediate: ENTER's level, a far pointer's selector. */
+  vvvv: 22,
+  second: 22,
+  /** The segment register's fields. */
+  segment: 24,
   /** Bytes from the block's start to this instruction, and to the next. */
-  delta: 36,
-  nextDelta: 38,
-  scale: 40,
-  /** Instructions of the block from this one on, this one included. */
-  left: 42,
-  /** Second immediate: ENTER's level, a far pointer's selector. */
-  second: 44,
+  delta: 26,
+  nextDelta: 28,
+  /** Instructions of the block from this one on, this one included; in 8 bits. */
+  left: 30,
+  scale: 31,
 } as const;
-export const RECORD_SIZE = 48;
+export const RECORD_SIZE = 32;
 /** In front of a block's first record, at these offsets from it. */
-export const BLOCK_HEADER = 48;
+export const BLOCK_HEADER = 64;
 /** How many instructions it has, and where its records end. */
 export const BLOCK_COUNT = -32;
 export const BLOCK_END = -28;

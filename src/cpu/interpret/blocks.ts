@@ -117,7 +117,7 @@ export class BlockCache {
     this.#i32 = new Int32Array(wiring.buffer);
     this.#i64 = new BigInt64Array(wiring.buffer);
     this.#u16 = new Uint16Array(wiring.buffer);
-    this.#records = new RecordWriter(wiring.buffer, wiring.vcpu, wiring.handlers);
+    this.#records = new RecordWriter(wiring.buffer, wiring.handlers);
     this.#pages = new CodePages({
       buffer: wiring.buffer,
       vcpu: wiring.vcpu,
@@ -262,7 +262,7 @@ export class BlockCache {
       this.#i32[at >> 2] = this.#endingHandler(ending, context);
       this.#u16[(at + RECORD.delta) >> 1] = delta;
       this.#u16[(at + RECORD.nextDelta) >> 1] = delta;
-      this.#u16[(at + RECORD.left) >> 1] = ending === "fallThrough" ? 0 : 1;
+      this.#bytes[at + RECORD.left] = ending === "fallThrough" ? 0 : 1;
       at += RECORD_SIZE;
     }
     handlers.flush();
@@ -327,8 +327,8 @@ export class BlockCache {
    * for it, undefined where there is no room before the next clear.
    */
   addRegion({ block, linear, handler, pages, constants, heat, unsure }: RegionEntry): number | undefined {
-    const front = (regionConstant(constants.length - 1) + 15) & ~15;
-    const size = front + REGION.list + pages.length * 8 + 16;
+    const front = (regionConstant(constants.length - 1) + 31) & ~31;
+    const size = front + REGION.list + pages.length * 8 + 32;
     if (this.full || this.#next + size > RECORDS + RECORDS_SIZE) return undefined;
     const old = this.#regions.get(this.#i32[(block + BLOCK_REGION) >> 2] as number);
     if (old) {
@@ -350,7 +350,7 @@ export class BlockCache {
       this.#i32[(record + REGION.list + i * 8 + REGION_PAGE.distance) >> 2] = code.distance;
       this.#i32[(record + REGION.list + i * 8 + REGION_PAGE.page) >> 2] = pageOf(code.first);
     });
-    this.#next = (record + REGION.list + pages.length * 8 + 15) & ~15;
+    this.#next = (record + REGION.list + pages.length * 8 + 31) & ~31;
     this.#i32[(block + BLOCK_REGION) >> 2] = record;
     const region: Region = { record, block, handler, pages };
     this.#regions.set(record, region);

@@ -101,22 +101,30 @@ class Handler extends WasmSemantics {
     return this.f.param(0);
   }
 
-  protected registerPointer(operand: BoundOperand): Value {
-    const { f } = this;
+  /** A field of 16 bits (i32). */
+  #short(offset: number): Value {
+    return this.f.load("i32.16u", this.record(), offset);
+  }
+
+  /** Where the operand's register lies in the vCPU's state, or the number of a special register. */
+  #place(operand: BoundOperand): Value {
     switch (operand.spec.place) {
       case "reg":
-        return this.#field("i32", RECORD.reg);
+        return this.#short(RECORD.reg);
       case "fixed":
-        return operand.spec.file === "st"
-          ? this.#stackRegister(f.i32(operand.spec.register))
-          : f.i32(this.vcpu + GPR + operand.spec.register * 8);
+        return this.f.i32(GPR + operand.spec.register * 8);
       case "vvvv":
-        return this.#field("i32", RECORD.vvvv);
-      case "st":
-        return this.#stackRegister(this.#field("i32", RECORD.rm));
+        return this.#short(RECORD.vvvv);
       default:
-        return this.#field("i32", RECORD.rm);
+        return this.#short(RECORD.rm);
     }
+  }
+
+  protected registerPointer(operand: BoundOperand): Value {
+    const { place, file, register } = operand.spec;
+    if (place === "st") return this.#stackRegister(this.#short(RECORD.rm));
+    if (place === "fixed" && file === "st") return this.#stackRegister(this.f.i32(register));
+    return this.#place(operand).add(this.vcpu);
   }
 
   /** Pointer to the x87 register at `position` (i32) from the top of the stack. */
@@ -126,14 +134,15 @@ class Handler extends WasmSemantics {
   }
 
   protected readRegister(operand: BoundOperand): Value {
-    const pointer = this.registerPointer(operand);
     switch (operand.spec.file) {
       case "segment":
       case "control":
       case "debug":
-        return pointer; // The record holds the register's number.
+        return this.#place(operand);
+      case "st":
+        return this.#load(this.registerPointer(operand), operand.width);
       default:
-        return this.#load(pointer, operand.width);
+        return this.#load(this.#place(operand), operand.width, this.vcpu);
     }
   }
 
@@ -156,8 +165,13 @@ class Handler extends WasmSemantics {
   }
 
   protected writeRegister(operand: BoundOperand, value: Value): void {
-    if (operand.spec.file === "mmx") this.f.store("i32.16", this.registerPointer(operand), MMX_EXPONENT, 8);
-    this.#store(this.registerPointer(operand), operand.width, value, operand.spec.file === "general");
+    const { file } = operand.spec;
+    if (file === "st") {
+      this.#store(this.registerPointer(operand), operand.width, value, false);
+      return;
+    }
+    if (file === "mmx") this.f.store("i32.16", this.#place(operand), MMX_EXPONENT, this.vcpu + 8);
+    this.#store(this.#place(operand), operand.width, value, file === "general", this.vcpu);
   }
 
   #store(pointer: Value, width: number, value: Value, general: boolean, offset = 0): void {
@@ -195,7 +209,7 @@ class Handler extends WasmSemantics {
 
   protected immediate(operand: BoundOperand): Value {
     if (operand.spec.place === "one") return this.f.i32(1);
-    if (operand === this.#second) return this.#field("i32", RECORD.second);
+    if (operand === this.#second) return this.#short(RECORD.second);
     return this.#field(operand.width === 64 ? "i64" : "i32", RECORD.immediate);
   }
 
@@ -209,17 +223,17 @@ class Handler extends WasmSemantics {
   #effectiveAddress(operand: BoundOperand): Value {
     if (operand.spec.place === "moffs") return this.#field("i64", RECORD.immediate);
     const { f } = this;
-    const base = f.load("i64", this.#field("i32", RECORD.rm));
+    const base = f.load("i64", this.#short(RECORD.rm), this.vcpu);
     const displacement = f.load("i64.32s", this.record(), RECORD.displacement);
     const address = base.add(displacement);
     if (!this.#shape.indexed) return address;
-    const index = f.load("i64", this.#field("i32", RECORD.index));
+    const index = f.load("i64", this.#short(RECORD.index), this.vcpu);
     const scale = f.load("i64.8u", this.record(), RECORD.scale);
     return address.add(index.shl(scale));
   }
 
   protected operandSegment(): Value {
-    return this.#field("i32", RECORD.segment);
+    return this.#short(RECORD.segment).add(this.vcpu);
   }
 
   #ip(delta: number): Value {
@@ -280,7 +294,7 @@ class Handler extends WasmSemantics {
   }
 
   farPointer(): { offset: Value; selector: Value } {
-    return { offset: this.#field("i64", RECORD.immediate), selector: this.#field("i32", RECORD.second) };
+    return { offset: this.#field("i64", RECORD.immediate), selector: this.#short(RECORD.second) };
   }
 
   endBlock(): void {

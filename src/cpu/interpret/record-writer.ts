@@ -7,17 +7,20 @@ import { type BoundOperand, bindOperand } from "../emit/semantics.ts";
 import { FPU, fieldAddress, GPR, RECORD, SEGMENT_SIZE, SEGMENTS, XMM, ZERO } from "../state.ts";
 import type { Handlers } from "./handlers.ts";
 
+/** Where IP lies in the vCPU's state. */
+const IP = fieldAddress(0, "ip");
+
 export class RecordWriter {
-  readonly #vcpu: number;
   readonly #handlers: Handlers;
+  readonly #bytes: Uint8Array;
   readonly #i32: Int32Array;
   readonly #u16: Uint16Array;
   readonly #i64: BigInt64Array;
   readonly #operands: (readonly BoundOperand[])[] = [];
 
-  constructor(buffer: ArrayBufferLike, vcpu: number, handlers: Handlers) {
-    this.#vcpu = vcpu;
+  constructor(buffer: ArrayBufferLike, handlers: Handlers) {
     this.#handlers = handlers;
+    this.#bytes = new Uint8Array(buffer);
     this.#i32 = new Int32Array(buffer);
     this.#u16 = new Uint16Array(buffer);
     this.#i64 = new BigInt64Array(buffer);
@@ -26,33 +29,35 @@ export class RecordWriter {
   /** Writes the record at `at` of an instruction `delta` bytes from its block's start. */
   write(at: number, decoded: Decoded, delta: number, context: number, left: number): void {
     const { form, memory, immediate } = decoded;
-    const vcpu = this.#vcpu;
-    const word = (field: number, value: number) => {
-      this.#i32[(at + field) >> 2] = value;
+    this.#i32[(at + RECORD.handler) >> 2] = this.#handlers.entry(decoded, context);
+    const short = (field: number, value: number) => {
+      this.#u16[(at + field) >> 1] = value;
     };
-    word(RECORD.handler, this.#handlers.entry(decoded, context));
-    this.#u16[(at + RECORD.delta) >> 1] = delta;
-    this.#u16[(at + RECORD.nextDelta) >> 1] = delta + decoded.length;
-    this.#u16[(at + RECORD.left) >> 1] = left;
+    short(RECORD.delta, delta);
+    short(RECORD.nextDelta, delta + decoded.length);
+    // Before VEX.vvvv, which is in its place.
+    short(RECORD.second, decoded.second);
+    short(RECORD.segment, SEGMENTS + (memory?.segment ?? decoded.segment) * SEGMENT_SIZE);
+    this.#bytes[at + RECORD.left] = left;
     let immediateSeen = false;
     let value = immediate;
     for (const bound of this.#operandsOf(form, memory !== undefined, decoded.operandSize)) {
       const { spec } = bound;
       switch (spec.place) {
         case "reg":
-          word(RECORD.reg, this.#register(spec, decoded.reg, bound.width, decoded.rex));
+          short(RECORD.reg, this.#register(spec, decoded.reg, bound.width, decoded.rex));
           break;
         case "rm":
-          if (!bound.isMemory) word(RECORD.rm, this.#register(spec, decoded.rm, bound.width, decoded.rex));
+          if (!bound.isMemory) short(RECORD.rm, this.#register(spec, decoded.rm, bound.width, decoded.rex));
           break;
         case "st":
-          word(RECORD.rm, decoded.rm & 7);
+          short(RECORD.rm, decoded.rm & 7);
           break;
         case "opcode":
-          word(RECORD.rm, this.#register(spec, decoded.opcodeRegister, bound.width, decoded.rex));
+          short(RECORD.rm, this.#register(spec, decoded.opcodeRegister, bound.width, decoded.rex));
           break;
         case "vvvv":
-          word(RECORD.vvvv, this.#register(spec, decoded.vvvv, bound.width, true));
+          short(RECORD.vvvv, this.#register(spec, decoded.vvvv, bound.width, true));
           break;
         case "immediate":
           if (!immediateSeen && bound.width < 64) value = BigInt.asUintN(bound.width, immediate);
@@ -61,15 +66,13 @@ export class RecordWriter {
       }
     }
     this.#i64[(at + RECORD.immediate) >> 3] = value;
-    word(RECORD.second, decoded.second);
-    word(RECORD.segment, vcpu + SEGMENTS + (memory?.segment ?? decoded.segment) * SEGMENT_SIZE);
     if (memory) {
-      const general = (index: number) => vcpu + (index < 0 ? ZERO : GPR + index * 8);
-      const base = memory.ripRelative ? fieldAddress(vcpu, "ip") : general(memory.base);
-      word(RECORD.rm, base);
-      word(RECORD.index, general(memory.index));
-      word(RECORD.displacement, memory.displacement + (memory.ripRelative ? delta + decoded.length : 0));
-      this.#u16[(at + RECORD.scale) >> 1] = memory.scale;
+      const general = (index: number) => (index < 0 ? ZERO : GPR + index * 8);
+      short(RECORD.rm, memory.ripRelative ? IP : general(memory.base));
+      short(RECORD.index, general(memory.index));
+      this.#i32[(at + RECORD.displacement) >> 2] =
+        memory.displacement + (memory.ripRelative ? delta + decoded.length : 0);
+      this.#bytes[at + RECORD.scale] = memory.scale;
     }
   }
 
@@ -80,14 +83,13 @@ export class RecordWriter {
     return this.#operands[key];
   }
 
-  /** What a register operand's record field holds: an address, or the number of a special register. */
+  /** What a register operand's record field holds: a place in the vCPU's state, or the number of a special register. */
   #register(spec: OperandSpec, index: number, width: number, rex: boolean): number {
-    const vcpu = this.#vcpu;
     switch (spec.file) {
       case "xmm":
-        return vcpu + XMM + index * 32;
+        return XMM + index * 32;
       case "mmx":
-        return vcpu + FPU + (index & 7) * 16;
+        return FPU + (index & 7) * 16;
       case "segment":
         return index & 7;
       case "control":
@@ -95,8 +97,8 @@ export class RecordWriter {
         return index;
       default:
         // AH, CH, DH and BH without a REX prefix.
-        if (width === 8 && !rex && index >= 4) return vcpu + GPR + (index - 4) * 8 + 1;
-        return vcpu + GPR + index * 8;
+        if (width === 8 && !rex && index >= 4) return GPR + (index - 4) * 8 + 1;
+        return GPR + index * 8;
     }
   }
 }

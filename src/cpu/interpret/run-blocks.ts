@@ -76,7 +76,7 @@ function settle(f: FunctionBuilder, vcpu: number): void {
     const ip = f.load("i64", 0, at("ip")).add(f.load("i64.16u", pc, RECORD.delta));
     const isLong = f.load("i32", 0, at("context")).and(CONTEXT.long);
     f.store("i64", 0, ip.when(isLong, ip.and(0xffff_ffffn)), at("ip"));
-    f.store("i32", 0, f.load("i32", 0, at("budget")).add(f.load("i32.16u", pc, RECORD.left)), at("budget"));
+    f.store("i32", 0, f.load("i32", 0, at("budget")).add(f.load("i32.8u", pc, RECORD.left)), at("budget"));
     f.store("i32", 0, 0, at("pc"));
   });
 }

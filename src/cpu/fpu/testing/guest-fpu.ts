@@ -78,7 +78,7 @@ export class GuestFpu implements Fpu {
       view.setBigInt64(at + TLB.read, page, true);
       view.setBigInt64(at + TLB.write, page, true);
     }
-    view.setUint32(RECORD_AT + HANDLER_RECORD.rm, VCPU_BASE + ZERO, true);
+    view.setUint16(RECORD_AT + HANDLER_RECORD.rm, ZERO, true);
     view.setUint32(RECORD_AT + HANDLER_RECORD.displacement, MEMORY_AT, true);
   }
 
@@ -109,7 +109,7 @@ export class GuestFpu implements Fpu {
   run(instruction: readonly number[], records: Uint8Array, size: number): void {
     const { form, modrm } = formOf(instruction);
     const memory = modrm < 0xc0 && form.modrm === undefined;
-    this.view.setUint32(RECORD_AT + HANDLER_RECORD.rm, memory ? VCPU_BASE + ZERO : modrm & 7, true);
+    this.view.setUint16(RECORD_AT + HANDLER_RECORD.rm, memory ? ZERO : modrm & 7, true);
     const handler = this.#handler(instruction);
     const bytes = size - RECORD.memory;
     for (let at = 0; at < records.length; at += size) {

@@ -165,17 +165,19 @@ export class Bench {
     const word = (offset: number, value: number) => {
       i32[(RECORDS_AT + offset) / 4] = value;
     };
+    const short = (offset: number, value: number) => {
+      new DataView(i32.buffer).setUint16(RECORDS_AT + offset, value, true);
+    };
     for (const { place, file } of form.operands) {
       const register = place === "reg" || same ? 1 : 2;
       const [area, size] = file === "xmm" ? [XMM, 32] : file === "mmx" ? [FPU, 16] : [GPR, 8];
-      const address = VCPU_BASE + area + register * size;
-      if (place === "reg") word(RECORD.reg, address);
-      else if (place === "rm") word(RECORD.rm, address);
+      if (place === "reg") short(RECORD.reg, area + register * size);
+      else if (place === "rm") short(RECORD.rm, area + register * size);
     }
-    if (memory) word(RECORD.rm, VCPU_BASE + GPR + RDI * 8);
+    if (memory) short(RECORD.rm, GPR + RDI * 8);
     word(RECORD.displacement, displacement);
     word(RECORD.immediate, (immediate << 24) >> 24);
-    word(RECORD.segment, VCPU_BASE + SEGMENTS + DS * SEGMENT_SIZE);
+    short(RECORD.segment, SEGMENTS + DS * SEGMENT_SIZE);
     word(RECORD_SIZE, 0);
   }
 
