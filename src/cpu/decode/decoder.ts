@@ -67,6 +67,17 @@ for (const map of TABLE) for (const forms of map) forms.sort((a, b) => specifici
 /** Whether any of them has a ModR/M byte, by map times 256 and opcode. */
 const NEEDS_MODRM = TABLE.flat().map((forms) => forms.some(({ hasModrm }) => hasModrm));
 
+/** What a form's attributes are looked at for, as bits. */
+const ATTRIBUTES = ["i64", "o64", "b0", "!f3", "w0", "w1", "o16", "!o16", "o32", "f64", "d64", "sp+"] as const;
+const bit = Object.fromEntries(ATTRIBUTES.map((name, i) => [name, 1 << i])) as Record<
+  (typeof ATTRIBUTES)[number],
+  number
+>;
+/** By the forms' numbers. */
+const RULES = Uint16Array.from(FORMS, ({ attributes }) =>
+  ATTRIBUTES.reduce((bits, name) => (attributes.has(name) ? bits | bit[name] : bits), 0),
+);
+
 class Bytes {
   readonly #bytes: Uint8Array;
   readonly start: number;
@@ -214,32 +225,29 @@ function decodeFrom(input: Bytes, mode: DecodeMode, has: (feature: Feature) => b
   const modrm = needsModrm ? input.peek() : 0;
   const wide = (rex & 8) !== 0;
   const prefix = repeat === "repne" ? "F2" : repeat === "repe" ? "F3" : operandPrefix ? "66" : "NP";
-  let available = false;
   const size: OperandSize = sizeFor(mode, operandPrefix, wide);
+  const forbidden =
+    (mode.long ? bit.i64 : bit.o64) |
+    (rex & 1 ? bit.b0 : 0) |
+    (repeat === "repe" ? bit["!f3"] : 0) |
+    (wide ? bit.w0 : bit.w1) |
+    (size === 16 ? bit["!o16"] : bit.o16) |
+    (size === 32 ? 0 : bit.o32);
   const form = candidates.find((candidate) => {
-    const { attributes } = candidate;
     if ((candidate.vex !== undefined) !== (vex !== undefined)) return false;
     if (candidate.vex && vex) {
       const { l, w, pp } = candidate.vex;
       if (pp !== vex.pp || (l !== "any" && l !== vex.l) || (w !== "any" && w !== vex.w)) return false;
     }
-    if (attributes.size > 0) {
-      if (mode.long ? attributes.has("i64") : attributes.has("o64")) return false;
-      if (attributes.has("b0") && rex & 1) return false;
-      if (attributes.has("!f3") && repeat === "repe") return false;
-      if ((attributes.has("w0") && wide) || (attributes.has("w1") && !wide)) return false;
-      if (attributes.has("o16") && size !== 16) return false;
-      if (attributes.has("o32") && size !== 32) return false;
-      if (attributes.has("!o16") && size === 16) return false;
-    }
+    if ((RULES[candidate.id] as number) & forbidden) return false;
     if (!vex && candidate.prefix !== undefined && candidate.prefix !== prefix) return false;
     if (candidate.hasModrm) {
       if (candidate.modrm !== undefined && candidate.modrm !== modrm) return false;
       if (candidate.digit !== undefined && candidate.digit !== ((modrm >> 3) & 7)) return false;
       if (candidate.rm === "memory" ? modrm >= 0xc0 : candidate.rm === "register" && modrm < 0xc0) return false;
     }
-    available = has(candidate.instruction.feature ?? "base");
-    return available;
+    const { feature } = candidate.instruction;
+    return feature === undefined || has(feature);
   });
   if (!form) {
     // A missing ModR/M byte is looked for first: the processor fetches it before it gives up.
@@ -263,7 +271,7 @@ function decodeFrom(input: Bytes, mode: DecodeMode, has: (feature: Feature) => b
       memory = address32(input, modrm, rex, override, mode.long);
     }
   }
-  if (memory && form.attributes.has("sp+") && memory.base === RSP) memory.displacement += operandSize / 8;
+  if (memory && (RULES[form.id] as number) & bit["sp+"] && memory.base === RSP) memory.displacement += operandSize / 8;
   const immediateAt = input.position - input.start;
   let immediate = 0n;
   let second = 0;
@@ -335,10 +343,10 @@ function sizeFor(mode: DecodeMode, prefix: boolean, wide: boolean): OperandSize 
 }
 
 function operandSizeOf(form: Form, mode: DecodeMode, size: OperandSize, wide: boolean): OperandSize {
-  const { attributes } = form;
   if (mode.long) {
-    if (attributes.has("f64")) return 64;
-    if (attributes.has("d64")) return size === 16 ? 16 : 64;
+    const rules = RULES[form.id] as number;
+    if (rules & bit.f64) return 64;
+    if (rules & bit.d64) return size === 16 ? 16 : 64;
   }
   // A mandatory 66 prefix does not make operands 16 bits wide.
   if (form.prefix === "66" && size === 16) return wide ? 64 : 32;

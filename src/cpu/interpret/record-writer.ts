@@ -16,7 +16,7 @@ export class RecordWriter {
   readonly #i32: Int32Array;
   readonly #u16: Uint16Array;
   readonly #i64: BigInt64Array;
-  readonly #operands: (readonly BoundOperand[])[] = [];
+  readonly #plans: Plan[] = [];
 
   constructor(buffer: ArrayBufferLike, handlers: Handlers) {
     this.#handlers = handlers;
@@ -39,33 +39,12 @@ export class RecordWriter {
     short(RECORD.second, decoded.second);
     short(RECORD.segment, SEGMENTS + (memory?.segment ?? decoded.segment) * SEGMENT_SIZE);
     this.#bytes[at + RECORD.left] = left;
-    let immediateSeen = false;
-    let value = immediate;
-    for (const bound of this.#operandsOf(form, memory !== undefined, decoded.operandSize)) {
-      const { spec } = bound;
-      switch (spec.place) {
-        case "reg":
-          short(RECORD.reg, this.#register(spec, decoded.reg, bound.width, decoded.rex));
-          break;
-        case "rm":
-          if (!bound.isMemory) short(RECORD.rm, this.#register(spec, decoded.rm, bound.width, decoded.rex));
-          break;
-        case "st":
-          short(RECORD.rm, decoded.rm & 7);
-          break;
-        case "opcode":
-          short(RECORD.rm, this.#register(spec, decoded.opcodeRegister, bound.width, decoded.rex));
-          break;
-        case "vvvv":
-          short(RECORD.vvvv, this.#register(spec, decoded.vvvv, bound.width, true));
-          break;
-        case "immediate":
-          if (!immediateSeen && bound.width < 64) value = BigInt.asUintN(bound.width, immediate);
-          immediateSeen = true;
-          break;
-      }
+    const { registers, immediateWidth } = this.#planFor(form, memory !== undefined, decoded.operandSize);
+    for (const { field, from, file, isByte } of registers) {
+      short(field, placeOf(file, decoded[from], isByte && from !== "vvvv" && !decoded.rex));
     }
-    this.#i64[(at + RECORD.immediate) >> 3] = value;
+    this.#i64[(at + RECORD.immediate) >> 3] =
+      immediateWidth < 64 ? BigInt.asUintN(immediateWidth, immediate) : immediate;
     if (memory) {
       const general = (index: number) => (index < 0 ? ZERO : GPR + index * 8);
       short(RECORD.rm, memory.ripRelative ? IP : general(memory.base));
@@ -76,29 +55,64 @@ export class RecordWriter {
     }
   }
 
-  /** A form's operands, which are the same for all instructions with this operand size. */
-  #operandsOf(form: Form, memory: boolean, size: OperandSize): readonly BoundOperand[] {
+  /** The same for all instructions of this form and operand size. */
+  #planFor(form: Form, memory: boolean, size: OperandSize): Plan {
     const key = form.id * 8 + (size >> 4) - 1 + (memory ? 4 : 0);
-    this.#operands[key] ??= form.operands.map((spec) => bindOperand(spec, memory, size));
-    return this.#operands[key];
+    this.#plans[key] ??= makePlan(form.operands.map((spec) => bindOperand(spec, memory, size)));
+    return this.#plans[key];
   }
+}
 
-  /** What a register operand's record field holds: a place in the vCPU's state, or the number of a special register. */
-  #register(spec: OperandSpec, index: number, width: number, rex: boolean): number {
-    switch (spec.file) {
-      case "xmm":
-        return XMM + index * 32;
-      case "mmx":
-        return FPU + (index & 7) * 16;
-      case "segment":
-        return index & 7;
-      case "control":
-      case "debug":
-        return index;
-      default:
-        // AH, CH, DH and BH without a REX prefix.
-        if (width === 8 && !rex && index >= 4) return GPR + (index - 4) * 8 + 1;
-        return GPR + index * 8;
-    }
+/** A register operand: its field in the record, where an instruction has its number, and what the number counts. */
+interface RegisterField {
+  readonly field: number;
+  readonly from: "reg" | "rm" | "opcodeRegister" | "vvvv";
+  readonly file: OperandSpec["file"];
+  /** Whether numbers from 4 on may be AH, CH, DH and BH. */
+  readonly isByte: boolean;
+}
+
+/** How a record follows from an instruction. */
+interface Plan {
+  readonly registers: readonly RegisterField[];
+  /** Bits of the first immediate that count. */
+  readonly immediateWidth: number;
+}
+
+const FIELDS = {
+  reg: { field: RECORD.reg, from: "reg" },
+  rm: { field: RECORD.rm, from: "rm" },
+  st: { field: RECORD.rm, from: "rm" },
+  opcode: { field: RECORD.rm, from: "opcodeRegister" },
+  vvvv: { field: RECORD.vvvv, from: "vvvv" },
+} as const;
+
+function makePlan(operands: readonly BoundOperand[]): Plan {
+  const registers = operands.flatMap(({ spec, width, isMemory }): RegisterField[] => {
+    const { place, file } = spec;
+    if (!(place in FIELDS) || (place === "rm" && isMemory)) return [];
+    const { field, from } = FIELDS[place as keyof typeof FIELDS];
+    return [{ field, from, file, isByte: width === 8 && file === "general" }];
+  });
+  const immediate = operands.find(({ spec }) => spec.place === "immediate");
+  return { registers, immediateWidth: immediate?.width ?? 64 };
+}
+
+/** Where a register lies in the vCPU's state, or the number of a special register. */
+function placeOf(file: OperandSpec["file"], index: number, hasHighBytes: boolean): number {
+  switch (file) {
+    case "xmm":
+      return XMM + index * 32;
+    case "mmx":
+      return FPU + (index & 7) * 16;
+    case "segment":
+    case "st":
+      return index & 7;
+    case "control":
+    case "debug":
+      return index;
+    default:
+      if (hasHighBytes && index >= 4) return GPR + (index - 4) * 8 + 1;
+      return GPR + index * 8;
   }
 }

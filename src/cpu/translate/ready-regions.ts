@@ -25,6 +25,8 @@ export interface ReadyRegion extends PlacedCode {
 export class ReadyRegions {
   readonly #heads: Uint8Array[] = [];
   readonly #byKey = new Map<number, number[]>();
+  /** Offsets in a page and first bytes of all of them, a bit each: few blocks need a closer look. */
+  readonly #places = new Uint8Array((4096 * 256) / 8);
   /** Numbers of those that stand for a block now: each can for one. */
   readonly #used = new Set<number>();
   /** Numbers of those that were used since this was last emptied. */
@@ -36,7 +38,9 @@ export class ReadyRegions {
       const length = view.getUint32(at, true);
       const head = heads.subarray(at + 4, at + 4 + length);
       this.#heads[region] = head;
-      const { key } = readIdentity(new ByteReader(head));
+      const { key, offset, first: byte } = readIdentity(new ByteReader(head));
+      const place = offset * 256 + byte;
+      this.#places[place >> 3] = (this.#places[place >> 3] as number) | (1 << (place & 7));
       const others = this.#byKey.get(key);
       if (others) others.push(region);
       else this.#byKey.set(key, [region]);
@@ -46,6 +50,12 @@ export class ReadyRegions {
 
   get size(): number {
     return this.#heads.length;
+  }
+
+  /** Whether there may be one that begins at this offset in a page, with this byte. */
+  mayHave(offset: number, byte: number): boolean {
+    const place = offset * 256 + byte;
+    return ((this.#places[place >> 3] as number) & (1 << (place & 7))) !== 0;
   }
 
   /** Whether there is one that begins with code of this `codeKey`. */

@@ -179,7 +179,7 @@ export class RegionCompiler {
   #identityOf(job: RegionJob, code: CodeReader): RegionIdentity | undefined {
     if (!this.#kept || job.large || job.marks.length > 0 || this.#bytes[this.#unsure(job)]) return undefined;
     if (this.#covered.has(job, job.seen)) return undefined;
-    return identityOf(job, keyOfCode(job, code, this.#bytes), this.#settings.model);
+    return identityOf(job, keyOfCode(job, code, this.#bytes), this.#bytes, this.#settings.model);
   }
 
   #unsure(job: RegionJob): number {

@@ -17,8 +17,9 @@ export interface RegionIdentity {
   readonly model: string;
   /** What decoding depended on (state.ts, BLOCK_CONTEXT). */
   readonly context: number;
-  /** Where in its page it begins. */
+  /** Where in its page it begins, and with which byte. */
   readonly offset: number;
+  readonly first: number;
 }
 
 interface Made {
@@ -69,6 +70,7 @@ function encodeHead(identity: RegionIdentity, made: Made, constants: readonly Co
   writer.name(identity.model);
   writer.unsigned(identity.context);
   writer.unsigned(identity.offset);
+  writer.byte(identity.first);
   writer.unsigned(made.code.length);
   for (const { distance, runs } of made.code) {
     writer.signed(distance);
@@ -99,7 +101,7 @@ export function takeHead(bytes: ByteReader): Uint8Array {
 export function readIdentity(bytes: ByteReader): RegionIdentity {
   const key = bytes.unsigned();
   const model = bytes.name();
-  return { key, model, context: bytes.unsigned(), offset: bytes.unsigned() };
+  return { key, model, context: bytes.unsigned(), offset: bytes.unsigned(), first: bytes.byte() };
 }
 
 function readCode(bytes: ByteReader): Pick<ReadCode, "distance" | "runs">[] {

@@ -73,8 +73,14 @@ export function keyOfCode({ physical, context }: RegionPlace, reader: CodeReader
 }
 
 /** What tells the region among those that are kept for processors of a model. */
-export function identityOf({ physical, context }: RegionPlace, key: number, model: string): RegionIdentity {
-  return { key, model, context, offset: physical % 4096 };
+export function identityOf(
+  { physical, context }: RegionPlace,
+  key: number,
+  bytes: Uint8Array,
+  model: string,
+): RegionIdentity {
+  const first = bytes[hostAddress(physical)] as number;
+  return { key, model, context, offset: physical % 4096, first };
 }
 
 type RegionPlace = Pick<RegionJob, "physical" | "context">;

@@ -21,7 +21,7 @@ const FEW = 8;
  * After what parts of it it is looked whether a region that is ready fits: as soon as it is worth that, and again, as not
  * all code need have been there.
  */
-const [FIRST_LOOK, LAST_LOOK] = [0.025, 0.1];
+const [FIRST_LOOK, LAST_LOOK] = [0.01, 0.1];
 /** How many instructions a region of the first size runs before it is made anew with the second. */
 const GROWTH_HEAT = 4_000_000;
 /** The maker is told of so many ready regions in use at once. */
@@ -101,8 +101,13 @@ export class Translator {
   heat(code?: BlockCode): number {
     if (code === undefined || this.#ready.size === 0) return this.#heatAfter(0, false);
     const { record, physical, context, instructions } = code;
-    const key = codeKey(this.#memory, hostAddress(physical), physical % 4096, context, instructions);
-    const isReady = this.#ready.has(key);
+    const [at, offset] = [hostAddress(physical), physical % 4096];
+    let key = 0;
+    let isReady = this.#ready.mayHave(offset, this.#memory[at] as number);
+    if (isReady) {
+      key = codeKey(this.#memory, at, offset, context, instructions);
+      isReady = this.#ready.has(key);
+    }
     if (isReady) this.#keys.set(record, key);
     else this.#keys.delete(record);
     return this.#heatAfter(0, isReady);
@@ -150,7 +155,7 @@ export class Translator {
     if (!this.#ready.has(key)) return false;
     const unsure = unsureByte(settings.vcpu, place);
     if (place.marks.length > 0 || this.#memory[unsure]) return false;
-    const found = this.#ready.take(identityOf(place, key, settings.model), reader);
+    const found = this.#ready.take(identityOf(place, key, this.#memory, settings.model), reader);
     if (!found) return true;
     const { handler, ...region } = found;
     const job = { ...place, handler, seen: Number.POSITIVE_INFINITY };

@@ -13,7 +13,12 @@ function setOf(count: number): KeptRegions {
   const kept = new KeptRegions();
   const body = { bytes: Uint8Array.of(0, 0x0b), hints: [], marks: [], calls: [] };
   for (let key = 0; key < count; key++) {
-    kept.add({ key, model: "max", context: 0, offset: 0 }, { instructions: 1, nodes: [0], code: [] }, [], body);
+    kept.add(
+      { key, model: "max", context: 0, offset: 0, first: 0 },
+      { instructions: 1, nodes: [0], code: [] },
+      [],
+      body,
+    );
   }
   return kept;
 }
@@ -51,7 +56,12 @@ test("what a process has used stays, and the set does not grow without end", () 
   const before = setOf(4096);
   const after = new KeptRegions(Buffer.concat(before.toKeep()));
   const body = { bytes: Uint8Array.of(0, 0x0b), hints: [], marks: [], calls: [] };
-  after.add({ key: 5000, model: "max", context: 0, offset: 0 }, { instructions: 1, nodes: [], code: [] }, [], body);
+  after.add(
+    { key: 5000, model: "max", context: 0, offset: 0, first: 0 },
+    { instructions: 1, nodes: [], code: [] },
+    [],
+    body,
+  );
   const third = keysIn(after.toKeep());
   assert.ok(third.has(5000));
   assert.ok(third.has(4094) && !third.has(4095));
