@@ -128,7 +128,7 @@ export class KeptRegions {
         return module.function(HANDLER, readBody(bytes)(module));
       });
       module.elements(FIRST_READY + first, functions);
-      yield { first, module: new WebAssembly.Module(module.build()), heads: joined(heads) };
+      yield { first, count: functions.length, module: new WebAssembly.Module(module.build()), heads: joined(heads) };
     }
   }
 

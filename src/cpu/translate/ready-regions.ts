@@ -11,6 +11,7 @@ import { matchHead, type RegionIdentity, readIdentity, readSize } from "./region
 export interface ReadyModule {
   /** Number of the first: its function's table entry counts from FIRST_READY on. */
   readonly first: number;
+  readonly count: number;
   readonly module: WebAssembly.Module;
   /** Their heads (region-encoding.ts), each behind its length in 4 bytes. */
   readonly heads: Uint8Array;

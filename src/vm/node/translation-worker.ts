@@ -1,5 +1,8 @@
 /** The worker thread that makes regions: see translation-thread.ts. */
+import { setImmediate as turn } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
+import { compileAhead, emptyMemory } from "../../cpu/translate/compile-ahead.ts";
+import type { KeptRegions } from "../../cpu/translate/kept-regions.ts";
 import { RegionCompiler } from "../../cpu/translate/region-compiler.ts";
 import type { RegionJob } from "../../cpu/translate/region-job.ts";
 import { RegionKeeper, readRegions } from "./kept-regions.ts";
@@ -10,18 +13,30 @@ const BATCH = 16;
 /** Milliseconds that jobs are gathered for one module: what becomes hot comes in groups. */
 const GATHER = 4;
 
-/** Kept regions of one module. */
+/** Kept regions of one module, and how many of them are compiled at once. */
 const TOGETHER = 512;
+const AT_ONCE = 16;
 
 const port = parentPort;
 if (!port) throw new Error("translation-worker.ts runs in a worker thread");
 const { settings, directory, givesReady } = workerData as TranslationTask;
 const kept = directory === undefined ? undefined : readRegions(directory);
 const keeper = directory === undefined || kept === undefined ? undefined : new RegionKeeper(directory, kept);
-if (givesReady) for (const ready of kept?.toReady(settings, TOGETHER) ?? []) reply({ ready });
+if (givesReady && kept) void giveReady(kept);
 const compiler = new RegionCompiler(settings, kept);
 
 const waiting: RegionJob[] = [];
+
+/** Gives the kept regions, and has them compiled while there is nothing else to do. */
+async function giveReady(regions: KeptRegions): Promise<void> {
+  const modules = [...regions.toReady(settings, TOGETHER)];
+  for (const ready of modules) reply({ ready });
+  const memory = emptyMemory(settings);
+  for (const module of modules) {
+    let compiled = 0;
+    for (const _ of compileAhead(module, memory)) if (++compiled % AT_ONCE === 0) await turn();
+  }
+}
 
 function reply(message: TranslationReply): void {
   port?.postMessage(message);

@@ -1,0 +1,36 @@
+/**
+ * Has V8 compile the functions of ready regions before the machine's thread calls them: V8 compiles a function when it is
+ * first called, for all threads that have the module. Each is called once, in a memory of zeros, where it finds its budget
+ * used up, and nothing that it could do.
+ */
+import { FIRST_READY, MOST_READY } from "../interpret/handlers.ts";
+import type { RegionSettings } from "../processor.ts";
+import type { ReadyModule } from "./ready-regions.ts";
+
+/** Whatever a function imports, which ends it. */
+const nothing = new Proxy(
+  {},
+  {
+    get: () => () => {
+      throw new Error("not here");
+    },
+  },
+);
+
+/** Calls the functions of `ready` one after the other, with a pause after each. */
+export function* compileAhead({ first, count, module }: ReadyModule, memory: WebAssembly.Memory): Generator<void> {
+  const table = new WebAssembly.Table({ element: "anyfunc", initial: FIRST_READY + MOST_READY });
+  new WebAssembly.Instance(module, { env: { memory, table }, runtime: nothing, host: nothing });
+  for (let region = first; region < first + count; region++) {
+    try {
+      (table.get(FIRST_READY + region) as (record: number) => void)(0);
+    } catch {
+      // It went as far as it could.
+    }
+    yield;
+  }
+}
+
+/** A memory for that, as large as the machine's: what is not used of it takes no room. */
+export const emptyMemory = ({ memoryPages }: Pick<RegionSettings, "memoryPages">): WebAssembly.Memory =>
+  new WebAssembly.Memory({ ...memoryPages, shared: true });
