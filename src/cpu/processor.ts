@@ -10,7 +10,7 @@ import { followMode } from "./follow-mode.ts";
 import { deviceMemory, systemFunctions } from "./host-functions.ts";
 import { DECODING_EFFORT, InstructionBudget } from "./instruction-budget.ts";
 import { BlockCache } from "./interpret/blocks.ts";
-import { Handlers, RESUME } from "./interpret/handlers.ts";
+import { FIRST_HANDLER, Handlers, RESUME } from "./interpret/handlers.ts";
 import { forgetJump, forgetJumps } from "./interpret/jump-cache.ts";
 import type { KeptHandlers } from "./interpret/kept-handlers.ts";
 import { pagingMode } from "./mmu/code-walk.ts";
@@ -191,8 +191,8 @@ export class Processor implements SystemContext {
   }
 
   /** Code will run, but not yet: what translates it may get ready meanwhile. */
-  prepareTranslation(): void {
-    this.#translator?.prepare();
+  prepareTranslation(kept: KeptHandlers | undefined): void {
+    this.#translator?.prepare(kept && { module: kept.module, at: FIRST_HANDLER, count: kept.keys.length });
   }
 
   /** Puts the processor in the state after RESET. */

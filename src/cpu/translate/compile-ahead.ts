@@ -1,11 +1,18 @@
 /**
- * Has V8 compile the functions of ready regions before the machine's thread calls them: V8 compiles a function when it is
- * first called, for all threads that have the module. Each is called once, in a memory of zeros, where it finds its budget
- * used up, and nothing that it could do.
+ * Has V8 compile functions before the machine's thread calls them: V8 compiles a function when it is first called, for all
+ * threads that have the module. Each is called once, in a memory of zeros, where it finds its budget used up, and nothing
+ * that it could do.
  */
 import { FIRST_READY, MOST_READY } from "../interpret/handlers.ts";
 import type { RegionSettings } from "../processor.ts";
-import type { ReadyModule } from "./ready-regions.ts";
+
+/** A module that puts functions of the type HANDLER into the table. */
+export interface TableModule {
+  readonly module: WebAssembly.Module;
+  /** Table entry of the first, and how many there are. */
+  readonly at: number;
+  readonly count: number;
+}
 
 /** Whatever a function imports, which ends it. */
 const nothing = new Proxy(
@@ -17,13 +24,13 @@ const nothing = new Proxy(
   },
 );
 
-/** Calls the functions of `ready` one after the other, with a pause after each. */
-export function* compileAhead({ first, count, module }: ReadyModule, memory: WebAssembly.Memory): Generator<void> {
+/** Calls the functions one after the other, with a pause after each. */
+export function* compileAhead({ module, at, count }: TableModule, memory: WebAssembly.Memory): Generator<void> {
   const table = new WebAssembly.Table({ element: "anyfunc", initial: FIRST_READY + MOST_READY });
   new WebAssembly.Instance(module, { env: { memory, table }, runtime: nothing, host: nothing });
-  for (let region = first; region < first + count; region++) {
+  for (let entry = at; entry < at + count; entry++) {
     try {
-      (table.get(FIRST_READY + region) as (record: number) => void)(0);
+      (table.get(entry) as (record: number) => void)(0);
     } catch {
       // It went as far as it could.
     }

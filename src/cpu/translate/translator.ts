@@ -8,6 +8,7 @@ import type { ProcessorObserver } from "../observe/observer.ts";
 import type { RegionSettings, StartKind } from "../processor.ts";
 import { hostAddress } from "../state.ts";
 import { isUnchanged } from "./code-reader.ts";
+import type { TableModule } from "./compile-ahead.ts";
 import { type ReadyModule, ReadyRegions } from "./ready-regions.ts";
 import type { CompiledRegion, CompiledRegions } from "./region-compiler.ts";
 import { type CodeMemory, codeReader, identityOf, keyOfCode, type RegionJob, unsureByte } from "./region-job.ts";
@@ -33,8 +34,8 @@ const NEWS = 64;
  */
 export interface RegionMaker {
   request(job: RegionJob): void;
-  /** The machine will be busy with something else before its first instruction. */
-  prepare?(): void;
+  /** The machine will be busy with something else before its first instruction, and then use these handlers, if any. */
+  prepare?(handlers: TableModule | undefined): void;
   /** Set by the translator. */
   done: (compiled: CompiledRegions) => void;
   /** Told once of the interpreter's handlers, for a maker that can keep them for later processes. */
@@ -184,8 +185,8 @@ export class Translator {
     this.#wiring.maker.request({ ...job, handler: this.#wiring.handlers.allocate() });
   }
 
-  prepare(): void {
-    this.#wiring.maker.prepare?.();
+  prepare(handlers: TableModule | undefined): void {
+    this.#wiring.maker.prepare?.(handlers);
   }
 
   close(): void {

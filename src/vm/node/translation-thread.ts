@@ -2,6 +2,7 @@
 import { Worker } from "node:worker_threads";
 import { MOST_KEPT } from "../../cpu/interpret/handlers.ts";
 import type { RegionSettings } from "../../cpu/processor.ts";
+import type { TableModule } from "../../cpu/translate/compile-ahead.ts";
 import type { ReadyModule } from "../../cpu/translate/ready-regions.ts";
 import type { CompiledRegions } from "../../cpu/translate/region-compiler.ts";
 import type { RegionJob } from "../../cpu/translate/region-job.ts";
@@ -19,6 +20,8 @@ export interface TranslationTask {
   readonly directory: string | undefined;
   /** Whether it is to give those that are kept: once, as they are in use then. */
   readonly givesReady: boolean;
+  /** What it is to have compiled first of all. */
+  readonly handlers: TableModule | undefined;
 }
 
 /** What comes from it: regions that were made, or kept ones. */
@@ -47,6 +50,7 @@ export class TranslationThread implements RegionMaker {
   /** The guest's first instructions need no regions, and would wait while this thread takes up its work. */
   #toStart: NodeJS.Immediate | undefined = setImmediate(() => this.#begin());
   #toKeep: NodeJS.Timeout | undefined;
+  #handlers: TableModule | undefined;
   /** Modules that the present thread has made. */
   #made = 0;
   done: (compiled: CompiledRegions) => void = () => {};
@@ -56,8 +60,10 @@ export class TranslationThread implements RegionMaker {
     this.#settings = settings;
   }
 
-  prepare(): void {
-    if (this.#toStart) this.#begin();
+  prepare(handlers?: TableModule): void {
+    if (!this.#toStart) return;
+    this.#handlers = handlers;
+    this.#begin();
   }
 
   #begin(): void {
@@ -69,7 +75,8 @@ export class TranslationThread implements RegionMaker {
   #start(givesReady: boolean): Worker {
     const settings = this.#settings;
     const directory = settings.observe ? undefined : keptDirectory();
-    const task: TranslationTask = { settings, directory, givesReady };
+    const task: TranslationTask = { settings, directory, givesReady, handlers: this.#handlers };
+    this.#handlers = undefined;
     const worker = new Worker(WORKER, { workerData: task, resourceLimits: LIMITS });
     this.#made = 0;
     worker.on("message", (reply: TranslationReply) => {

@@ -1,8 +1,8 @@
 /** The worker thread that makes regions: see translation-thread.ts. */
 import { setImmediate as turn } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
-import { compileAhead, emptyMemory } from "../../cpu/translate/compile-ahead.ts";
-import type { KeptRegions } from "../../cpu/translate/kept-regions.ts";
+import { FIRST_READY } from "../../cpu/interpret/handlers.ts";
+import { compileAhead, emptyMemory, type TableModule } from "../../cpu/translate/compile-ahead.ts";
 import { RegionCompiler } from "../../cpu/translate/region-compiler.ts";
 import type { RegionJob } from "../../cpu/translate/region-job.ts";
 import { RegionKeeper, readRegions } from "./kept-regions.ts";
@@ -19,23 +19,26 @@ const AT_ONCE = 16;
 
 const port = parentPort;
 if (!port) throw new Error("translation-worker.ts runs in a worker thread");
-const { settings, directory, givesReady } = workerData as TranslationTask;
+const { settings, directory, givesReady, handlers } = workerData as TranslationTask;
 const kept = directory === undefined ? undefined : readRegions(directory);
 const keeper = directory === undefined || kept === undefined ? undefined : new RegionKeeper(directory, kept);
-if (givesReady && kept) void giveReady(kept);
+void prepare();
 const compiler = new RegionCompiler(settings, kept);
 
 const waiting: RegionJob[] = [];
 
-/** Gives the kept regions, and has them compiled while there is nothing else to do. */
-async function giveReady(regions: KeptRegions): Promise<void> {
-  const modules = [...regions.toReady(settings, TOGETHER)];
-  for (const ready of modules) reply({ ready });
+/** Gives the kept regions, and has code compiled while there is nothing else to do. */
+async function prepare(): Promise<void> {
   const memory = emptyMemory(settings);
-  for (const module of modules) {
-    let compiled = 0;
-    for (const _ of compileAhead(module, memory)) if (++compiled % AT_ONCE === 0) await turn();
-  }
+  if (handlers) await compile(handlers, memory);
+  const modules = givesReady && kept ? [...kept.toReady(settings, TOGETHER)] : [];
+  for (const ready of modules) reply({ ready });
+  for (const { module, first, count } of modules) await compile({ module, at: FIRST_READY + first, count }, memory);
+}
+
+async function compile(module: TableModule, memory: WebAssembly.Memory): Promise<void> {
+  let compiled = 0;
+  for (const _ of compileAhead(module, memory)) if (++compiled % AT_ONCE === 0) await turn();
 }
 
 function reply(message: TranslationReply): void {
