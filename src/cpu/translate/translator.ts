@@ -25,6 +25,8 @@ const FEW = 8;
 const [FIRST_LOOK, LAST_LOOK] = [0.01, 0.1];
 /** How many instructions a region of the first size runs before it is made anew with the second. */
 const GROWTH_HEAT = 4_000_000;
+/** Blocks that may have a ready region, as far as that is remembered: a guest can make more for ever. */
+const MOST_KEYS = 65536;
 /** The maker is told of so many ready regions in use at once. */
 const NEWS = 64;
 
@@ -109,6 +111,7 @@ export class Translator {
       key = codeKey(this.#memory, at, offset, context, instructions);
       isReady = this.#ready.has(key);
     }
+    if (this.#keys.size >= MOST_KEYS) this.#keys.clear();
     if (isReady) this.#keys.set(record, key);
     else this.#keys.delete(record);
     return this.#heatAfter(0, isReady);
