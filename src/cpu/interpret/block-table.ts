@@ -13,7 +13,7 @@ import {
   RECORDS,
   RECORDS_SIZE,
 } from "../state.ts";
-import { COUNT } from "./handlers.ts";
+import { COUNT } from "./code-table.ts";
 
 /** Blocks that another thread looks at for one: what it reads may be changing. */
 const LONGEST_CHAIN = 256;

@@ -35,7 +35,8 @@ import {
 } from "../state.ts";
 import { blockSlot, findRecord, heatWord, runsOf } from "./block-table.ts";
 import { type CodePage, CodePages, type InstalledRegion, pageOf } from "./code-pages.ts";
-import { BREAKPOINT, COUNT, type Handlers, type Pseudo, RESUME } from "./handlers.ts";
+import { BREAKPOINT, COUNT, RESUME } from "./code-table.ts";
+import type { Handlers, Pseudo } from "./handlers.ts";
 import { RecordWriter } from "./record-writer.ts";
 
 const PAGE_BYTES = 4096;

@@ -20,7 +20,7 @@ import {
   TLB_FRAME,
 } from "../state.ts";
 import { blockSlot } from "./block-table.ts";
-import { FIND, RESUME } from "./handlers.ts";
+import { FIND, RESUME } from "./code-table.ts";
 
 const PAGE_BYTES = 4096;
 

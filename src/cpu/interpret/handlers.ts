@@ -4,13 +4,14 @@ import { FORMS } from "../../isa/index.ts";
 import type { Form } from "../../isa/instruction.ts";
 import { instruction } from "../../isa/instruction.ts";
 import { CS } from "../../isa/semantics.ts";
-import { ModuleBuilder, signature } from "../../wasm/module.ts";
+import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import type { ValueType } from "../../wasm/opcodes.ts";
 import type { Decoded } from "../decode/decoder.ts";
 import { HANDLER } from "../emit/enter-block.ts";
 import type { CodeContext, Linkage, SegmentUse } from "../emit/semantics.ts";
 import type { EmittedObservation } from "../observe/observer.ts";
 import { CONTEXT, EXIT } from "../state.ts";
+import { codeModule, FIRST_HANDLER, FIRST_READY, MOST_KEPT, MOST_READY, RESUME } from "./code-table.ts";
 import { buildCount, buildEnd, buildFind, buildHandler, type HandlerShape } from "./handler.ts";
 import type { KeptHandlers } from "./kept-handlers.ts";
 
@@ -69,25 +70,6 @@ export interface CodeEnvironment {
 const SIZE_BITS = { 16: 0, 32: 1, 64: 2 } as const;
 const REPEAT_BITS = { none: 0, repe: 1, repne: 2 } as const;
 const SEGMENT_BITS = { flat: 0, based: 1, checked: 2 } as const;
-
-/** Table entry of the handler that ends a chain; records are pointed at it to stop what runs. */
-export const RESUME = 1;
-/** Table entry of the handler that counts how often a block runs. */
-export const COUNT = 2;
-/** Table entry of the handler that returns where a debugger may have a breakpoint. */
-export const BREAKPOINT = 3;
-/** Table entry of the handler that looks for what is to run in place of a record whose code has changed. */
-export const FIND = 4;
-
-/** Table entry of the first handler of an instruction. */
-export const FIRST_HANDLER = FIND + 1;
-
-/** Table entries from there on that are for handlers which others have needed: more would take longer to load than they save. */
-export const MOST_KEPT = 2048;
-
-/** Table entries behind those, for regions that others have made. */
-export const FIRST_READY = FIRST_HANDLER + MOST_KEPT;
-export const MOST_READY = 4096;
 
 /** What an instruction's handler is for: its form, and all that the form's code can depend on. */
 export type HandlerKey = number;
@@ -247,16 +229,6 @@ export class Handlers {
     const { memory, table, runtime, host } = this.#environment;
     new WebAssembly.Instance(module, { env: { memory, table }, runtime, host });
   }
-}
-
-/** A module with the imports that all code has. */
-export function codeModule({ initial, maximum }: CodeEnvironment["memoryPages"]): ModuleBuilder {
-  const module = new ModuleBuilder();
-  // Code that goes on with other code names it.
-  module.declareType(HANDLER);
-  module.importMemory({ module: "env", name: "memory", initial, maximum, shared: true });
-  module.importTable("env", "table", 1);
-  return module;
 }
 
 const SIZES = [16, 32, 64] as const;

@@ -4,8 +4,9 @@
  */
 import { HANDLER } from "../emit/enter-block.ts";
 import { RAM_BASE, VCPU_BASE } from "../state.ts";
+import { codeModule, FIRST_HANDLER } from "./code-table.ts";
 import { buildHandler } from "./handler.ts";
-import { codeModule, FIRST_HANDLER, type HandlerKey, linkageOf, shapeOf } from "./handlers.ts";
+import { type HandlerKey, linkageOf, shapeOf } from "./handlers.ts";
 
 export interface KeptHandlers {
   /** What each handler is for; they are in the table one after the other from FIRST_HANDLER on. */

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HANDLER } from "../emit/enter-block.ts";
-import { codeModule, FIRST_READY, linkageOf } from "../interpret/handlers.ts";
+import { codeModule, FIRST_READY } from "../interpret/code-table.ts";
+import { linkageOf } from "../interpret/handlers.ts";
 import { compileAhead, emptyMemory } from "./compile-ahead.ts";
 
 const memoryPages = { initial: 1200, maximum: 65536 };

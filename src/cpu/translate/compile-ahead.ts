@@ -3,7 +3,7 @@
  * threads that have the module. Each is called once, in a memory of zeros, where it finds its budget used up, and nothing
  * that it could do.
  */
-import { FIRST_READY, MOST_READY } from "../interpret/handlers.ts";
+import { FIRST_READY, MOST_READY } from "../interpret/code-table.ts";
 import type { RegionSettings } from "../processor.ts";
 
 /** A module that puts functions of the type HANDLER into the table. */

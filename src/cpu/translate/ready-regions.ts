@@ -3,7 +3,7 @@
  * with such code is about to run, what it runs in need only be compared.
  */
 import { ByteReader } from "../../wasm/byte-reader.ts";
-import { FIRST_READY } from "../interpret/handlers.ts";
+import { FIRST_READY } from "../interpret/code-table.ts";
 import type { CodeReader, PlacedCode } from "./code-reader.ts";
 import { matchHead, type RegionIdentity, readIdentity, readSize } from "./region-encoding.ts";
 

@@ -1,6 +1,6 @@
 /** Regions made on a worker thread, while the guest goes on in the interpreter. */
 import { Worker } from "node:worker_threads";
-import { MOST_KEPT } from "../../cpu/interpret/handlers.ts";
+import { MOST_KEPT } from "../../cpu/interpret/code-table.ts";
 import type { RegionSettings } from "../../cpu/processor.ts";
 import type { TableModule } from "../../cpu/translate/compile-ahead.ts";
 import type { ReadyModule } from "../../cpu/translate/ready-regions.ts";

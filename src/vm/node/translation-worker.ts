@@ -1,9 +1,10 @@
 /** The worker thread that makes regions: see translation-thread.ts. */
 import { setImmediate as turn } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
-import { FIRST_READY } from "../../cpu/interpret/handlers.ts";
+import { FIRST_READY } from "../../cpu/interpret/code-table.ts";
 import { compileAhead, emptyMemory, type TableModule } from "../../cpu/translate/compile-ahead.ts";
-import { RegionCompiler } from "../../cpu/translate/region-compiler.ts";
+import type { ReadyModule } from "../../cpu/translate/ready-regions.ts";
+import type { RegionCompiler } from "../../cpu/translate/region-compiler.ts";
 import type { RegionJob } from "../../cpu/translate/region-job.ts";
 import { RegionKeeper, readRegions } from "./kept-regions.ts";
 import type { TranslationReply, TranslationRequest, TranslationTask } from "./translation-thread.ts";
@@ -22,17 +23,24 @@ if (!port) throw new Error("translation-worker.ts runs in a worker thread");
 const { settings, directory, givesReady, handlers } = workerData as TranslationTask;
 const kept = directory === undefined ? undefined : readRegions(directory);
 const keeper = directory === undefined || kept === undefined ? undefined : new RegionKeeper(directory, kept);
-void prepare();
-const compiler = new RegionCompiler(settings, kept);
 
 const waiting: RegionJob[] = [];
+let compiler: RegionCompiler | undefined;
+void prepare();
 
-/** Gives the kept regions, and has code compiled while there is nothing else to do. */
+/** Gives the kept regions, gets ready to make others, and has code compiled while there is nothing else to do. */
 async function prepare(): Promise<void> {
+  const modules: ReadyModule[] = [];
+  for (const ready of givesReady && kept ? kept.toReady(settings, TOGETHER) : []) {
+    modules.push(ready);
+    reply({ ready });
+  }
   const memory = emptyMemory(settings);
   if (handlers) await compile(handlers, memory);
-  const modules = givesReady && kept ? [...kept.toReady(settings, TOGETHER)] : [];
-  for (const ready of modules) reply({ ready });
+  // What it loads takes longer than all that is done before.
+  const { RegionCompiler } = await import("../../cpu/translate/region-compiler.ts");
+  compiler = new RegionCompiler(settings, kept);
+  if (waiting.length > 0) compileWaiting();
   for (const { module, first, count } of modules) await compile({ module, at: FIRST_READY + first, count }, memory);
 }
 
@@ -46,6 +54,7 @@ function reply(message: TranslationReply): void {
 }
 
 function compileWaiting(): void {
+  if (!compiler) return;
   const jobs = waiting.splice(0, BATCH);
   if (waiting.length > 0) setImmediate(compileWaiting);
   reply(compiler.compile(jobs));
