@@ -41,19 +41,10 @@ const WARM = 0.1;
  * A region at first, without the subroutines that it calls, and one that has turned out to run much: worth the time that
  * V8 takes for it.
  */
-const SIZES = {
-  small: { instructions: 96, nodes: 24, depth: 0 },
-  large: { instructions: 384, nodes: 96, depth: 4 },
-  /** A kernel's functions call many others, few of which always go the same way. */
-  largeInKernel: { instructions: 384, nodes: 96, depth: 1 },
-} as const satisfies Record<string, RegionSize>;
-/** In the upper half of the address space. */
-const isKernel = ({ linear }: RegionJob): boolean => linear >= 2n ** 63n;
-
-function sizeFor(job: RegionJob): RegionSize {
-  if (!job.large) return SIZES.small;
-  return isKernel(job) ? SIZES.largeInKernel : SIZES.large;
-}
+const SIZES: readonly RegionSize[] = [
+  { instructions: 96, nodes: 24, depth: 0 },
+  { instructions: 384, nodes: 96, depth: 4 },
+];
 /** Blocks of which it is known that a region has them; only the last ones matter. */
 const MOST_COVERED = 65536;
 
@@ -221,7 +212,7 @@ export class RegionCompiler {
       linkage,
       code,
       isWarm: answers((delta) => this.#isWarm(code.physical(delta), job.context)),
-      size: sizeFor(job),
+      size: SIZES[job.large ? 1 : 0] as RegionSize,
       grows: !job.large,
       isSure: !this.#bytes[this.#unsure(job)],
       keptPage: answers((origin, write, isLoaded) => this.#keptPage(job, origin, write, isLoaded)),
