@@ -24,6 +24,7 @@ test("each function is called once, whatever it does", () => {
   ];
   module.elements(FIRST_READY + 7, functions);
   const memory = emptyMemory({ memoryPages });
+  assert.ok(memory);
   const compiled = { at: FIRST_READY + 7, count: functions.length, module: new WebAssembly.Module(module.build()) };
   assert.equal([...compileAhead(compiled, memory)].length, functions.length);
   assert.deepEqual([...new Int32Array(memory.buffer, 0x100, 4)], [1, 1, 0, 1]);

@@ -38,6 +38,14 @@ export function* compileAhead({ module, at, count }: TableModule, memory: WebAss
   }
 }
 
-/** A memory for that, as large as the machine's: what is not used of it takes no room. */
-export const emptyMemory = ({ memoryPages }: Pick<RegionSettings, "memoryPages">): WebAssembly.Memory =>
-  new WebAssembly.Memory({ ...memoryPages, shared: true });
+/**
+ * A memory for that, as large as the machine's: what is not used of it takes no room. Undefined where the host has not so
+ * much to give: functions are then compiled where they run.
+ */
+export function emptyMemory({ memoryPages }: Pick<RegionSettings, "memoryPages">): WebAssembly.Memory | undefined {
+  try {
+    return new WebAssembly.Memory({ ...memoryPages, shared: true });
+  } catch {
+    return undefined;
+  }
+}

@@ -35,7 +35,7 @@ async function prepare(): Promise<void> {
     modules.push(ready);
     reply({ ready });
   }
-  const memory = emptyMemory(settings);
+  const memory = handlers || modules.length > 0 ? emptyMemory(settings) : undefined;
   if (handlers) await compile(handlers, memory);
   // What it loads takes longer than all that is done before.
   const { RegionCompiler } = await import("../../cpu/translate/region-compiler.ts");
@@ -44,7 +44,8 @@ async function prepare(): Promise<void> {
   for (const { module, first, count } of modules) await compile({ module, at: FIRST_READY + first, count }, memory);
 }
 
-async function compile(module: TableModule, memory: WebAssembly.Memory): Promise<void> {
+async function compile(module: TableModule, memory: WebAssembly.Memory | undefined): Promise<void> {
+  if (!memory) return;
   let compiled = 0;
   for (const _ of compileAhead(module, memory)) if (++compiled % AT_ONCE === 0) await turn();
 }
