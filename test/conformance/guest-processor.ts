@@ -72,6 +72,13 @@ const NO_MACHINE: ProcessorBus = {
 export const TIERS = ["interpreter", "translator"] as const;
 export type Tier = (typeof TIERS)[number];
 
+/** How regions are made: when a block has run so often, of the first size or of the second. */
+export interface Regions {
+  readonly heat: number;
+  readonly large: boolean;
+}
+const AT_ONCE: Regions = { heat: 1, large: false };
+
 const NOP = 0x90;
 const JUMP = 0xe9;
 /** Bytes from the instruction on that a test may change. */
@@ -87,12 +94,14 @@ export class GuestProcessor {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #window: Uint8Array;
+  /** The code's place. Who changes it says so with `codeWritten`. */
+  readonly code: Uint8Array;
   #bits: Bits = 64;
   /** Segment registers may be other than before tests. */
   #changed = true;
   #freePage = PHYSICAL.tables + 0x1000;
 
-  constructor(tier: Tier = "interpreter") {
+  constructor(tier: Tier = "interpreter", { heat, large }: Regions = AT_ONCE) {
     this.#tier = tier;
     const pages = (RAM_BASE + RAM) >> 16;
     const memoryPages = { initial: pages, maximum: pages };
@@ -106,10 +115,11 @@ export class GuestProcessor {
       memoryPages,
       bus: NO_MACHINE,
       model: "max",
-      ...(tier === "translator" ? { regions: (settings) => new InPlace(settings), heat: 1 } : {}),
+      ...(tier === "translator" ? { regions: (settings) => new InPlace(settings, { large }), heat } : {}),
     });
     this.#window = this.#bytes.subarray(RAM_BASE + PHYSICAL.window, RAM_BASE + PHYSICAL.window + PLACE.windowSize);
-    this.#bytes.fill(0xcc, RAM_BASE + PHYSICAL.code, RAM_BASE + PHYSICAL.code + PLACE.codeSize);
+    this.code = this.#bytes.subarray(RAM_BASE + PHYSICAL.code, RAM_BASE + PHYSICAL.code + PLACE.codeSize);
+    this.code.fill(0xcc);
     const readOnly = RAM_BASE + PHYSICAL.window + PLACE.windowSize;
     fillReadOnly(this.#bytes.subarray(readOnly, readOnly + PLACE.readOnlySize));
     this.#map(BigInt(PLACE.code), PHYSICAL.code, PLACE.codeSize, PTE.writable);
@@ -178,8 +188,8 @@ export class GuestProcessor {
   }
 
   #interpret(input: DataView, output: DataView): boolean {
-    this.#load(input);
-    this.#store(output, this.processor.step());
+    this.load(input);
+    this.store(output, this.processor.step());
     return true;
   }
 
@@ -189,7 +199,7 @@ export class GuestProcessor {
     const { registers } = processor;
     const start = input.getBigUint64(FIELD.rip, true);
     const load = () => {
-      this.#load(input);
+      this.load(input);
       registers.set64("ip", start - 1n);
     };
     load();
@@ -205,7 +215,7 @@ export class GuestProcessor {
     if (count < ALONE) registers.set64("ip", start);
     if (count < ALONE) exception = processor.step();
     else if (count > ALONE) registers.set64("ip", start + BigInt(input.getUint8(FIELD.length)));
-    this.#store(output, exception);
+    this.store(output, exception);
     return count >= ALONE;
   }
 
@@ -228,7 +238,13 @@ export class GuestProcessor {
     this.processor.physicalWritten(code - 1 - RAM_BASE, code + CODE_BYTES - 1 - RAM_BASE);
   }
 
-  #load(record: DataView): void {
+  /** All of `code` may have changed. */
+  codeWritten(): void {
+    this.processor.physicalWritten(PHYSICAL.code, PHYSICAL.code + PLACE.codeSize - 1);
+  }
+
+  /** Takes up the state of the record of a test, but for its instruction. */
+  load(record: DataView): void {
     const { registers } = this.processor;
     const bytes = new Uint8Array(record.buffer, record.byteOffset, record.byteLength);
     this.#window.fill(0);
@@ -301,7 +317,15 @@ export class GuestProcessor {
     }
   }
 
-  #store(record: DataView, exception: { vector: number; errorCode: number } | undefined): void {
+  /** Writes the state after a test to its record. */
+  store(record: DataView, exception: { vector: number; errorCode: number } | undefined): void {
+    this.storeRegisters(record, exception);
+    const bytes = new Uint8Array(record.buffer, record.byteOffset, record.byteLength);
+    bytes.set(this.#window, FIELD.memory);
+  }
+
+  /** As `store`, without memory. */
+  storeRegisters(record: DataView, exception?: { vector: number; errorCode: number }): void {
     const { registers } = this.processor;
     const bytes = new Uint8Array(record.buffer, record.byteOffset, record.byteLength);
     const { base } = registers;
@@ -326,6 +350,5 @@ export class GuestProcessor {
       const from = base + XMM + 32 * i;
       bytes.set(this.#bytes.subarray(from, from + 16), FIELD.fx + FX.xmm + 16 * i);
     }
-    bytes.set(this.#window, FIELD.memory);
   }
 }
