@@ -172,11 +172,7 @@ export function stateDifferences(last: LastInstruction, host: DataView, guest: D
       same64(generalName(i, bits === 64 ? 64 : 32, true), FIELD.gpr + 8 * i, compared);
     }
   }
-  same64(
-    "rflags",
-    FIELD.rflags,
-    ~BigInt(flags | (leniency.flags ?? 0) | RESUME_FLAG | TRAP_FLAG) & 0xffff_ffffn,
-  );
+  same64("rflags", FIELD.rflags, ~BigInt(flags | (leniency.flags ?? 0) | RESUME_FLAG | TRAP_FLAG) & 0xffff_ffffn);
   for (const [i, name] of Object.entries(SELECTOR_NAMES)) {
     const [expected, got] = [host, guest].map((state) => state.getUint16(FIELD.selectors + 2 * Number(i), true)) as [
       number,
