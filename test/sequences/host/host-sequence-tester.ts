@@ -11,7 +11,7 @@ import {
 } from "../../conformance/compare.ts";
 import { TestCase } from "../../conformance/generate/test-case.ts";
 import { type Kind, Random } from "../../conformance/generate/values.ts";
-import { leniencyFor } from "../../conformance/host-differences.ts";
+import { type Leniency, leniencyFor } from "../../conformance/host-differences.ts";
 import { linearAddress } from "../../conformance/linear-address.ts";
 import { type HostIdentity, identifyHost } from "../../conformance/native/features.ts";
 import { NativeProcessor } from "../../conformance/native/native-processor.ts";
@@ -141,7 +141,8 @@ export class HostSequenceTester {
 
   #last(bits: HostSequence["bits"], { last, undefinedFlags, state }: Interpreted, host: DataView, guest: DataView) {
     const common = { bits, flags: undefinedFlags };
-    if (!last) return { ...common, leniency: {}, input: state, destination: undefined, address: undefined };
+    const exact: Leniency = {};
+    if (!last) return { ...common, leniency: exact, input: state, destination: undefined, address: undefined };
     const { decoded, before } = last;
     const address = linearAddress(decoded, before, bits);
     const { vendor } = this.#host;
@@ -193,7 +194,7 @@ function codeDifferences(host: Uint8Array, guest: Uint8Array): Difference[] {
 }
 
 /** States that a sequence starts from. */
-function randomStarts({ bits, start }: HostSequence, random: Random): DataView[] {
+export function randomStarts({ bits, start }: HostSequence, random: Random): DataView[] {
   const test = new TestCase(bits, random);
   return Array.from({ length: STARTS }, () => {
     const input = new DataView(new ArrayBuffer(INPUT_SIZE));

@@ -207,7 +207,8 @@ export interface AssembledUnits {
 /** Throws AssemblyError where a jump does not reach its label. */
 export function assembleUnits({ bits, start, units }: HostSequence): AssembledUnits {
   const lines = units.flatMap((unit, i) => [`at${i}:`, unit]);
-  const source = [...lines, `at${units.length}:`, "int3"].join("\n");
+  // A region is made of what a jump ends; INT3 is left to the interpreter, with what stands right before it.
+  const source = [...lines, `at${units.length}: jmp end`, "end: int3"].join("\n");
   const { bytes, symbols }: Assembled = assemble(source, { bits, origin: BigInt(start) });
   const image = new Uint8Array(PLACE.codeSize).fill(0xcc);
   image.set(bytes, start - PLACE.code);
