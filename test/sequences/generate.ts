@@ -25,8 +25,13 @@ export interface Surroundings {
   readonly flat: boolean;
   /** Registers that hold addresses when a sequence starts; instructions may change them. */
   readonly pointers: readonly number[];
-  /** Registers that few instructions change. */
+  /** Registers that few instructions change: one in so many of those that would. */
   readonly kept: readonly number[];
+  readonly spared: number;
+  /** One in so many memory operands is in another segment. */
+  readonly overridden: number;
+  /** Whether operands of 16 bytes in memory are mostly where they must be. */
+  readonly aligns: boolean;
   /** Where an operand can be, as the offset in the data segments. */
   dataOffset(random: SeededRandom): number;
   readonly forms: Forms;
@@ -93,6 +98,9 @@ function surroundingsOf(regime: Regime): Surroundings {
     data: flat ? PLACE.data : 0,
     pointers,
     kept: [RSP, ...pointers],
+    spared: 6,
+    overridden: 12,
+    aligns: false,
     dataOffset: (random) => dataOffset(regime, random),
     forms: ALL_FORMS,
   };
@@ -251,7 +259,7 @@ export class Writer {
     switch (spec.place) {
       case "rm":
         if (spec.memory === "always" || (spec.memory === "either" && random.below(5) < 2))
-          return this.#address(addressSize);
+          return this.#placed(this.#address(addressSize), spec);
         break;
       case "moffs":
         return { kind: "memory", displacement: BigInt(this.#surroundings.dataOffset(random)) };
@@ -270,14 +278,20 @@ export class Writer {
 
   /** Most instructions leave the stack pointer and the pointers alone. */
   #notStack(number: number): number {
-    const { kept } = this.#surroundings;
-    return kept.includes(number) && this.#random.below(6) > 0 ? this.#random.below(3) : number;
+    const { kept, spared } = this.#surroundings;
+    return kept.includes(number) && this.#random.below(spared) > 0 ? this.#random.below(3) : number;
+  }
+
+  #placed(address: AddressOperand, { memoryWidth }: OperandSpec): AddressOperand {
+    if (!this.#surroundings.aligns || memoryWidth !== 128) return address;
+    const { index: _, scale: __, ...rest } = address;
+    return { ...rest, displacement: (rest.displacement ?? 0n) & ~15n };
   }
 
   #address(addressSize: OperandSize): AddressOperand {
     const random = this.#random;
-    const { bits, flat, code, data, pointers } = this.#surroundings;
-    const segment = random.below(12) === 0 ? random.pick([FS, GS]) : undefined;
+    const { bits, flat, code, data, pointers, overridden } = this.#surroundings;
+    const segment = random.below(overridden) === 0 ? random.pick([FS, GS]) : undefined;
     const displacement = BigInt(random.pick([0, 8, 16, random.below(100), -random.below(100)]));
     if (addressSize === 16) {
       const [base, index] = random.pick(PAIRS_16);

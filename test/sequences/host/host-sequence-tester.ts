@@ -21,7 +21,7 @@ import { value } from "../generate.ts";
 import { type FitSequence, fitSequence } from "./fit-sequence.ts";
 import { Interpretation, type Interpreted } from "./interpret.ts";
 import { listing } from "./listing.ts";
-import { BREAKPOINT, type Ending, GuestRunner, HOST_TIER_NAMES, type HostTier } from "./run-guest.ts";
+import { BREAKPOINT, type Ending, GuestRunner, type HostTier } from "./run-guest.ts";
 import {
   assembleUnits,
   counterOf,
@@ -47,9 +47,20 @@ export interface HostSequenceResult {
   /** Runs, and those that an exception has ended. */
   readonly runs: number;
   readonly exceptions: number;
+  /** Instructions in regions that were made for it. */
+  readonly translated: number;
   /** What differed, as text. */
   readonly failure: string | undefined;
 }
+
+const NOTHING: HostSequenceResult = {
+  isFit: false,
+  instructions: 0,
+  runs: 0,
+  exceptions: 0,
+  translated: 0,
+  failure: undefined,
+};
 
 interface Mismatch {
   readonly tier: HostTier;
@@ -65,12 +76,12 @@ export class HostSequenceTester {
   readonly #interpretation = new Interpretation(this.#host);
   readonly #tiers: readonly (readonly [HostTier, GuestRunner])[];
 
-  constructor(tiers: readonly HostTier[] = HOST_TIER_NAMES) {
+  constructor(tiers: readonly HostTier[]) {
     this.#tiers = tiers.map((tier) => [tier, new GuestRunner(tier)]);
   }
 
   /** Guest instructions in regions that were made so far. */
-  get translated(): number {
+  get #translated(): number {
     return this.#tiers.reduce((sum, [, runner]) => sum + runner.translated, 0);
   }
 
@@ -81,7 +92,8 @@ export class HostSequenceTester {
     const sequence = randomHostSequence(bits, random, this.#forms);
     const inputs = randomStarts(sequence, random);
     const fit = fitSequence(this.#interpretation, sequence, inputs);
-    if (!fit) return { isFit: false, instructions: 0, runs: 0, exceptions: 0, failure: undefined };
+    if (!fit) return NOTHING;
+    const before = this.#translated;
     const mismatch = this.#compare(fit, inputs);
     const isException = ({ state }: Interpreted) => state.getUint32(FIELD.vector, true) !== BREAKPOINT;
     return {
@@ -89,6 +101,7 @@ export class HostSequenceTester {
       instructions: fit.runs.reduce((sum, { steps }) => sum + steps, 0),
       runs: fit.runs.length,
       exceptions: fit.runs.filter(isException).length,
+      translated: this.#translated - before,
       failure: mismatch && this.#report(seed, fit, inputs, mismatch),
     };
   }
@@ -194,7 +207,7 @@ function codeDifferences(host: Uint8Array, guest: Uint8Array): Difference[] {
 }
 
 /** States that a sequence starts from. */
-export function randomStarts({ bits, start }: HostSequence, random: Random): DataView[] {
+function randomStarts({ bits, start }: HostSequence, random: Random): DataView[] {
   const test = new TestCase(bits, random);
   return Array.from({ length: STARTS }, () => {
     const input = new DataView(new ArrayBuffer(INPUT_SIZE));

@@ -61,6 +61,9 @@ function surroundings(bits: HostBits, forms: Forms): Surroundings {
     flat: true,
     pointers: pointersOf(bits),
     kept,
+    spared: 30,
+    overridden: 100,
+    aligns: true,
     dataOffset: (random) => dataOffset(random as Random),
     forms,
   };
@@ -96,8 +99,8 @@ class HostWriter {
     if (kind < 895) return this.#string();
     if (kind < 930) return this.#flags();
     if (kind < 940) return this.#control();
-    if (kind < 970) return writer.reload();
-    if (kind < 985) return this.#fault();
+    if (kind < 980) return writer.reload();
+    if (kind < 986) return this.#fault();
     if (kind < 990) return writer.plain(wild);
     return `jmp ${writer.labelAhead(position)}`;
   }
