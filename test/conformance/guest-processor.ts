@@ -45,6 +45,8 @@ const GDT: readonly (readonly [number, bigint])[] = [
   [0x30, 0x00af_fb00_0000_ffffn],
 ];
 const GDT_LIMIT = 0x7f;
+/** Linear address of guest-physical 0 where only supervisors reach it: the host has its kernel there. */
+const KERNEL = 0xffff_fe00_0000_0000n;
 /** Attributes of segment registers: code by its bits, data, and what a null selector leaves. */
 const ATTRIBUTES = { 32: 0xc0fb, 64: 0xa0fb, data: 0xc0f3, local: 0x00f0, localTable: 0x82, none: 0x1_0000 } as const;
 /** Where the local descriptor table follows the global one. */
@@ -137,7 +139,7 @@ export class GuestProcessor {
         (BigInt(base >>> 24) << 56n) | (access << 40n) | (BigInt(base & 0xff_ffff) << 16n) | BigInt(limit);
       this.#view.setBigUint64(RAM_BASE + LDT + 8 * i, descriptor, true);
     });
-    this.#map(BigInt(PHYSICAL.gdt), PHYSICAL.gdt, 0x1000, PTE.writable, 0n);
+    this.#map(KERNEL + BigInt(PHYSICAL.gdt), PHYSICAL.gdt, 0x1000, PTE.writable, 0n);
     this.#enterLongMode();
   }
 
@@ -166,11 +168,12 @@ export class GuestProcessor {
     registers.set64("efer", EFER.syscall | EFER.longMode | EFER.noExecute);
     registers.set64("cr0", CR0);
     registers.set64("xcr0", 3n);
-    registers.set64("gdtBase", BigInt(PHYSICAL.gdt));
+    registers.set64("gdtBase", KERNEL + BigInt(PHYSICAL.gdt));
     registers.set32("gdtLimit", GDT_LIMIT);
     registers.set32("cpl", 3);
     this.processor.flushTlb();
-    const localTable = { base: BigInt(LDT), limit: LOCAL_SEGMENTS.length * 8 - 1, attributes: ATTRIBUTES.localTable };
+    const limit = LOCAL_SEGMENTS.length * 8 - 1;
+    const localTable = { base: KERNEL + BigInt(LDT), limit, attributes: ATTRIBUTES.localTable };
     registers.setSegment(LDTR, { selector: LDT_SELECTOR, ...localTable });
     this.#loadSegments(64);
   }

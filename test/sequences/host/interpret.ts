@@ -15,6 +15,9 @@ import { type AssembledUnits, assembleUnits, type HostSequence } from "./sequenc
 /** Instructions of a run; one that has not ended by then is taken not to end. */
 const MOST_STEPS = 400;
 const TRAP_FLAG = 0x100;
+/** Which undefined flags are the other way round, in turn: enough for every condition to notice. */
+const { c, z, s, o } = STATUS_FLAG;
+const INVERSIONS = [~0, s, z, o, c, z | s, z | o, z | c];
 const STATUS_FLAGS = Object.values(STATUS_FLAG).reduce((mask, flag) => mask | flag, 0);
 /** Instructions that are no use for comparisons of single ones, but raise the same exception everywhere. */
 const RAISES_UD = /^ud[012]$/;
@@ -46,7 +49,7 @@ interface Step {
 export class Interpretation {
   readonly #host: HostIdentity;
   readonly #plain = new GuestRunner("interpreter");
-  /** Runs the same with undefined flags the other way round. */
+  /** Runs the same with undefined flags the other way round, or some of them. */
   readonly #inverted = new GuestRunner("interpreter");
   readonly #records = [newRecord(), newRecord()] as const;
 
@@ -68,7 +71,7 @@ export class Interpretation {
       const steps: Step[] = [];
       const run = this.#interpret(sequence, units, input, steps, drop);
       if (drop.size > 0 || run === undefined) continue;
-      const undefinedFlags = this.#undefinedFlags(sequence, units, input, steps, run);
+      const undefinedFlags = this.#undefinedFlags(sequence, units.image, input, steps, run);
       if (undefinedFlags === undefined) for (const unit of depended(steps, defined)) define.add(unit);
       else runs.push({ ...run, undefinedFlags, steps: steps.length });
     }
@@ -91,7 +94,7 @@ export class Interpretation {
       const { position } = runner;
       const decoded = runner.decode(bits, (feature) => this.#host.has(feature));
       const unit = position === undefined ? -1 : unitAt(PLACE.code + position);
-      if (decoded !== undefined && !isFit(decoded)) {
+      if (decoded !== undefined && (!isFit(decoded) || (bits === 64 && runner.hasCutJump(decoded)))) {
         // Another unit may have made it so.
         drop.add(unit);
         if (isChanged(runner, image)) for (const writer of writers(units, steps)) drop.add(writer);
@@ -131,20 +134,40 @@ export class Interpretation {
 
   /** Status flags that are undefined at the end; undefined where more than these depends on undefined flags. */
   #undefinedFlags(
-    { bits }: HostSequence,
-    { image }: AssembledUnits,
+    sequence: HostSequence,
+    image: Uint8Array,
     input: DataView,
     steps: readonly Step[],
-    run: Ending & Pick<Interpreted, "last">,
+    run: Ending,
   ): number | undefined {
-    if (steps.every(({ undefinedFlags }) => undefinedFlags === 0)) return 0;
+    const all = steps.reduce((mask, { undefinedFlags }) => mask | undefinedFlags, 0);
+    let found = 0;
+    for (const inverted of new Set(INVERSIONS.map((mask) => mask & all))) {
+      const flags = inverted === 0 ? 0 : this.#dependingFlags(sequence, image, input, steps, run, inverted);
+      if (flags === undefined) return undefined;
+      found |= flags;
+    }
+    return found;
+  }
+
+  /** Status flags that depend on the undefined ones of `inverted`; undefined where more does. */
+  #dependingFlags(
+    { bits }: HostSequence,
+    image: Uint8Array,
+    input: DataView,
+    steps: readonly Step[],
+    run: Ending,
+    inverted: number,
+  ): number | undefined {
     const runner = this.#inverted;
     const { processor } = runner.guest;
     runner.begin(image, input);
+    const { registers } = processor;
     for (const { undefinedFlags, flags } of steps) {
       if (processor.step()) return undefined;
-      const { registers } = processor;
-      registers.eflags = (registers.eflags & ~undefinedFlags) | (~flags & undefinedFlags);
+      if (undefinedFlags === 0) continue;
+      const other = flags ^ inverted;
+      registers.eflags = (registers.eflags & ~undefinedFlags) | (other & undefinedFlags);
     }
     const exception = runner.hasEnded ? undefined : processor.step();
     const { state, code } = runner.ending(exception);

@@ -6,6 +6,8 @@ import type { HostBits } from "./sequence.ts";
 
 export const BREAKPOINT = 3;
 const INT3 = 0xcc;
+const OPERAND_SIZE = 0x66;
+const PREFIXES = new Set([OPERAND_SIZE, 0x67, 0xf0, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65]);
 /** What a stretch is asked to run, and after how many stretches it is clear that the sequence does not end. */
 const STRETCH = 1000;
 const MOST_STRETCHES = 50;
@@ -94,5 +96,14 @@ export class GuestRunner {
     const { position } = this;
     if (position === undefined) return undefined;
     return decode(this.guest.code, position, PLACE.codeSize, { long: bits === 64, code32: bits === 32 }, has);
+  }
+
+  /** Whether the instruction that is next is a jump with an operand size prefix, which AMD processors cut to 16 bits. */
+  hasCutJump(decoded: ReturnType<typeof decode>): boolean {
+    if (typeof decoded === "string" || !decoded.form.attributes.has("f64")) return false;
+    const first = this.position ?? 0;
+    let last = first;
+    while (PREFIXES.has(this.guest.code[last] as number)) last++;
+    return this.guest.code.subarray(first, last).includes(OPERAND_SIZE);
   }
 }

@@ -75,11 +75,14 @@ class HostWriter {
   readonly #random: Random;
   readonly #forms: Forms;
   readonly #bits: HostBits;
+  /** Whether some units change code: regions of it do not last then. */
+  readonly #patches: boolean;
 
   constructor(bits: HostBits, random: Random, forms: Forms, count: number) {
     this.#bits = bits;
     this.#random = random;
     this.#forms = forms;
+    this.#patches = random.chance(35);
     this.#writer = new Writer(surroundings(bits, forms), random, count);
   }
 
@@ -95,7 +98,7 @@ class HostWriter {
     if (kind < 795) return `call ${writer.labelAhead(position)}`;
     if (kind < 810) return "ret";
     if (kind < 830) return writer.indirect(position);
-    if (kind < 865) return writer.patch(position);
+    if (kind < 865) return this.#patches ? writer.patch(position) : writer.plain(usual);
     if (kind < 895) return this.#string();
     if (kind < 930) return this.#flags();
     if (kind < 940) return this.#control();
