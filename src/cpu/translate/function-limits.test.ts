@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assemble } from "../../isa/assemble.ts";
+import type { EncodedFunction } from "../../wasm/emitter.ts";
 import type { FunctionBuilder } from "../../wasm/function.ts";
 import { ModuleBuilder } from "../../wasm/module.ts";
 import { BareMachine, CODE, DATA } from "../system/testing/bare-machine.ts";
