@@ -49,8 +49,8 @@ async function runOnHost(first: number, count: number): Promise<boolean> {
     process.stdout.write(`skipped: ${unsuitable}\n`);
     return true;
   }
-  const sum = await runHostSequences({ first, count, tiers });
-  for (const failure of sum.failures) process.stdout.write(`${failure}\n`);
+  const failed = (failure: string) => void process.stdout.write(`${failure}\n`);
+  const sum = await runHostSequences({ first, count, tiers, failed });
   process.stdout.write(
     `${sum.sequences} sequences on ${tiers.join(", ")}, ${sum.unfit} left out; ${sum.runs} runs, ` +
       `${sum.instructions} instructions, ${sum.exceptions} exceptions, ${sum.translated} instructions in regions, ` +

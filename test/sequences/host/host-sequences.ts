@@ -13,6 +13,8 @@ export interface HostSequencesSettings {
   readonly first: number;
   readonly count: number;
   readonly tiers?: readonly HostTier[] | undefined;
+  /** Told of each difference when it is found. */
+  readonly failed?: (failure: string) => void;
 }
 
 export interface HostSequencesSum {
@@ -33,6 +35,7 @@ export async function runHostSequences({
   first,
   count,
   tiers = HOST_TIER_NAMES,
+  failed = () => {},
 }: HostSequencesSettings): Promise<HostSequencesSum> {
   const sum: HostSequencesSum = {
     sequences: 0,
@@ -42,6 +45,10 @@ export async function runHostSequences({
     instructions: 0,
     translated: 0,
     failures: [],
+  };
+  const fail = (failure: string) => {
+    sum.failures.push(failure);
+    failed(failure);
   };
   let next = first;
   while (next < first + count && sum.failures.length < MOST_FAILURES) {
@@ -53,23 +60,23 @@ export async function runHostSequences({
       (answer: Answer) => {
         next = answer.seed + 1;
         if (answer.kind === "result") add(sum, answer.result);
-        else sum.failures.push(`seed ${answer.seed}: ${answer.reason}`);
+        const failure = answer.kind === "result" ? answer.result.failure : `seed ${answer.seed}: ${answer.reason}`;
+        if (failure !== undefined) fail(failure);
       },
       PATIENCE,
     );
     if (next === first + count || sum.failures.length > length) continue;
-    sum.failures.push(`seed ${next}: ${killedBy(ending)}`);
+    fail(`seed ${next}: ${killedBy(ending)}`);
     next++;
   }
   return sum;
 }
 
-function add(sum: HostSequencesSum, { isFit, failure, ...counts }: HostSequenceResult): void {
+function add(sum: HostSequencesSum, { isFit, ...counts }: HostSequenceResult): void {
   if (isFit) sum.sequences++;
   else sum.unfit++;
   sum.runs += counts.runs;
   sum.exceptions += counts.exceptions;
   sum.instructions += counts.instructions;
   sum.translated += counts.translated;
-  if (failure !== undefined) sum.failures.push(failure);
 }
