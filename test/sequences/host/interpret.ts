@@ -127,9 +127,10 @@ export class Interpretation {
     const address = linearAddress(decoded, before, bits);
     const { vendor } = this.#host;
     const leniency = leniencyFor({ vendor, decoded, address, input: before, host: after, guest: after });
-    // These are about exceptions.
-    const { anyFault: _, reachesFarther: __, flags: lenient = 0, ...more } = leniency;
-    return result || Object.keys(more).length > 0 ? undefined : flags | lenient;
+    // The host may have an exception where we had none; otherwise that is about ours.
+    const { anyFault: _, reachesFarther, flags: lenient = 0, ...more } = leniency;
+    const isExact = reachesFarther !== "host" && Object.keys(more).length === 0;
+    return result || !isExact ? undefined : flags | lenient;
   }
 
   /** Status flags that are undefined at the end; undefined where more than these depends on undefined flags. */
