@@ -7,14 +7,17 @@ import type { RegionMaker } from "./translator.ts";
 
 export class InPlace implements RegionMaker {
   readonly #compiler: RegionCompiler;
+  readonly #large: boolean;
   done: (compiled: CompiledRegions) => void = () => {};
 
-  constructor(settings: RegionSettings) {
+  /** `large`: regions are as large as those that have run much from the start. */
+  constructor(settings: RegionSettings, { large = false } = {}) {
     this.#compiler = new RegionCompiler(settings);
+    this.#large = large;
   }
 
   request(job: RegionJob): void {
-    this.done(this.#compiler.compile([job]));
+    this.done(this.#compiler.compile([{ ...job, large: job.large || this.#large }]));
   }
 
   close(): void {}

@@ -42,8 +42,8 @@ const WARM = 0.1;
  * V8 takes for it.
  */
 const SIZES: readonly RegionSize[] = [
-  { instructions: 96, nodes: 24, depth: 0 },
-  { instructions: 384, nodes: 96, depth: 4 },
+  { instructions: 96, nodes: 24, depth: 0, copies: false },
+  { instructions: 384, nodes: 96, depth: 4, copies: true },
 ];
 /** Blocks of which it is known that a region has them; only the last ones matter. */
 const MOST_COVERED = 65536;
