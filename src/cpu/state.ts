@@ -388,9 +388,13 @@ export const REGION = {
   pages: 4,
   /** How many instructions it is still to run before it is worth making larger. */
   heat: 8,
-  /** How often a group of its accesses was not found (translate/access-groups.ts), and the byte to set where that is too often. */
+  /**
+   * How often a group of its accesses was not found soon after another (translate/access-groups.ts), the byte to set where
+   * that is too often, and the budget at the last one.
+   */
   misses: 12,
   unsure: 16,
+  missedAt: 20,
   list: 24,
 } as const;
 /** How far in front of its record a region's constant (i64) lies: an address in its code that may be another elsewhere. */

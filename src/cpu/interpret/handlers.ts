@@ -268,7 +268,7 @@ const CODE_FUNCTIONS: Record<string, [params: readonly ValueType[], results: rea
   fillTlb: [["i64", "i32", "i32"], ["i32"]],
   reachPage: [["i64", "i32", "i32"], ["i32"]],
   keepPage: [["i64", "i32", "i32", "i32", "i32"], ["i32"]],
-  missGroup: [["i32"], []],
+  missGroup: [["i32", "i32"], []],
   storeFlags: [["i32", "i32", "i32", "i32", "i64", "i64", "i64"], []],
 };
 

@@ -24,10 +24,10 @@ const WIDTHS = [
 ] as const;
 
 /** A few accesses off RSI, RDI and RSP, with what changes those registers between them. */
-function body(random: SeededRandom): string {
+function body(random: SeededRandom, most: number): string {
   const distance = () => random.pick([0, 8, 16, 4, -8, 1 + random.below(30), -random.below(60), random.below(300)]);
   const place = () => random.pick([`rsi+${distance()}`, `rsi+${distance()}`, `rdi+${distance()}`, `rsi+rcx*8`]);
-  const lines = Array.from({ length: 3 + random.below(8) }, () => {
+  const lines = Array.from({ length: most - random.below(most - 2) }, () => {
     const [width, register] = random.pick(WIDTHS);
     const memory = `${width} ptr [${place().replace("+-", "-")}]`;
     switch (random.below(12)) {
@@ -55,8 +55,8 @@ function body(random: SeededRandom): string {
   return lines.map((line, i) => line.replaceAll("LABEL", `${i}`)).join("\n");
 }
 
-function machine(translates: boolean): BareMachine {
-  const made = new BareMachine(64, "max", translates ? (settings) => new InPlace(settings) : undefined);
+function machine(regions?: { large: boolean }): BareMachine {
+  const made = new BareMachine(64, "max", regions && ((settings) => new InPlace(settings, regions)));
   made.processor.registers.set64("cr0", made.processor.registers.get64("cr0") | WRITE_PROTECT);
   made.processor.modeChanged();
   return made;
@@ -89,12 +89,13 @@ function run(machine: BareMachine, start: { seed: number; rsi: number; rsp: numb
   return `${fault} at ${registers.get64("ip").toString(16)}: ${gprs} ${hash}`;
 }
 
-test("accesses that are found together do what each does by itself, whatever lies between their pages", () => {
+/** Compares random loops of so many lines and turns at the most. */
+function compareLoops(regions: { large: boolean }, lines: number, turns: number): void {
   const random = new SeededRandom(11);
-  const [interpreted, translated] = [machine(false), machine(true)];
+  const [interpreted, translated] = [machine(), machine(regions)];
   const ends = { faults: 0, completions: 0 };
   for (let round = 0; round < 40; round++) {
-    const source = `again:\n ${body(random)}\n dec r8\n jnz again\n ud2`;
+    const source = `again:\n ${body(random, lines)}\n dec r8\n jnz again\n ud2`;
     const { bytes } = assemble(source, { bits: 64, origin: BigInt(CODE) });
     for (const { processor, ram } of [interpreted, translated]) {
       processor.physicalWritten(CODE, CODE + MOST_CODE);
@@ -102,7 +103,7 @@ test("accesses that are found together do what each does by itself, whatever lie
     }
     for (let i = 0; i < 12; i++) {
       const near = () => PAGES + random.pick([0x1000, 0x2000, 0x3000, 0x800]) + random.below(100) - 80;
-      const start = { seed: random.next(), rsi: near(), rsp: near() & ~7, count: 1 + random.below(5) };
+      const start = { seed: random.next(), rsi: near(), rsp: near() & ~7, count: 1 + random.below(turns) };
       const expected = run(interpreted, start);
       assert.equal(run(translated, start), expected, `${source}\n${JSON.stringify(start)}`);
       ends[expected.startsWith(`${UNDEFINED} `) ? "completions" : "faults"]++;
@@ -110,4 +111,11 @@ test("accesses that are found together do what each does by itself, whatever lie
   }
   assert.ok(translated.processor.statistics.translated.regions > 40);
   assert.ok(ends.faults > 50 && ends.completions > 50, JSON.stringify(ends));
-});
+}
+
+test("accesses that are found together do what each does by itself, whatever lies between their pages", () =>
+  compareLoops({ large: false }, 3 + 8, 5));
+
+test("in large regions, too", () => compareLoops({ large: true }, 3 + 8, 5));
+
+test("copies of small loops do what the loop does", () => compareLoops({ large: true }, 3, 30));

@@ -6,7 +6,7 @@
  * (ICFP 2022), https://doi.org/10.1145/3547621
  */
 export interface GraphNode {
-  /** Nodes that control goes on with. */
+  /** Nodes that control goes on with; one stands here for each way to it. */
   readonly successors: readonly GraphNode[];
 }
 
@@ -16,7 +16,7 @@ export type Edge<N> =
   | { readonly kind: "again"; readonly to: N }
   /** To a node that is written after a block around this one. */
   | { readonly kind: "join"; readonly to: N }
-  /** To a node that nothing else leads to: it is written in place. */
+  /** To a node that no other way leads to: it is written in place. */
   | { readonly kind: "inline"; readonly to: N }
   /** Into a loop, but not to its start. */
   | { readonly kind: "irreducible"; readonly to: N };

@@ -5,23 +5,19 @@ import { type CompiledRegions, RegionCompiler } from "./region-compiler.ts";
 import type { RegionJob } from "./region-job.ts";
 import type { RegionMaker } from "./translator.ts";
 
-export interface InPlaceOptions {
-  /** Makes all regions large at once, as others are when they have run much: for tests. */
-  readonly large?: boolean;
-}
-
 export class InPlace implements RegionMaker {
   readonly #compiler: RegionCompiler;
   readonly #large: boolean;
   done: (compiled: CompiledRegions) => void = () => {};
 
-  constructor(settings: RegionSettings, { large = false }: InPlaceOptions = {}) {
+  /** `large`: regions are as large as those that have run much from the start. */
+  constructor(settings: RegionSettings, { large = false } = {}) {
     this.#compiler = new RegionCompiler(settings);
     this.#large = large;
   }
 
   request(job: RegionJob): void {
-    this.done(this.#compiler.compile([this.#large ? { ...job, large: true } : job]));
+    this.done(this.#compiler.compile([{ ...job, large: job.large || this.#large }]));
   }
 
   close(): void {}

@@ -14,7 +14,9 @@ import { fieldAddress, KEPT, REGION, TLB } from "../state.ts";
 const SOON = 150;
 /** So many of them are too many. */
 const TOO_MANY = 500;
-/** Groups of accesses not found in one region: each costs some hundred instructions of the interpreter's. */
+/** A group not found within so many instructions of the last is soon: each costs some hundred of the interpreter's. */
+const SOON_FOR_GROUP = 3000;
+/** So many of them in one region are too many; those that are not soon make up for as many. */
 const TOO_MANY_GROUPS = 200;
 
 /**
@@ -62,15 +64,22 @@ export function keepPageFunction(
 }
 
 /**
- * Exports `missGroup`, (record of a region): notes that a group of its accesses was not found, and has the region made
- * again where that was too often.
+ * Exports `missGroup`, (record of a region, budget): notes that a group of its accesses was not found, and has the region
+ * made again where that was too often.
  */
 export function missGroupFunction(module: ModuleBuilder, remakeRegion: Callee): void {
   module.function(
-    signature(["i32"]),
+    signature(["i32", "i32"]),
     (f) => {
-      const region = f.param(0);
-      const misses = f.load("i32", region, REGION.misses).add(1);
+      const [region, budget] = [f.param(0), f.param(1)];
+      const since = f.load("i32", region, REGION.missedAt).sub(budget);
+      f.store("i32", region, budget, REGION.missedAt);
+      const before = f.load("i32", region, REGION.misses);
+      f.if(since.geU(SOON_FOR_GROUP), () => {
+        f.if(before, () => f.store("i32", region, before.sub(1), REGION.misses));
+        f.return();
+      });
+      const misses = before.add(1);
       f.store("i32", region, misses, REGION.misses);
       f.if(misses.eq(TOO_MANY_GROUPS), () => {
         f.store("i32.8", f.load("i32", region, REGION.unsure), 1);

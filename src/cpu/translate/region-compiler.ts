@@ -43,16 +43,16 @@ const WARM = 0.1;
  * V8 takes for it.
  */
 const SIZES: readonly RegionSize[] = [
-  { instructions: 96, nodes: 24, depth: 0 },
-  { instructions: 384, nodes: 96, depth: 4 },
+  { instructions: 96, nodes: 24, depth: 0, copies: false },
+  { instructions: 384, nodes: 96, depth: 4, copies: true },
 ];
 /** The smallest part of that, for code of which each instruction takes more than others. */
 const SMALLEST_PART = 1 / 64;
-const partOf = ({ instructions, nodes, depth }: RegionSize, part: number): RegionSize => ({
-  instructions: Math.ceil(instructions * part),
-  nodes: Math.ceil(nodes * part),
-  depth: part < 1 ? 0 : depth,
-});
+const partOf = (size: RegionSize, part: number): RegionSize => {
+  if (part === 1) return size;
+  const [instructions, nodes] = [size.instructions, size.nodes].map((most) => Math.ceil(most * part));
+  return { instructions: instructions as number, nodes: nodes as number, depth: 0, copies: false };
+};
 /** Blocks of which it is known that a region has them; only the last ones matter. */
 const MOST_COVERED = 65536;
 

@@ -200,7 +200,7 @@ export class RegionFrame {
   }
   /** Counts a group that was not found. */
   missGroup(): void {
-    if (this.isSure) this.f.call(this.linkage.callee("missGroup"), this.#region);
+    if (this.isSure) this.f.call(this.linkage.callee("missGroup"), this.#region, this.#budget.get());
   }
 
   /** The record that stands for the region (state.ts, REGION). */

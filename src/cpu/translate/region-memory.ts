@@ -81,9 +81,17 @@ export class RegionMemory implements MemoryUnit {
       },
       tryLook: (extent) => {
         const { isElsewhere, refill, host } = this.#look(extent, kept(extent.writes));
-        const found = f.variable("i32", 1);
-        this.#where(isElsewhere, () => found.set(refill()));
-        return host().when(found.get(), 0);
+        const where = f.variable("i32");
+        f.block((found) => {
+          this.#where(isElsewhere, () => {
+            f.if(refill().eqz(), () => {
+              where.set(f.i32(0));
+              f.branch(found);
+            });
+          });
+          where.set(host());
+        });
+        return where.get();
       },
       lookRarely: () => {
         const found = f.call(linkage.callee("reachPage"), linear, bytes, write ? ACCESS.write : 0);

@@ -14,6 +14,7 @@ import type { NodeGroups, Reaches } from "./access-groups.ts";
 import type { CodeReader } from "./code-reader.ts";
 import { FlowGraph, type GraphNode } from "./flow-graph.ts";
 import { FlagKindUnknown, type FlagState, flagCode } from "./lazy-flags.ts";
+import { copyAfter, type LoopCopy, type Place } from "./loop-copies.ts";
 import { NotTranslatable } from "./not-translatable.ts";
 import { type FrameOptions, RegionFrame } from "./region-frame.ts";
 import { type Flow, RegionInstruction } from "./region-instruction.ts";
@@ -24,6 +25,8 @@ export interface RegionSize {
   readonly nodes: number;
   /** Calls within calls. */
   readonly depth: number;
+  /** Whether small loops have copies of their bodies. */
+  readonly copies: boolean;
 }
 
 /** Instructions of one node at the most. */
@@ -43,9 +46,7 @@ export interface RegionInput extends FrameOptions {
 }
 
 /** Where control goes on. */
-interface Target {
-  readonly delta: number;
-  readonly calls: readonly number[];
+interface Target extends Place {
   /** Code of what flags follow from there (lazy-flags.ts); undefined where only the variables tell. */
   readonly flags: number | undefined;
 }
@@ -58,9 +59,7 @@ type Exit =
   /** To an address that is known when it runs: where it is expected to go comes first. */
   | { readonly kind: "indirect"; readonly ip: Value; readonly expected: readonly Target[] };
 
-interface Node extends GraphNode {
-  readonly delta: number;
-  readonly calls: readonly number[];
+interface Node extends GraphNode, Place {
   /** Distance of its last instruction. */
   readonly last: number;
   readonly body: Body;
@@ -88,7 +87,8 @@ export function buildRegion(input: RegionInput): BuiltRegion {
   return nodes;
 }
 
-const placeOf = ({ delta, calls }: Target): string => `${delta} ${calls.join()}`;
+const placeOf = ({ delta, calls, copy }: Place): string =>
+  `${delta} ${calls.join()} ${copy ? `${copy.head}:${copy.number}` : ""}`;
 
 /** How a node finds flags when control comes to it. */
 type Variant = "any" | "unknown" | number;
@@ -117,7 +117,7 @@ class NodeBuilder implements BuiltRegion {
   }
 
   build(): Node | undefined {
-    const entry: Target = { delta: 0, calls: [], flags: 0 };
+    const entry: Target = { delta: 0, calls: [], copy: undefined, flags: 0 };
     this.#request(entry);
     for (let target = this.#queue.shift(); target; target = this.#queue.shift()) {
       if (target === entry || this.#hasRoom(target)) this.#buildNode(target);
@@ -125,14 +125,15 @@ class NodeBuilder implements BuiltRegion {
     for (const node of this.#nodes.values()) {
       for (const to of targetsOf(node.exit)) {
         const successor = this.find(to);
-        if (successor && !node.successors.includes(successor)) node.successors.push(successor);
+        if (successor) node.successors.push(successor);
       }
     }
     return this.instructions > 0 ? this.find(entry) : undefined;
   }
 
   get nodes(): readonly number[] {
-    return [...this.#nodes.values()].filter(({ calls }) => calls.length === 0).map(({ delta }) => delta);
+    const own = [...this.#nodes.values()].filter(({ calls, copy }) => calls.length === 0 && !copy);
+    return own.map(({ delta }) => delta);
   }
 
   #variant(target: Target): Variant {
@@ -240,7 +241,18 @@ class NodeBuilder implements BuiltRegion {
     const known = flagCode(frame.flags.state);
     frame.spend(executed);
     this.instructions += executed;
-    return exitOf(flow, decoded, delta, target, known, this.#input.targets(target.delta));
+    const noted = this.#input.targets(target.delta);
+    return exitOf(flow, decoded, delta, target, noted, (to, calls = target.calls) => ({
+      delta: to,
+      calls,
+      copy: calls === target.calls ? this.#copyAfter(target, delta, to) : undefined,
+      flags: known,
+    }));
+  }
+
+  #copyAfter(from: Target, next: number, to: number): LoopCopy | undefined {
+    if (!this.#input.size.copies) return undefined;
+    return copyAfter(from, next, to, this.#nodes.values(), ({ calls, exit }) => isPlain(exit, calls.length));
   }
 
   /** Builds one instruction; undefined where it is left to the interpreter. */
@@ -270,10 +282,9 @@ function exitOf(
   { form }: Decoded,
   next: number,
   from: Target,
-  flags: number | undefined,
   noted: readonly number[],
+  to: (delta: number, calls?: readonly number[]) => Target,
 ): Exit {
-  const to = (delta: number, calls: readonly number[] = from.calls): Target => ({ delta, calls, flags });
   const calls = form.instruction.flow === "call" ? [next, ...from.calls] : from.calls;
   switch (flow.kind) {
     case "next":
@@ -289,6 +300,11 @@ function exitOf(
       return { kind: "indirect", ip: flow.ip, expected: expected === undefined ? [] : [to(expected, rest)] };
     }
   }
+}
+
+/** Whether control leaves a node by a jump or a branch, and calls nothing: it is within `depth` calls. */
+function isPlain(exit: Exit, depth: number): boolean {
+  return exit.kind === "branch" || (exit.kind === "jump" && exit.to.calls.length === depth);
 }
 
 function targetsOf(exit: Exit): Target[] {
