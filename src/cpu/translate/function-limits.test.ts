@@ -4,9 +4,12 @@ import { assemble } from "../../isa/assemble.ts";
 import type { EncodedFunction } from "../../wasm/emitter.ts";
 import type { FunctionBuilder } from "../../wasm/function.ts";
 import { ModuleBuilder } from "../../wasm/module.ts";
-import { BareMachine, CODE, DATA } from "../system/testing/bare-machine.ts";
+import type { RegionSettings } from "../processor.ts";
+import { BareMachine, CODE } from "../system/testing/bare-machine.ts";
 import { exceedsLimits } from "./function-limits.ts";
-import { InPlace } from "./in-place.ts";
+import { type CompiledRegions, RegionCompiler } from "./region-compiler.ts";
+import type { RegionJob } from "./region-job.ts";
+import type { RegionMaker } from "./translator.ts";
 
 const SIGNATURE = { params: [], results: [] } as const;
 
@@ -32,15 +35,28 @@ test("a function with more local variables than hosts take is told apart", () =>
   assert.throws(() => new WebAssembly.Module(many.module), { name: "CompileError" });
 });
 
-/** Calls that do not return, in a loop, and conditions on flags of many origins: as a region it grows without end. */
-const BODY = Array.from({ length: 24 }, () => "rcl eax,cl").join("\n");
+/** Makes large regions whose functions have so many bytes at most. */
+class Limited implements RegionMaker {
+  readonly #compiler: RegionCompiler;
+  readonly made: CompiledRegions[] = [];
+  done: (compiled: CompiledRegions) => void = () => {};
+
+  constructor(settings: RegionSettings, most: number) {
+    this.#compiler = new RegionCompiler(settings, undefined, (body) => body.length > most);
+  }
+
+  request(job: RegionJob): void {
+    const compiled = this.#compiler.compile([{ ...job, large: true }]);
+    this.made.push(compiled);
+    this.done(compiled);
+  }
+
+  close(): void {}
+}
+
+const BODY = Array.from({ length: 24 }, (_, i) => `rcl eax,cl\n jp at${i}\n inc ebx\n at${i}:`).join("\n");
 const SOURCE = `
 start:
-  mov rdx,next
-  call rdx
-next:
-  jnp on
-on:
   ${BODY}
   dec rbp
   jg start
@@ -49,26 +65,35 @@ end:
 const RUNS = 8;
 const BUDGET = 1000;
 
-test("code of which a large region would be too large runs in a smaller one", () => {
-  const outcomes = [true, false].map((translated) => {
-    const machine = new BareMachine(
-      64,
-      "max",
-      translated ? (settings) => new InPlace(settings, { large: true }) : undefined,
-    );
-    const { registers } = machine.processor;
-    const { bytes } = assemble(SOURCE, { bits: 64, origin: BigInt(CODE) });
-    new Uint8Array(machine.ram.buffer, machine.ram.byteOffset + CODE, bytes.length).set(bytes);
-    machine.processor.physicalWritten(CODE, CODE + bytes.length - 1);
-    for (let run = 0; run < RUNS; run++) {
-      registers.set64("ip", BigInt(CODE));
-      registers.setGpr(1, 5n);
-      registers.setGpr(4, BigInt(DATA + 0x1000));
-      registers.setGpr(5, 3n);
-      machine.processor.stretch(BUDGET);
-    }
-    if (translated) assert.ok(machine.processor.statistics.translated.regions > 0);
-    return [0, 1, 4, 5].map((index) => registers.gpr(index));
+/** Registers after some runs. */
+function run(regions?: (settings: RegionSettings) => RegionMaker): bigint[] {
+  const machine = new BareMachine(64, "max", regions);
+  const { processor, ram } = machine;
+  const { registers } = processor;
+  const { bytes } = assemble(SOURCE, { bits: 64, origin: BigInt(CODE) });
+  new Uint8Array(ram.buffer, ram.byteOffset + CODE, bytes.length).set(bytes);
+  processor.physicalWritten(CODE, CODE + bytes.length - 1);
+  for (let count = 0; count < RUNS; count++) {
+    registers.set64("ip", BigInt(CODE));
+    registers.setGpr(1, 5n);
+    registers.setGpr(5, 3n);
+    processor.stretch(BUDGET);
+  }
+  return [0, 1, 3, 5].map((index) => registers.gpr(index));
+}
+
+test("code of which a region would be too large a function runs in a smaller region, or in none", () => {
+  const expected = run();
+  const largest = [1_000_000, 4000, 10].map((most) => {
+    const makers: Limited[] = [];
+    const limited = (settings: RegionSettings) => {
+      makers.push(new Limited(settings, most));
+      return makers[0] as Limited;
+    };
+    assert.deepEqual(run(limited), expected);
+    const regions = makers.flatMap(({ made }) => made.flatMap((compiled) => compiled.regions));
+    return Math.max(...regions.map(({ instructions }) => instructions));
   });
-  assert.deepEqual(outcomes[0], outcomes[1]);
+  const [all, some, none] = largest as [number, number, number];
+  assert.ok(all > some && some > 0 && none === 0, largest.join());
 });

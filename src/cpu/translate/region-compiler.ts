@@ -126,6 +126,7 @@ const keyOf = ({ physical, context }: { physical: number; context: number }): nu
 export class RegionCompiler {
   readonly #settings: RegionSettings;
   readonly #kept: KeptRegions | undefined;
+  readonly #isTooLarge: (body: Uint8Array) => boolean;
   readonly #bytes: Uint8Array;
   readonly #i32: Int32Array;
   readonly #source: CodeMemory;
@@ -135,12 +136,13 @@ export class RegionCompiler {
   /** Modules so far. */
   #made = 0;
 
-  /** `kept` is for a processor that nobody observes. */
-  constructor(settings: RegionSettings, kept?: KeptRegions) {
+  /** `kept` is for a processor that nobody observes; `isTooLarge` tells of a function's encoded body. */
+  constructor(settings: RegionSettings, kept?: KeptRegions, isTooLarge = exceedsLimits) {
     const model = cpuModel(settings.model);
     if (!model) throw new Error(`no processor model is named ${settings.model}`);
     this.#settings = settings;
     this.#kept = kept;
+    this.#isTooLarge = isTooLarge;
     this.#bytes = new Uint8Array(settings.memory.buffer);
     this.#i32 = new Int32Array(settings.memory.buffer);
     const walk = new CodeWalk(settings.memory.buffer);
@@ -154,7 +156,7 @@ export class RegionCompiler {
     const module = codeModule(this.#settings.memoryPages);
     const linkage = linkageOf(module, this.#settings.observe);
     const regions: CompiledRegion[] = [];
-    let isTooLarge = false;
+    let mustShrink = false;
     for (const job of jobs) {
       const code = codeReader(job, this.#source);
       const identity = this.#identityOf(job, code);
@@ -166,7 +168,7 @@ export class RegionCompiler {
       const callee = module.function(HANDLER, known ? known.bodyFor(module) : build, {
         name: `region ${job.linear.toString(16)}`,
         encoded: (body) => {
-          if (exceedsLimits(body.bytes)) isTooLarge = true;
+          if (this.#isTooLarge(body.bytes)) mustShrink = true;
           else if (identity && !known && made.instructions > 0) this.#kept?.add(identity, made, code.constants, body);
           regions.push(this.#compiled(job, made, body));
         },
@@ -175,7 +177,7 @@ export class RegionCompiler {
     }
     const bytes = module.build();
     this.#made++;
-    if (isTooLarge) {
+    if (mustShrink) {
       // Some code takes much more than other: it is made anyway, of fewer instructions, or of none.
       const again = jobs.map((job) => ({ ...job, seen: Number.POSITIVE_INFINITY }));
       return this.compile(again, part > SMALLEST_PART ? part / 4 : 0);
