@@ -27,8 +27,15 @@ import {
 } from "./record.ts";
 
 const RAM = 16 << 20;
-/** Guest-physical places: page tables, descriptor table, instruction, window. */
-const PHYSICAL = { tables: 0x1000, gdt: 0x8_0000, code: 0x10_0000, window: 0x20_0000 } as const;
+/** Guest-physical places: page tables, descriptor table, instruction, and each page of the window somewhere else. */
+const PHYSICAL = {
+  tables: 0x1000,
+  gdt: 0x8_0000,
+  code: 0x10_0000,
+  window: [0x20_0000, 0x31_3000],
+  readOnly: 0x2a_1000,
+} as const;
+const PAGE_SIZE = 0x1000;
 
 const PTE = { present: 1n, writable: 2n, user: 4n, noExecute: 1n << 63n } as const;
 const EFER = { syscall: 1n, longMode: 0x500n, noExecute: 0x800n } as const;
@@ -95,7 +102,7 @@ export class GuestProcessor {
   readonly #tier: Tier;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  readonly #window: Uint8Array;
+  readonly #window: readonly Uint8Array[];
   /** The code's place. Who changes it says so with `codeWritten`. */
   readonly code: Uint8Array;
   #bits: Bits = 64;
@@ -119,16 +126,17 @@ export class GuestProcessor {
       model: "max",
       ...(tier === "translator" ? { regions: (settings) => new InPlace(settings, { large }), heat } : {}),
     });
-    this.#window = this.#bytes.subarray(RAM_BASE + PHYSICAL.window, RAM_BASE + PHYSICAL.window + PLACE.windowSize);
+    this.#window = PHYSICAL.window.map((page) => this.#bytes.subarray(RAM_BASE + page, RAM_BASE + page + PAGE_SIZE));
     this.code = this.#bytes.subarray(RAM_BASE + PHYSICAL.code, RAM_BASE + PHYSICAL.code + PLACE.codeSize);
     this.code.fill(0xcc);
-    const readOnly = RAM_BASE + PHYSICAL.window + PLACE.windowSize;
+    const readOnly = RAM_BASE + PHYSICAL.readOnly;
     fillReadOnly(this.#bytes.subarray(readOnly, readOnly + PLACE.readOnlySize));
     this.#map(BigInt(PLACE.code), PHYSICAL.code, PLACE.codeSize, PTE.writable);
     for (const window of [BigInt(PLACE.window), PLACE.alias]) {
-      this.#map(window, PHYSICAL.window, PLACE.windowSize, PTE.writable | PTE.noExecute);
-      const end = PLACE.windowSize;
-      this.#map(window + BigInt(end), PHYSICAL.window + end, PLACE.readOnlySize, PTE.noExecute);
+      PHYSICAL.window.forEach((page, i) => {
+        this.#map(window + BigInt(i * PAGE_SIZE), page, PAGE_SIZE, PTE.writable | PTE.noExecute);
+      });
+      this.#map(window + BigInt(PLACE.windowSize), PHYSICAL.readOnly, PLACE.readOnlySize, PTE.noExecute);
     }
     for (const [offset, descriptor] of GDT) {
       this.#view.setBigUint64(RAM_BASE + PHYSICAL.gdt + offset, descriptor, true);
@@ -250,12 +258,7 @@ export class GuestProcessor {
   load(record: DataView): void {
     const { registers } = this.processor;
     const bytes = new Uint8Array(record.buffer, record.byteOffset, record.byteLength);
-    this.#window.fill(0);
-    let from: number = FIELD.memory;
-    for (const { offset, size } of SPOTS) {
-      this.#window.set(bytes.subarray(from, from + size), offset);
-      from += size;
-    }
+    this.#loadWindow(bytes);
     this.#bytes.set(bytes.subarray(FIELD.gpr, FIELD.gpr + 128), registers.base + GPR);
     registers.eflags = record.getUint32(FIELD.rflags, true);
     registers.set64("ip", record.getBigUint64(FIELD.rip, true));
@@ -268,6 +271,20 @@ export class GuestProcessor {
       registers.setSegmentBase(GS, GS_BASE);
     }
     this.#loadFx(record, bytes);
+  }
+
+  #loadWindow(record: Uint8Array): void {
+    for (const page of this.#window) page.fill(0);
+    let from: number = FIELD.memory;
+    for (const { offset, size } of SPOTS) {
+      for (let at = offset; at < offset + size; ) {
+        const within = at % PAGE_SIZE;
+        const count = Math.min(PAGE_SIZE - within, offset + size - at);
+        this.#window[Math.floor(at / PAGE_SIZE)]?.set(record.subarray(from, from + count), within);
+        at += count;
+        from += count;
+      }
+    }
   }
 
   /** Segment registers as SELECTORS_BEFORE has them. */
@@ -324,7 +341,9 @@ export class GuestProcessor {
   store(record: DataView, exception: { vector: number; errorCode: number } | undefined): void {
     this.storeRegisters(record, exception);
     const bytes = new Uint8Array(record.buffer, record.byteOffset, record.byteLength);
-    bytes.set(this.#window, FIELD.memory);
+    this.#window.forEach((page, i) => {
+      bytes.set(page, FIELD.memory + i * PAGE_SIZE);
+    });
   }
 
   /** As `store`, without memory. */

@@ -228,7 +228,7 @@ function randomStarts({ bits, start }: HostSequence, random: Random): DataView[]
     for (let i = 0; i < 16; i++) test.setGpr(i, value(random));
     for (const pointer of pointersOf(bits)) test.setGpr(pointer, BigInt(dataOffset(random)));
     test.setGpr(1, BigInt(random.below(40)));
-    test.setGpr(counterOf(bits), BigInt(random.below(6)));
+    test.setGpr(counterOf(bits), BigInt(random.below(10)));
     test.setGpr(RSP, BigInt(PLACE.window + 0x1800 + 8 * random.below(8)));
     input.setBigUint64(FIELD.rip, BigInt(start), true);
     input.setUint32(FIELD.code, PLACE.code, true);

@@ -93,7 +93,7 @@ class HostWriter {
     const kind = random.below(1000);
     if (kind < 430) return writer.plain(usual);
     if (kind < 620) return writer.plain(plain);
-    if (kind < 730) return `j${random.pick(CONDITIONS)} ${writer.labelAhead(position)}`;
+    if (kind < 720) return `j${random.pick(CONDITIONS)} ${writer.labelAhead(position)}`;
     if (kind < 765) return this.#loop(position);
     if (kind < 795) return `call ${writer.labelAhead(position)}`;
     if (kind < 810) return "ret";
@@ -111,7 +111,8 @@ class HostWriter {
   /** A jump back that a count bounds, unless something else changes that. */
   #loop(position: number): string {
     const random = this.#random;
-    const back = this.#writer.labelBefore(position);
+    const near = `at${position - random.below(Math.min(4, position + 1))}`;
+    const back = random.chance(50) ? near : this.#writer.labelBefore(position);
     if (random.chance(25)) return `loop ${random.chance(50) ? back : this.#writer.labelAhead(position)}`;
     return `dec ${this.#writer.register(counterOf(this.#bits))}\n jg ${back}`;
   }
