@@ -4,12 +4,12 @@ import { test } from "node:test";
 import { unsuitableHost } from "../../conformance/native/native-processor.ts";
 import { runHostSequences } from "./host-sequences.ts";
 
-const SEQUENCES = 100;
+const SEQUENCES = 60;
 /** Below these there is something wrong with the test itself. */
-const LEAST_SEQUENCES = 90;
-const LEAST_INSTRUCTIONS = 5000;
-const LEAST_TRANSLATED = 4000;
-const LEAST_ENDED = 150;
+const LEAST_SEQUENCES = 50;
+const LEAST_INSTRUCTIONS = 4000;
+const LEAST_TRANSLATED = 3000;
+const LEAST_ENDED = 100;
 
 test("code with branches, loops, faults and changes of itself does on every tier what it does on the host's processor", {
   skip: unsuitableHost() ?? false,
