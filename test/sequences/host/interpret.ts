@@ -44,6 +44,8 @@ interface Step {
   /** Flags that it left undefined, and all flags after it. */
   readonly undefinedFlags: number;
   readonly flags: number;
+  /** Where it led. */
+  readonly next: bigint;
 }
 
 export class Interpretation {
@@ -112,7 +114,7 @@ export class Interpretation {
       const undefinedFlags = typeof decoded === "object" ? this.#undefinedAfter(decoded, bits, before, after) : 0;
       const flags = after.getUint32(FIELD.rflags, true);
       if (undefinedFlags === undefined || flags & TRAP_FLAG) drop.add(unit);
-      steps.push({ unit, undefinedFlags: undefinedFlags ?? 0, flags });
+      steps.push({ unit, undefinedFlags: undefinedFlags ?? 0, flags, next: after.getBigUint64(FIELD.rip, true) });
       if (steps.length < MOST_STEPS) continue;
       drop.add(lastBack);
       return undefined;
@@ -164,8 +166,8 @@ export class Interpretation {
     const { processor } = runner.guest;
     runner.begin(image, input);
     const { registers } = processor;
-    for (const { undefinedFlags, flags } of steps) {
-      if (processor.step()) return undefined;
+    for (const { undefinedFlags, flags, next } of steps) {
+      if (processor.step() || registers.get64("ip") !== next) return undefined;
       if (undefinedFlags === 0) continue;
       const other = flags ^ inverted;
       registers.eflags = (registers.eflags & ~undefinedFlags) | (other & undefinedFlags);
