@@ -96,7 +96,7 @@ function sameOutcome(expected: Outcome, got: Outcome): boolean {
 }
 
 /** Whether one of the processors had a fault of memory that the other has no need to touch. */
-function reachedFarther({ reachesFarther }: Leniency, host: Outcome, guest: Outcome): boolean {
+export function reachedFarther({ reachesFarther }: Leniency, host: Outcome, guest: Outcome): boolean {
   if (!reachesFarther || sameOutcome(host, guest)) return false;
   const { vector, errorCode } = reachesFarther === "host" ? host : guest;
   const ofSegment = vector === VECTOR.stackFault || vector === VECTOR.generalProtection;
@@ -116,21 +116,46 @@ export interface Comparison {
 /** Differences between what the host's processor did and what ours did. */
 export function compare(comparison: Comparison, host: DataView, guest: DataView): Difference[] {
   const { bits, input, vendor, strict } = comparison;
-  const differences: Difference[] = [];
   const decoded = typeof comparison.decoded === "string" ? undefined : comparison.decoded;
   const address = decoded && linearAddress(decoded, input, bits);
   const leniency = decoded ? leniencyFor({ vendor, decoded, address, input, host, guest }) : {};
-  if (leniency.skip) return differences;
-  const expectedOutcome = hostOutcome(input, host);
-  const gotOutcome = guestOutcome(guest);
-  if (reachedFarther(leniency, expectedOutcome, gotOutcome)) return differences;
-  const bothFault = expectedOutcome.vector !== NO_VECTOR && gotOutcome.vector !== NO_VECTOR;
-  if (!(leniency.anyFault && bothFault) && !sameOutcome(expectedOutcome, gotOutcome)) {
-    differences.push({ what: "outcome", expected: outcomeText(expectedOutcome), got: outcomeText(gotOutcome) });
-  }
-  const completed = expectedOutcome.vector === NO_VECTOR;
+  if (leniency.skip) return [];
+  const expected = hostOutcome(input, host);
+  const got = guestOutcome(guest);
+  if (reachedFarther(leniency, expected, got)) return [];
+  const completed = expected.vector === NO_VECTOR;
   const unsettled = completed && decoded && !strict ? undefinedAfter(decoded, input) : { flags: 0, result: false };
-  if (unsettled.result) return differences;
+  const outcomes = outcomeDifferences(leniency, expected, got);
+  if (unsettled.result) return outcomes;
+  const last = { bits, leniency, flags: unsettled.flags, input, destination: decoded?.reg, address };
+  return [...outcomes, ...stateDifferences(last, host, guest)];
+}
+
+/** In what they differ where the one ends as `expected`, the other as `got`. */
+export function outcomeDifferences(leniency: Leniency, expected: Outcome, got: Outcome): Difference[] {
+  const bothFault = expected.vector !== NO_VECTOR && got.vector !== NO_VECTOR;
+  if ((leniency.anyFault && bothFault) || sameOutcome(expected, got)) return [];
+  return [{ what: "outcome", expected: outcomeText(expected), got: outcomeText(got) }];
+}
+
+/** What is known of the last instruction that ran. */
+export interface LastInstruction {
+  readonly bits: Bits;
+  readonly leniency: Leniency;
+  /** Bits of RFLAGS that are not compared. */
+  readonly flags: number;
+  /** The state before it. */
+  readonly input: DataView;
+  /** Its ModR/M byte's register. */
+  readonly destination: number | undefined;
+  /** The linear address of its operand. */
+  readonly address: bigint | undefined;
+}
+
+/** In what registers, flags and memory differ. */
+export function stateDifferences(last: LastInstruction, host: DataView, guest: DataView): Difference[] {
+  const { bits, leniency, flags, input, destination, address } = last;
+  const differences: Difference[] = [];
   const check = (what: string, expected: bigint | number, got: bigint | number) => {
     if (expected !== got) differences.push({ what, expected: hex(expected), got: hex(got) });
   };
@@ -147,11 +172,7 @@ export function compare(comparison: Comparison, host: DataView, guest: DataView)
       same64(generalName(i, bits === 64 ? 64 : 32, true), FIELD.gpr + 8 * i, compared);
     }
   }
-  same64(
-    "rflags",
-    FIELD.rflags,
-    ~BigInt(unsettled.flags | (leniency.flags ?? 0) | RESUME_FLAG | TRAP_FLAG) & 0xffff_ffffn,
-  );
+  same64("rflags", FIELD.rflags, ~BigInt(flags | (leniency.flags ?? 0) | RESUME_FLAG | TRAP_FLAG) & 0xffff_ffffn);
   for (const [i, name] of Object.entries(SELECTOR_NAMES)) {
     const [expected, got] = [host, guest].map((state) => state.getUint16(FIELD.selectors + 2 * Number(i), true)) as [
       number,
@@ -175,8 +196,8 @@ export function compare(comparison: Comparison, host: DataView, guest: DataView)
     }
     for (let i = 0; i < 16; i++) {
       const at = fx + FX.xmm + 16 * i;
-      if (leniency.approximate && i === decoded?.reg && approximately(host, guest, at, leniency.approximate)) continue;
-      if (leniency.anyNan && i === decoded?.reg && sameButNans(host, guest, at, leniency.anyNan)) continue;
+      if (leniency.approximate && i === destination && approximately(host, guest, at, leniency.approximate)) continue;
+      if (leniency.anyNan && i === destination && sameButNans(host, guest, at, leniency.anyNan)) continue;
       checkBytes(differences, `xmm${i}`, host, guest, at, 16);
     }
   }

@@ -1,5 +1,5 @@
 /** Runs jobs in a process of their own and collects what came of them; a crash there is one form's result. */
-import { fork } from "node:child_process";
+import { killedBy, runChild } from "./child.ts";
 import { TIERS, type Tier } from "./guest-processor.ts";
 import type { Job } from "./plan.ts";
 import type { FormResult } from "./tester.ts";
@@ -36,48 +36,26 @@ export async function runJobs(
 }
 
 /** Runs jobs in one child until it ends; how many were dealt with. */
-function runInChild(jobs: readonly Job[], settings: Settings, report: (report: Report) => void): Promise<number> {
-  const child = fork(new URL("worker.ts", import.meta.url), {
-    serialization: "advanced",
-    execArgv: ["--disable-warning=ExperimentalWarning"],
-    stdio: ["ignore", "inherit", "pipe", "ipc"],
-  });
-  let errors = "";
-  child.stderr?.on("data", (text) => {
-    errors += text;
-  });
+async function runInChild(jobs: readonly Job[], settings: Settings, report: (report: Report) => void): Promise<number> {
+  const order: Order = {
+    jobs: jobs.map(({ form, bits }) => ({ form: form.id, bits })),
+    states: settings.states,
+    seed: settings.seed,
+    tiers: settings.tiers ?? TIERS,
+    strict: settings.strict ?? false,
+    prefixes: settings.prefixes ?? false,
+  };
   let done = 0;
-  return new Promise((resolve, reject) => {
-    child.on("message", (answer: Answer) => {
-      const job = jobs[answer.index] as Job;
-      done = answer.index + 1;
-      if (answer.kind === "result") report({ job, kind: "result", result: answer.result });
-      else report({ job, kind: answer.kind, reason: answer.reason });
-    });
-    child.on("error", reject);
-    const disconnected = new Promise((resolve) => child.once("disconnect", resolve));
-    child.on("close", async (code, signal) => {
-      // What it sent may still be on its way.
-      await disconnected;
-      const job = jobs[done];
-      if (job && signal === null) {
-        reject(new Error(`the process that runs tests gave up with exit status ${code}\n${errors}`));
-        return;
-      }
-      if (job) {
-        report({ job, kind: "failed", reason: `the process that ran it was killed by ${signal}\n${errors}` });
-        done++;
-      }
-      resolve(done);
-    });
-    const order: Order = {
-      jobs: jobs.map(({ form, bits }) => ({ form: form.id, bits })),
-      states: settings.states,
-      seed: settings.seed,
-      tiers: settings.tiers ?? TIERS,
-      strict: settings.strict ?? false,
-      prefixes: settings.prefixes ?? false,
-    };
-    child.send(order);
+  const ending = await runChild(new URL("worker.ts", import.meta.url), order, (answer: Answer) => {
+    const job = jobs[answer.index] as Job;
+    done = answer.index + 1;
+    if (answer.kind === "result") report({ job, kind: "result", result: answer.result });
+    else report({ job, kind: answer.kind, reason: answer.reason });
   });
+  const job = jobs[done];
+  if (job) {
+    report({ job, kind: "failed", reason: killedBy(ending) });
+    done++;
+  }
+  return done;
 }

@@ -27,8 +27,15 @@ import {
 } from "./record.ts";
 
 const RAM = 16 << 20;
-/** Guest-physical places: page tables, descriptor table, instruction, window. */
-const PHYSICAL = { tables: 0x1000, gdt: 0x8_0000, code: 0x10_0000, window: 0x20_0000 } as const;
+/** Guest-physical places: page tables, descriptor table, instruction, and each page of the window somewhere else. */
+const PHYSICAL = {
+  tables: 0x1000,
+  gdt: 0x8_0000,
+  code: 0x10_0000,
+  window: [0x20_0000, 0x31_3000],
+  readOnly: 0x2a_1000,
+} as const;
+const PAGE_SIZE = 0x1000;
 
 const PTE = { present: 1n, writable: 2n, user: 4n, noExecute: 1n << 63n } as const;
 const EFER = { syscall: 1n, longMode: 0x500n, noExecute: 0x800n } as const;
@@ -45,6 +52,8 @@ const GDT: readonly (readonly [number, bigint])[] = [
   [0x30, 0x00af_fb00_0000_ffffn],
 ];
 const GDT_LIMIT = 0x7f;
+/** Linear address of guest-physical 0 where only supervisors reach it: the host has its kernel there. */
+const KERNEL = 0xffff_fe00_0000_0000n;
 /** Attributes of segment registers: code by its bits, data, and what a null selector leaves. */
 const ATTRIBUTES = { 32: 0xc0fb, 64: 0xa0fb, data: 0xc0f3, local: 0x00f0, localTable: 0x82, none: 0x1_0000 } as const;
 /** Where the local descriptor table follows the global one. */
@@ -72,6 +81,13 @@ const NO_MACHINE: ProcessorBus = {
 export const TIERS = ["interpreter", "translator"] as const;
 export type Tier = (typeof TIERS)[number];
 
+/** How regions are made: when a block has run so often, of the first size or of the second. */
+export interface Regions {
+  readonly heat: number;
+  readonly large: boolean;
+}
+const AT_ONCE: Regions = { heat: 1, large: false };
+
 const NOP = 0x90;
 const JUMP = 0xe9;
 /** Bytes from the instruction on that a test may change. */
@@ -86,13 +102,15 @@ export class GuestProcessor {
   readonly #tier: Tier;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  readonly #window: Uint8Array;
+  readonly #window: readonly Uint8Array[];
+  /** The code's place. Who changes it says so with `codeWritten`. */
+  readonly code: Uint8Array;
   #bits: Bits = 64;
   /** Segment registers may be other than before tests. */
   #changed = true;
   #freePage = PHYSICAL.tables + 0x1000;
 
-  constructor(tier: Tier = "interpreter") {
+  constructor(tier: Tier = "interpreter", { heat, large }: Regions = AT_ONCE) {
     this.#tier = tier;
     const pages = (RAM_BASE + RAM) >> 16;
     const memoryPages = { initial: pages, maximum: pages };
@@ -106,17 +124,19 @@ export class GuestProcessor {
       memoryPages,
       bus: NO_MACHINE,
       model: "max",
-      ...(tier === "translator" ? { regions: (settings) => new InPlace(settings), heat: 1 } : {}),
+      ...(tier === "translator" ? { regions: (settings) => new InPlace(settings, { large }), heat } : {}),
     });
-    this.#window = this.#bytes.subarray(RAM_BASE + PHYSICAL.window, RAM_BASE + PHYSICAL.window + PLACE.windowSize);
-    this.#bytes.fill(0xcc, RAM_BASE + PHYSICAL.code, RAM_BASE + PHYSICAL.code + PLACE.codeSize);
-    const readOnly = RAM_BASE + PHYSICAL.window + PLACE.windowSize;
+    this.#window = PHYSICAL.window.map((page) => this.#bytes.subarray(RAM_BASE + page, RAM_BASE + page + PAGE_SIZE));
+    this.code = this.#bytes.subarray(RAM_BASE + PHYSICAL.code, RAM_BASE + PHYSICAL.code + PLACE.codeSize);
+    this.code.fill(0xcc);
+    const readOnly = RAM_BASE + PHYSICAL.readOnly;
     fillReadOnly(this.#bytes.subarray(readOnly, readOnly + PLACE.readOnlySize));
     this.#map(BigInt(PLACE.code), PHYSICAL.code, PLACE.codeSize, PTE.writable);
     for (const window of [BigInt(PLACE.window), PLACE.alias]) {
-      this.#map(window, PHYSICAL.window, PLACE.windowSize, PTE.writable | PTE.noExecute);
-      const end = PLACE.windowSize;
-      this.#map(window + BigInt(end), PHYSICAL.window + end, PLACE.readOnlySize, PTE.noExecute);
+      PHYSICAL.window.forEach((page, i) => {
+        this.#map(window + BigInt(i * PAGE_SIZE), page, PAGE_SIZE, PTE.writable | PTE.noExecute);
+      });
+      this.#map(window + BigInt(PLACE.windowSize), PHYSICAL.readOnly, PLACE.readOnlySize, PTE.noExecute);
     }
     for (const [offset, descriptor] of GDT) {
       this.#view.setBigUint64(RAM_BASE + PHYSICAL.gdt + offset, descriptor, true);
@@ -127,7 +147,7 @@ export class GuestProcessor {
         (BigInt(base >>> 24) << 56n) | (access << 40n) | (BigInt(base & 0xff_ffff) << 16n) | BigInt(limit);
       this.#view.setBigUint64(RAM_BASE + LDT + 8 * i, descriptor, true);
     });
-    this.#map(BigInt(PHYSICAL.gdt), PHYSICAL.gdt, 0x1000, PTE.writable, 0n);
+    this.#map(KERNEL + BigInt(PHYSICAL.gdt), PHYSICAL.gdt, 0x1000, PTE.writable, 0n);
     this.#enterLongMode();
   }
 
@@ -156,11 +176,12 @@ export class GuestProcessor {
     registers.set64("efer", EFER.syscall | EFER.longMode | EFER.noExecute);
     registers.set64("cr0", CR0);
     registers.set64("xcr0", 3n);
-    registers.set64("gdtBase", BigInt(PHYSICAL.gdt));
+    registers.set64("gdtBase", KERNEL + BigInt(PHYSICAL.gdt));
     registers.set32("gdtLimit", GDT_LIMIT);
     registers.set32("cpl", 3);
     this.processor.flushTlb();
-    const localTable = { base: BigInt(LDT), limit: LOCAL_SEGMENTS.length * 8 - 1, attributes: ATTRIBUTES.localTable };
+    const limit = LOCAL_SEGMENTS.length * 8 - 1;
+    const localTable = { base: KERNEL + BigInt(LDT), limit, attributes: ATTRIBUTES.localTable };
     registers.setSegment(LDTR, { selector: LDT_SELECTOR, ...localTable });
     this.#loadSegments(64);
   }
@@ -178,8 +199,8 @@ export class GuestProcessor {
   }
 
   #interpret(input: DataView, output: DataView): boolean {
-    this.#load(input);
-    this.#store(output, this.processor.step());
+    this.load(input);
+    this.store(output, this.processor.step());
     return true;
   }
 
@@ -189,7 +210,7 @@ export class GuestProcessor {
     const { registers } = processor;
     const start = input.getBigUint64(FIELD.rip, true);
     const load = () => {
-      this.#load(input);
+      this.load(input);
       registers.set64("ip", start - 1n);
     };
     load();
@@ -205,7 +226,7 @@ export class GuestProcessor {
     if (count < ALONE) registers.set64("ip", start);
     if (count < ALONE) exception = processor.step();
     else if (count > ALONE) registers.set64("ip", start + BigInt(input.getUint8(FIELD.length)));
-    this.#store(output, exception);
+    this.store(output, exception);
     return count >= ALONE;
   }
 
@@ -228,15 +249,16 @@ export class GuestProcessor {
     this.processor.physicalWritten(code - 1 - RAM_BASE, code + CODE_BYTES - 1 - RAM_BASE);
   }
 
-  #load(record: DataView): void {
+  /** All of `code` may have changed. */
+  codeWritten(): void {
+    this.processor.physicalWritten(PHYSICAL.code, PHYSICAL.code + PLACE.codeSize - 1);
+  }
+
+  /** Takes up the state of the record of a test, but for its instruction. */
+  load(record: DataView): void {
     const { registers } = this.processor;
     const bytes = new Uint8Array(record.buffer, record.byteOffset, record.byteLength);
-    this.#window.fill(0);
-    let from: number = FIELD.memory;
-    for (const { offset, size } of SPOTS) {
-      this.#window.set(bytes.subarray(from, from + size), offset);
-      from += size;
-    }
+    this.#loadWindow(bytes);
     this.#bytes.set(bytes.subarray(FIELD.gpr, FIELD.gpr + 128), registers.base + GPR);
     registers.eflags = record.getUint32(FIELD.rflags, true);
     registers.set64("ip", record.getBigUint64(FIELD.rip, true));
@@ -249,6 +271,20 @@ export class GuestProcessor {
       registers.setSegmentBase(GS, GS_BASE);
     }
     this.#loadFx(record, bytes);
+  }
+
+  #loadWindow(record: Uint8Array): void {
+    for (const page of this.#window) page.fill(0);
+    let from: number = FIELD.memory;
+    for (const { offset, size } of SPOTS) {
+      for (let at = offset; at < offset + size; ) {
+        const within = at % PAGE_SIZE;
+        const count = Math.min(PAGE_SIZE - within, offset + size - at);
+        this.#window[Math.floor(at / PAGE_SIZE)]?.set(record.subarray(from, from + count), within);
+        at += count;
+        from += count;
+      }
+    }
   }
 
   /** Segment registers as SELECTORS_BEFORE has them. */
@@ -301,7 +337,17 @@ export class GuestProcessor {
     }
   }
 
-  #store(record: DataView, exception: { vector: number; errorCode: number } | undefined): void {
+  /** Writes the state after a test to its record. */
+  store(record: DataView, exception: { vector: number; errorCode: number } | undefined): void {
+    this.storeRegisters(record, exception);
+    const bytes = new Uint8Array(record.buffer, record.byteOffset, record.byteLength);
+    this.#window.forEach((page, i) => {
+      bytes.set(page, FIELD.memory + i * PAGE_SIZE);
+    });
+  }
+
+  /** As `store`, without memory. */
+  storeRegisters(record: DataView, exception?: { vector: number; errorCode: number }): void {
     const { registers } = this.processor;
     const bytes = new Uint8Array(record.buffer, record.byteOffset, record.byteLength);
     const { base } = registers;
@@ -326,6 +372,5 @@ export class GuestProcessor {
       const from = base + XMM + 32 * i;
       bytes.set(this.#bytes.subarray(from, from + 16), FIELD.fx + FX.xmm + 16 * i);
     }
-    bytes.set(this.#window, FIELD.memory);
   }
 }

@@ -15,7 +15,38 @@ export interface Sequence {
   readonly offset: number;
 }
 
-/** Registers that hold addresses when a sequence starts; instructions may change them. */
+/** What sequences are written for. */
+export interface Surroundings {
+  readonly bits: CodeBits;
+  /** Offsets in their segments of where code and data are. */
+  readonly code: number;
+  readonly data: number;
+  /** Whether code can be written to, and data be read relative to it, without another segment. */
+  readonly flat: boolean;
+  /** Registers that hold addresses when a sequence starts; instructions may change them. */
+  readonly pointers: readonly number[];
+  /** Registers that few instructions change: one in so many of those that would. */
+  readonly kept: readonly number[];
+  readonly spared: number;
+  /** One in so many memory operands is in another segment. */
+  readonly overridden: number;
+  /** Whether operands of 16 bytes in memory are mostly where they must be. */
+  readonly aligns: boolean;
+  /** Where an operand can be, as the offset in the data segments. */
+  dataOffset(random: SeededRandom): number;
+  readonly forms: Forms;
+}
+
+/** What instructions are drawn from. */
+export interface Forms {
+  /** Those that can stand anywhere. */
+  readonly plain: readonly Form[];
+  /** Those of them that are drawn more often. */
+  readonly usual: readonly Form[];
+  /** Jumps to where registers or memory say, far transfers, interrupts: most end in an exception. */
+  readonly wild: readonly Form[];
+}
+
 const POINTERS: Record<CodeBits, readonly number[]> = {
   16: [RBX, RBP, RSI, RDI],
   32: [RBX, RBP, RSI, RDI],
@@ -31,7 +62,7 @@ const PAIRS_16 = [
   [RBP, undefined],
   [RBX, undefined],
 ] as const;
-const CONDITIONS = "o no b ae e ne be a s ns p np l ge le g".split(" ");
+export const CONDITIONS = "o no b ae e ne be a s ns p np l ge le g".split(" ");
 
 /** Instructions whose results or flags say much, and that compilers use: drawn more often than others. */
 const USUAL =
@@ -43,13 +74,40 @@ function isPlain(form: Form): boolean {
   if (instruction.privileged || instruction.ends) return false;
   return !operands.some(({ place, file }) => place === "relative" || place === "far" || file === "control");
 }
-const PLAIN = FORMS.filter(isPlain);
-const USUAL_FORMS = PLAIN.filter(({ instruction }) => USUAL.test(instruction.name.replace(/^(cmov|set).*/, "$1cc")));
-/** Jumps to where registers or memory say, far transfers, interrupts: most end in an exception. */
-const WILD = FORMS.filter((form) => !form.instruction.privileged && !isPlain(form));
+
+/** The forms that `suits` takes. */
+export function formsThat(suits: (form: Form) => boolean): Forms {
+  const all = FORMS.filter(suits);
+  const plain = all.filter(isPlain);
+  return {
+    plain,
+    usual: plain.filter(({ instruction }) => USUAL.test(instruction.name.replace(/^(cmov|set).*/, "$1cc"))),
+    wild: all.filter((form) => !form.instruction.privileged && !isPlain(form)),
+  };
+}
+const ALL_FORMS = formsThat(() => true);
+
+function surroundingsOf(regime: Regime): Surroundings {
+  const { bits } = regime;
+  const flat = regime.segments === "flat";
+  const pointers = POINTERS[bits];
+  return {
+    bits,
+    flat,
+    code: flat ? PLACE.code : 0,
+    data: flat ? PLACE.data : 0,
+    pointers,
+    kept: [RSP, ...pointers],
+    spared: 6,
+    overridden: 12,
+    aligns: false,
+    dataOffset: (random) => dataOffset(regime, random),
+    forms: ALL_FORMS,
+  };
+}
 
 /** Where operands can be, as the offset in the data segments. */
-export function dataOffset(regime: Regime, random: SeededRandom): number {
+function dataOffset(regime: Regime, random: SeededRandom): number {
   const base = regime.segments === "flat" ? PLACE.data : 0;
   const kind = random.below(10);
   if (kind < 6) return base + 16 * random.below(PLACE.dataSize / 16);
@@ -85,19 +143,20 @@ export function startRegisters(regime: Regime, random: SeededRandom): bigint[] {
   return registers;
 }
 
-class Writer {
-  readonly #regime: Regime;
+/** Writes instructions of a sequence of `count`, before each of which is a label: at0, at1 and so on. */
+export class Writer {
+  readonly #surroundings: Surroundings;
   readonly #random: SeededRandom;
   readonly #count: number;
 
-  constructor(regime: Regime, random: SeededRandom, count: number) {
-    this.#regime = regime;
+  constructor(surroundings: Surroundings, random: SeededRandom, count: number) {
+    this.#surroundings = surroundings;
     this.#random = random;
     this.#count = count;
   }
 
   lines(): string[] {
-    const lines = [`bits ${this.#regime.bits}`];
+    const lines = [`bits ${this.#surroundings.bits}`];
     for (let i = 0; i < this.#count; i++) lines.push(`at${i}:`, this.#line(i));
     lines.push(`at${this.#count}:`, "int3");
     return lines;
@@ -105,56 +164,61 @@ class Writer {
 
   #line(position: number): string {
     const random = this.#random;
+    const { forms } = this.#surroundings;
     const kind = random.below(100);
-    if (kind < 72) return this.#plain(kind < 50 ? USUAL_FORMS : PLAIN);
-    if (kind < 84) return `j${random.pick(CONDITIONS)} ${this.#label(position)}`;
-    if (kind < 86) return `loop ${this.#label(position)}`;
-    if (kind < 87) return this.#plain(WILD);
-    if (kind < 90) return `call ${this.#label(position)}`;
+    if (kind < 72) return this.plain(kind < 50 ? forms.usual : forms.plain);
+    if (kind < 84) return `j${random.pick(CONDITIONS)} ${this.label(position)}`;
+    if (kind < 86) return `loop ${this.label(position)}`;
+    if (kind < 87) return this.plain(forms.wild);
+    if (kind < 90) return `call ${this.label(position)}`;
     if (kind < 92) return "ret";
-    if (kind < 94) return this.#indirect(position);
-    if (kind < 96) return this.#patch(position);
-    return this.#reload();
+    if (kind < 94) return this.indirect(position);
+    if (kind < 96) return this.patch(position);
+    return this.reload();
   }
 
   /** Most jumps go forward, so that sequences end. */
-  #label(position: number): string {
-    const random = this.#random;
-    const target =
-      random.below(4) === 0
-        ? random.below(position + 1)
-        : position + 1 + random.below(Math.min(8, this.#count - position));
-    return `at${target}`;
+  label(position: number): string {
+    return this.#random.below(4) === 0 ? this.labelBefore(position) : this.labelAhead(position);
+  }
+
+  /** The instruction at `position` itself, or one before it. */
+  labelBefore(position: number): string {
+    return `at${this.#random.below(position + 1)}`;
+  }
+
+  labelAhead(position: number): string {
+    return `at${position + 1 + this.#random.below(Math.min(8, this.#count - position))}`;
   }
 
   /** Name of a register of the code's size. */
-  #register(number: number): string {
+  register(number: number): string {
     const name = ["ax", "cx", "dx", "bx", "sp", "bp", "si", "di"][number] ?? `r${number}`;
-    return number > 7 ? name : `${{ 16: "", 32: "e", 64: "r" }[this.#regime.bits]}${name}`;
+    return number > 7 ? name : `${{ 16: "", 32: "e", 64: "r" }[this.#surroundings.bits]}${name}`;
   }
 
-  #indirect(position: number): string {
+  indirect(position: number): string {
     const random = this.#random;
-    const register = this.#register(random.below(3));
-    return `mov ${register},${this.#label(position)}\n ${random.pick(["jmp", "call"])} ${register}`;
+    const register = this.register(random.below(3));
+    return `mov ${register},${this.label(position)}\n ${random.pick(["jmp", "call"])} ${register}`;
   }
 
   /** Writes a byte of an instruction to come, or of one that ran. */
-  #patch(position: number): string {
+  patch(position: number): string {
     const random = this.#random;
-    const prefix = this.#regime.segments === "flat" ? "" : "fs ";
-    return `${prefix}mov byte ptr [${this.#label(position)}+${random.below(5)}],${random.below(256)}`;
+    const prefix = this.#surroundings.flat ? "" : "fs ";
+    return `${prefix}mov byte ptr [${this.label(position)}+${random.below(5)}],${random.below(256)}`;
   }
 
-  #reload(): string {
-    const { bits } = this.#regime;
+  reload(): string {
+    const { bits, pointers } = this.#surroundings;
     const random = this.#random;
-    const register = random.pick(POINTERS[bits]);
+    const register = random.pick(pointers);
     const small = bits === 16 && (register === RSI || register === RDI);
-    return `mov ${this.#register(register)},${small ? random.below(0x300) : dataOffset(this.#regime, random)}`;
+    return `mov ${this.register(register)},${small ? random.below(0x300) : this.#surroundings.dataOffset(random)}`;
   }
 
-  #plain(forms: readonly Form[]): string {
+  plain(forms: readonly Form[]): string {
     for (let attempt = 0; attempt < 50; attempt++) {
       const code = this.#encode(this.#random.pick(forms));
       if (code) return `db ${[...code].join(",")}`;
@@ -165,7 +229,7 @@ class Writer {
   /** A random instance of `form`, undefined where it has none in this regime. */
   #encode(form: Form): Uint8Array | undefined {
     const random = this.#random;
-    const { bits } = this.#regime;
+    const { bits } = this.#surroundings;
     const operandSize = random.pick<OperandSize>(
       bits === 64 ? [32, 64, 64, 16] : bits === 32 ? [32, 32, 16] : [16, 16, 32],
     );
@@ -191,14 +255,14 @@ class Writer {
 
   #operand(form: Form, spec: OperandSpec, operandSize: OperandSize, addressSize: OperandSize): EncodeOperand {
     const random = this.#random;
-    const { bits } = this.#regime;
+    const { bits } = this.#surroundings;
     switch (spec.place) {
       case "rm":
         if (spec.memory === "always" || (spec.memory === "either" && random.below(5) < 2))
-          return this.#address(addressSize);
+          return this.#placed(this.#address(addressSize), spec);
         break;
       case "moffs":
-        return { kind: "memory", displacement: BigInt(dataOffset(this.#regime, random)) };
+        return { kind: "memory", displacement: BigInt(this.#surroundings.dataOffset(random)) };
       case "immediate":
       case "relative":
         return { kind: "immediate", value: BigInt.asIntN(resolveWidth(spec.width, operandSize), value(random)) };
@@ -214,26 +278,31 @@ class Writer {
 
   /** Most instructions leave the stack pointer and the pointers alone. */
   #notStack(number: number): number {
-    const { bits } = this.#regime;
-    const kept = number === RSP || POINTERS[bits].includes(number);
-    return kept && this.#random.below(6) > 0 ? this.#random.below(3) : number;
+    const { kept, spared } = this.#surroundings;
+    return kept.includes(number) && this.#random.below(spared) > 0 ? this.#random.below(3) : number;
+  }
+
+  #placed(address: AddressOperand, { memoryWidth }: OperandSpec): AddressOperand {
+    if (!this.#surroundings.aligns || memoryWidth !== 128) return address;
+    const { index: _, scale: __, ...rest } = address;
+    return { ...rest, displacement: (rest.displacement ?? 0n) & ~15n };
   }
 
   #address(addressSize: OperandSize): AddressOperand {
     const random = this.#random;
-    const { bits, segments } = this.#regime;
-    const segment = random.below(12) === 0 ? random.pick([FS, GS]) : undefined;
+    const { bits, flat, code, data, pointers, overridden } = this.#surroundings;
+    const segment = random.below(overridden) === 0 ? random.pick([FS, GS]) : undefined;
     const displacement = BigInt(random.pick([0, 8, 16, random.below(100), -random.below(100)]));
     if (addressSize === 16) {
       const [base, index] = random.pick(PAIRS_16);
       return { kind: "memory", segment, base, index, displacement };
     }
     const kind = random.below(10);
-    if (kind === 0) return { kind: "memory", segment, displacement: BigInt(dataOffset(this.#regime, random)) };
-    if (kind === 1 && bits === 64 && segments === "flat") {
-      return { kind: "memory", ripRelative: true, displacement: BigInt(PLACE.data - PLACE.code + random.below(0x100)) };
+    if (kind === 0) return { kind: "memory", segment, displacement: BigInt(this.#surroundings.dataOffset(random)) };
+    if (kind === 1 && bits === 64 && flat) {
+      return { kind: "memory", ripRelative: true, displacement: BigInt(data - code + random.below(0x100)) };
     }
-    const base = kind === 2 ? RSP : random.pick(POINTERS[bits]);
+    const base = kind === 2 ? RSP : random.pick(pointers);
     if (random.below(6) > 0) return { kind: "memory", segment, base, displacement };
     return { kind: "memory", segment, base, index: 1, scale: random.pick([1, 2, 4, 8]), displacement };
   }
@@ -243,9 +312,10 @@ class Writer {
 export function randomSequence(regime: Regime, random: SeededRandom, count: number): Sequence {
   // Some span the two pages.
   const offset = random.below(3) === 0 ? 0x1000 - random.below(count * 4) : 16 * random.below(64);
-  const origin = BigInt((regime.segments === "flat" ? PLACE.code : 0) + offset);
+  const surroundings = surroundingsOf(regime);
+  const origin = BigInt(surroundings.code + offset);
   for (;;) {
-    const source = new Writer(regime, random, count).lines().join("\n");
+    const source = new Writer(surroundings, random, count).lines().join("\n");
     try {
       return { bytes: assemble(source, { bits: regime.bits, origin }).bytes, offset };
     } catch (error) {

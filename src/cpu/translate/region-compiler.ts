@@ -20,6 +20,7 @@ import type { RegionSettings } from "../processor.ts";
 import { KEPT, KEPT_PAGE, KEPT_PAGES_EACH, KEPT_READS, KEPT_WRITES, SCATTERED } from "../state.ts";
 import { cpuModel } from "../system/models.ts";
 import type { CodeReader, PlacedCode } from "./code-reader.ts";
+import { exceedsLimits } from "./function-limits.ts";
 import type { FoundRegion, KeptRegions } from "./kept-regions.ts";
 import { buildRegion, type RegionInput, type RegionSize } from "./region.ts";
 import type { RegionIdentity } from "./region-encoding.ts";
@@ -45,6 +46,13 @@ const SIZES: readonly RegionSize[] = [
   { instructions: 96, nodes: 24, depth: 0, copies: false },
   { instructions: 384, nodes: 96, depth: 4, copies: true },
 ];
+/** The smallest part of that, for code of which each instruction takes more than others. */
+const SMALLEST_PART = 1 / 64;
+const partOf = (size: RegionSize, part: number): RegionSize => {
+  if (part === 1) return size;
+  const [instructions, nodes] = [size.instructions, size.nodes].map((most) => Math.ceil(most * part));
+  return { instructions: instructions as number, nodes: nodes as number, depth: 0, copies: false };
+};
 /** Blocks of which it is known that a region has them; only the last ones matter. */
 const MOST_COVERED = 65536;
 
@@ -118,6 +126,7 @@ const keyOf = ({ physical, context }: { physical: number; context: number }): nu
 export class RegionCompiler {
   readonly #settings: RegionSettings;
   readonly #kept: KeptRegions | undefined;
+  readonly #isTooLarge: (body: Uint8Array) => boolean;
   readonly #bytes: Uint8Array;
   readonly #i32: Int32Array;
   readonly #source: CodeMemory;
@@ -127,12 +136,13 @@ export class RegionCompiler {
   /** Modules so far. */
   #made = 0;
 
-  /** `kept` is for a processor that nobody observes. */
-  constructor(settings: RegionSettings, kept?: KeptRegions) {
+  /** `kept` is for a processor that nobody observes; `isTooLarge` tells of a function's encoded body. */
+  constructor(settings: RegionSettings, kept?: KeptRegions, isTooLarge = exceedsLimits) {
     const model = cpuModel(settings.model);
     if (!model) throw new Error(`no processor model is named ${settings.model}`);
     this.#settings = settings;
     this.#kept = kept;
+    this.#isTooLarge = isTooLarge;
     this.#bytes = new Uint8Array(settings.memory.buffer);
     this.#i32 = new Int32Array(settings.memory.buffer);
     const walk = new CodeWalk(settings.memory.buffer);
@@ -141,22 +151,25 @@ export class RegionCompiler {
     this.#allocator = counts && new CountAllocator(settings.memory.buffer, counts);
   }
 
-  compile(jobs: readonly RegionJob[]): CompiledRegions {
+  /** Makes regions of jobs; `part` is how much of its size a region may have. */
+  compile(jobs: readonly RegionJob[], part = 1): CompiledRegions {
     const module = codeModule(this.#settings.memoryPages);
     const linkage = linkageOf(module, this.#settings.observe);
     const regions: CompiledRegion[] = [];
+    let mustShrink = false;
     for (const job of jobs) {
       const code = codeReader(job, this.#source);
       const identity = this.#identityOf(job, code);
       const known = identity && this.#kept?.find(identity, code);
       let made = known ? this.#reuse(job, code, known) : NOTHING;
       const build: FunctionBody = (f) => {
-        made = this.#make(f, job, code, linkage);
+        made = this.#make(f, job, code, linkage, part);
       };
       const callee = module.function(HANDLER, known ? known.bodyFor(module) : build, {
         name: `region ${job.linear.toString(16)}`,
         encoded: (body) => {
-          if (identity && !known && made.instructions > 0) this.#kept?.add(identity, made, code.constants, body);
+          if (this.#isTooLarge(body.bytes)) mustShrink = true;
+          else if (identity && !known && made.instructions > 0) this.#kept?.add(identity, made, code.constants, body);
           regions.push(this.#compiled(job, made, body));
         },
       });
@@ -164,6 +177,11 @@ export class RegionCompiler {
     }
     const bytes = module.build();
     this.#made++;
+    if (mustShrink) {
+      // Some code takes much more than other: it is made anyway, of fewer instructions, or of none.
+      const again = jobs.map((job) => ({ ...job, seen: Number.POSITIVE_INFINITY }));
+      return this.compile(again, part > SMALLEST_PART ? part / 4 : 0);
+    }
     return { regions, module: new WebAssembly.Module(bytes), size: bytes.length };
   }
 
@@ -195,7 +213,11 @@ export class RegionCompiler {
     }
   }
 
-  #make(f: FunctionBuilder, job: RegionJob, code: CodeReader, linkage: Linkage): MadeRegion {
+  #make(f: FunctionBuilder, job: RegionJob, code: CodeReader, linkage: Linkage, part: number): MadeRegion {
+    if (part === 0) {
+      f.unreachable();
+      return NOTHING;
+    }
     if (this.#covered.has(job, job.seen)) {
       f.unreachable();
       return { ...NOTHING, isCovered: true };
@@ -212,7 +234,7 @@ export class RegionCompiler {
       linkage,
       code,
       isWarm: answers((delta) => this.#isWarm(code.physical(delta), job.context)),
-      size: SIZES[job.large ? 1 : 0] as RegionSize,
+      size: partOf(SIZES[job.large ? 1 : 0] as RegionSize, part),
       grows: !job.large,
       isSure: !this.#bytes[this.#unsure(job)],
       keptPage: answers((origin, write, isLoaded) => this.#keptPage(job, origin, write, isLoaded)),

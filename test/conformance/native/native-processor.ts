@@ -61,6 +61,8 @@ export class NativeProcessor {
   /** The tests to run, MAX_BATCH at most. */
   readonly input: Uint8Array;
   readonly output: Uint8Array;
+  /** The code's place: all INT3 but for what a test puts there by itself. */
+  readonly code: Uint8Array;
 
   constructor() {
     const writable = PROT.read | PROT.write;
@@ -69,7 +71,7 @@ export class NativeProcessor {
     this.#map(HARNESS.code, HARNESS.codeSize, all).set(harness.bytes);
     this.#variables = new DataView(this.#map(HARNESS.variables, HARNESS.variablesSize, writable).buffer);
     this.#map(HARNESS.signalStack, HARNESS.signalStackSize, writable);
-    this.#map(PLACE.code, PLACE.codeSize, all).fill(0xcc);
+    this.code = this.#map(PLACE.code, PLACE.codeSize, all).fill(0xcc);
     this.#mapWindow();
     this.hasLocalSegments = this.#setLocalSegments();
     this.input = this.#map(BATCH_INPUT, MAX_BATCH * INPUT_SIZE, writable);
