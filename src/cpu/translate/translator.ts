@@ -17,7 +17,7 @@ import { type CodeMemory, codeReader, identityOf, keyOfCode, type RegionJob, uns
 export const DEFAULT_HEAT = 4000;
 /** What part of that is enough while another thread, which makes the regions, has little to do, and how many that is. */
 const EARLY = 0.375;
-const FEW = 8;
+const FEW = 64;
 /**
  * After what parts of it it is looked whether a region that is ready fits: as soon as it is worth that, and again, as not
  * all code need have been there.
