@@ -97,6 +97,7 @@ export interface RegionSettings {
  * accesses later: about what they take.
  */
 export const REPEATED_COST = 256;
+const MOST_RESTARTS = 1000;
 
 /** Address lines that reach memory: all, and all but A20. */
 const ALL_LINES = -1n;
@@ -371,20 +372,23 @@ export class Processor implements SystemContext {
 
   /**
    * Runs blocks and regions as far as about `budget` instructions reach, and looks at no event. Returns the exception
-   * that ended that, which is not delivered; a page fault's address is in `faultAddress`. For tests and debuggers.
+   * that ended that, which is not delivered; a page fault's address is in `faultAddress`. A repeated instruction that is
+   * started again for the MOST_RESTARTS-th time ends it, too. For tests and debuggers.
    */
   stretch(budget: number): { vector: number; errorCode: number } | undefined {
     const { registers } = this;
     this.#budget.grant(budget);
     let exit: number;
     let goesOn: boolean;
+    let restarts = 0;
     do {
       this.#budget.rest();
       if (this.#blocks.full) this.#blocks.clear();
       this.#enterBlocks(this.#runtime.enter);
       exit = registers.get32("exit");
       // Events that were asked for are left alone.
-      goesOn = exit === EXIT.restart || exit === EXIT.resume || this.#budget.isAside;
+      if (exit === EXIT.restart) goesOn = ++restarts < MOST_RESTARTS;
+      else goesOn = exit === EXIT.resume || this.#budget.isAside;
       if (exit !== EXIT.event) this.#settle();
       this.#budget.recall();
     } while (goesOn && exit !== EXIT.fault && this.#budget.left > 0);
