@@ -97,6 +97,7 @@ export interface RegionSettings {
  * accesses later: about what they take.
  */
 export const REPEATED_COST = 256;
+/** How often a repeated instruction is started again in a stretch: it may have more to do than anyone waits for. */
 const MOST_RESTARTS = 1000;
 
 /** Address lines that reach memory: all, and all but A20. */

@@ -109,7 +109,7 @@ export interface Start {
 const RCX = 1;
 const MOST_REPETITIONS = 0x10_0000n;
 /** Ends a sequence. */
-const BREAKPOINT = 3;
+export const BREAKPOINT = 3;
 
 type Exception = { vector: number; errorCode: number } | undefined;
 

@@ -5,7 +5,7 @@ import { decode } from "../../src/cpu/decode/decoder.ts";
 import type { Difference } from "../../src/cpu/lockstep/state-difference.ts";
 import { disassemble } from "../../src/isa/disassemble.ts";
 import { randomSequence, startRegisters } from "./generate.ts";
-import { Pair } from "./pair.ts";
+import { BREAKPOINT, Pair } from "./pair.ts";
 import { PLACE, REGIMES, type Regime } from "./regime.ts";
 
 /** How often a block runs before it is translated: at once, alone, or with what has run after it. */
@@ -18,7 +18,6 @@ const ROUND_BUDGET = 300;
 const BLOCK = 64;
 const STATUS_FLAGS = 0x8d5;
 const DIRECTION = 0x400;
-const BREAKPOINT = 3;
 
 export interface SequenceResult {
   readonly instructions: number;

@@ -41,7 +41,7 @@ import { RecordWriter } from "./record-writer.ts";
 
 const PAGE_BYTES = 4096;
 const MAX_INSTRUCTIONS = 48;
-/** Regions that are kept before all are dropped; each has at most some tens of KiB of code (LIMITS of region.ts). */
+/** Regions that are kept before all are dropped; each has some KiB of code, some tens at most (SIZES of region-compiler.ts). */
 const MOST_REGIONS = 16384;
 
 /** A translated region to be found in place of the block that it begins with. */
