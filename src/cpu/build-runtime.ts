@@ -20,6 +20,7 @@ import { sseFunctions } from "./sse/index.ts";
 import { RAM_BASE, VCPU_BASE } from "./state.ts";
 import { deliveryFunction } from "./system/delivery.ts";
 import { privilegeFunctions } from "./system/privilege.ts";
+import { protectedPrivilegeFunctions } from "./system/protected-privilege.ts";
 import { invalidationFunctions } from "./system/translation-caches.ts";
 import { keepPageFunction, missGroupFunction } from "./translate/kept-pages.ts";
 import { storeFlagsFunction } from "./translate/store-flags.ts";
@@ -42,6 +43,7 @@ function wasmFunctions(): WasmFunctions {
     ...fpuFunctions(),
     ...sseFunctions(),
     ...privilegeFunctions(),
+    ...protectedPrivilegeFunctions(),
     ...invalidationFunctions(),
   };
 }

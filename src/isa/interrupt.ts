@@ -1,7 +1,7 @@
 /** Software interrupts, return from interrupts, and the flags and states that govern interrupts. */
 import { declareFunction } from "./functions.ts";
 import { type Instruction, instruction } from "./instruction.ts";
-import { RSP, type Semantics, SS } from "./semantics.ts";
+import { type Operand, RSP, type Semantics, SS } from "./semantics.ts";
 import type { Value } from "./value.ts";
 
 /** (vector, INTERRUPT_KIND, offset of the next instruction) → offset of the handler. */
@@ -39,6 +39,27 @@ const RETURN_TO = declareFunction("returnTo", {
   result: "i32",
   changesAccess: true,
 });
+/**
+ * In flat 32-bit code: (vector, RFLAGS to push, ESP, offset of the next instruction) → ESP and below it EIP of the handler,
+ * where privilege, segments and flags have been set for it; 0 where nothing has been changed.
+ */
+const ENTER_GATE = declareFunction("enterGate", {
+  in: "wasm",
+  params: ["i32", "i32", "i32", "i32"],
+  result: "i64",
+  changesAccess: true,
+});
+/**
+ * In flat 32-bit code: (CS, system flags, address of what lies above the flags on the stack, not zero for a return that is
+ * out of the ordinary) → ESP, where privilege, segments and flags have been set for the return; -1 where nothing has been
+ * changed.
+ */
+const RETURN_TO_PROTECTED = declareFunction("returnToProtected", {
+  in: "wasm",
+  params: ["i32", "i32", "i32", "i32"],
+  result: "i64",
+  changesAccess: true,
+});
 const HALT = declareFunction("halt", { in: "host", params: [] });
 
 /** How an interrupt came about, for `softwareInterrupt`. */
@@ -59,19 +80,38 @@ export const SYSTEM_FLAGS = TF | IF | IOPL | NT | RF | VM | AC | VIF | VIP | ID;
 
 const RAISES = "raises an interrupt by design";
 
-const interrupt = (name: string, form: string, kind: number, vector?: number): Instruction =>
-  instruction(name, {
-    spec: "SDM 2, INT n/INTO/INT3/INT1",
-    forms: [form],
-    ends: true,
-    untested: RAISES,
-    meaning(o, immediate) {
-      const number = vector === undefined && immediate ? o.get(immediate).and(0xff) : o.i32(vector as number);
-      o.transfer(o.call(SOFTWARE_INTERRUPT, number, kind, o.nextIp()));
-    },
-  });
+/** Whether code is of the kind that all 32-bit systems run: segments of 4 GiB, operands and stack of 32 bits. */
+export const isFlat32 = (o: Semantics): boolean => o.flat && o.operandSize === 32 && o.stackSize === 32;
+const LOW_WORD = 0xffff_ffffn;
 
-export const INT = interrupt("int", "CD Ib", INTERRUPT_KIND.software);
+const ABOUT_INTERRUPTS = { spec: "SDM 2, INT n/INTO/INT3/INT1", ends: true, untested: RAISES } as const;
+
+/** System calls of 32-bit kernels, which need no host. */
+export const INT = instruction("int", {
+  ...ABOUT_INTERRUPTS,
+  forms: ["CD Ib"],
+  meaning(o, immediate) {
+    const vector = o.get(immediate as Operand).and(0xff);
+    const long = () => o.transfer(o.call(SOFTWARE_INTERRUPT, vector, INTERRUPT_KIND.software, o.nextIp()));
+    if (!isFlat32(o)) {
+      long();
+      return;
+    }
+    const flags = o.getEflags().and(~RF);
+    const handler = o.call(ENTER_GATE, vector, flags, o.register(RSP, 32), o.nextIp().wrap());
+    o.rarely(handler.eqz(), long, () => {
+      o.setRegister(RSP, 32, handler.shrU(32).wrap());
+      o.transfer(handler.and(LOW_WORD));
+    });
+  },
+});
+
+const interrupt = (name: string, form: string, kind: number, vector: number): Instruction =>
+  instruction(name, {
+    ...ABOUT_INTERRUPTS,
+    forms: [form],
+    meaning: (o) => o.transfer(o.call(SOFTWARE_INTERRUPT, o.i32(vector), kind, o.nextIp())),
+  });
 export const INT3 = interrupt("int3", "CC", INTERRUPT_KIND.int3, 3);
 export const INT1 = interrupt("int1", "F1", INTERRUPT_KIND.int1, 1);
 
@@ -85,6 +125,15 @@ export const INTO = instruction("into", {
   },
 });
 
+/** Not zero where a return that loads the system flags `next` has more to do than that. */
+function needsAttention(o: Semantics, next: Value): Value {
+  const old = o.state("eflagsSystem");
+  return takesInterrupt(o, old, next)
+    .or(next.and(TF))
+    .or(old.and(NT | TF))
+    .or(o.state("nmiBlocked"));
+}
+
 /** IRETQ. Returns of the usual kind, from supervisors to 64-bit code, need no host. */
 function returnLong(o: Semantics): void {
   const pointer = o.register(RSP, 64);
@@ -95,12 +144,8 @@ function returnLong(o: Semantics): void {
     Value,
     Value,
   ];
-  const old = o.state("eflagsSystem");
   const next = flags.wrap().and(SYSTEM_FLAGS & ~(VM | RF));
-  const attention = takesInterrupt(o, old, next)
-    .or(next.and(TF))
-    .or(old.and(NT | TF))
-    .or(o.state("nmiBlocked"));
+  const attention = needsAttention(o, next);
   const isUsual = o.call(RETURN_TO, ip, cs.wrap().and(0xffff), ss.wrap().and(0xffff), next, attention);
   o.rarely(
     isUsual.eqz(),
@@ -113,6 +158,25 @@ function returnLong(o: Semantics): void {
   );
 }
 
+/** IRETD in flat code. Returns of the usual kind, from supervisors, need no host. */
+function returnProtected(o: Semantics): void {
+  const pointer = o.register(RSP, 32);
+  const pop = (distance: number) => o.load(SS, pointer.add(distance).extendU(), 32);
+  const [ip, cs, flags] = [pop(0), pop(4), pop(8)];
+  const next = flags.and(SYSTEM_FLAGS & ~(VM | RF));
+  const attention = needsAttention(o, next).or(flags.and(VM));
+  const stack = o.call(RETURN_TO_PROTECTED, cs.and(0xffff), next, pointer.add(12), attention);
+  o.rarely(
+    stack.eq(-1n),
+    () => o.transfer(o.call(INTERRUPT_RETURN, 32, o.nextIp())),
+    () => {
+      setStatusFlags(o, flags);
+      o.setRegister(RSP, 32, stack.wrap());
+      o.transfer(ip.extendU());
+    },
+  );
+}
+
 export const IRET = instruction("iret|iretd|iretq", {
   spec: "SDM 2, IRET/IRETD/IRETQ",
   forms: ["CF"],
@@ -121,6 +185,10 @@ export const IRET = instruction("iret|iretd|iretq", {
   meaning(o) {
     if (o.long && o.operandSize === 64) {
       returnLong(o);
+      return;
+    }
+    if (isFlat32(o)) {
+      returnProtected(o);
       return;
     }
     o.transfer(o.call(INTERRUPT_RETURN, o.operandSize, o.nextIp()));

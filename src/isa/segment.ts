@@ -5,6 +5,13 @@ import { CS, DS, ES, FS, GS, type Operand, type Semantics, SS, type StateField }
 
 /** (segment register, selector): loads ES, DS, FS or GS. */
 const LOAD_SEGMENT = declareFunction("loadSegment", { in: "host", params: ["i32", "i32"], faults: true });
+/** The same in flat 32-bit code, which stays flat: whether it has been loaded. */
+const LOAD_USUAL_SEGMENT = declareFunction("loadUsualSegment", {
+  in: "wasm",
+  params: ["i32", "i32"],
+  result: "i32",
+  changesAccess: true,
+});
 /** (selector): loads SS and holds off interrupts until after the next instruction. */
 const LOAD_STACK_SEGMENT = declareFunction("loadStackSegment", { in: "host", params: ["i32"], faults: true });
 
@@ -16,9 +23,16 @@ const shapesCode = (index: number): boolean => index === ES || index === SS || i
 
 /** Loads segment register `index`; what follows in `rest` cannot fault. */
 function load(o: Semantics, index: number, selector: Parameters<Semantics["push"]>[0], rest: () => void): void {
-  if (index === SS) o.call(LOAD_STACK_SEGMENT, selector);
-  else o.call(LOAD_SEGMENT, index, selector);
-  rest();
+  const loadByHost = () => {
+    if (index === SS) o.call(LOAD_STACK_SEGMENT, selector);
+    else o.call(LOAD_SEGMENT, index, selector);
+    rest();
+  };
+  if (o.flat && o.stackSize === 32 && index !== SS) {
+    o.rarely(o.call(LOAD_USUAL_SEGMENT, index, selector).eqz(), loadByHost, rest);
+  } else {
+    loadByHost();
+  }
   if (shapesCode(index)) o.endBlock();
 }
 

@@ -105,6 +105,8 @@ export type StateField =
   | "gsSelector"
   | "kernelGsBase"
   | "efer"
+  | "sysenterEsp"
+  | "sysenterEip"
   | "stepping";
 
 export interface ArithmeticFlags {
@@ -143,6 +145,8 @@ export interface Semantics {
   readonly stackSize: OperandSize;
   /** True in 64-bit mode (not in compatibility mode). */
   readonly long: boolean;
+  /** True in protected mode where ES, CS, SS and DS begin at 0 and have 4 GiB: offsets are linear addresses. */
+  readonly flat: boolean;
   /** The REP prefix: F3 "repe", F2 "repne"; for instructions that take it as such. */
   readonly repeat: "none" | "repe" | "repne";
   /** Bits of the ModR/M reg or opcode that the form leaves free (condition code, register, ...). */

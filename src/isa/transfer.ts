@@ -1,8 +1,8 @@
 /** Far transfers and system calls. */
 import { declareFunction } from "./functions.ts";
 import { type Instruction, instruction } from "./instruction.ts";
-import { SYSTEM_FLAGS, setStatusFlags, takesInterrupt } from "./interrupt.ts";
-import { type Operand, RCX, type Semantics } from "./semantics.ts";
+import { isFlat32, SYSTEM_FLAGS, setStatusFlags, takesInterrupt } from "./interrupt.ts";
+import { type Operand, RCX, RDX, RSP, type Semantics } from "./semantics.ts";
 import type { Value } from "./value.ts";
 
 const R11 = 11;
@@ -34,6 +34,16 @@ const LEAVE_SYSTEM_CALL = declareFunction("leaveSystemCall", { in: "host", param
 const SYSENTER_FUNCTION = declareFunction("sysenter", { in: "host", params: [], result: "i64", faults: true });
 /** (operand size) → offset to go on at. */
 const SYSEXIT_FUNCTION = declareFunction("sysexit", { in: "host", params: ["i32"], result: "i64", faults: true });
+
+/** In flat 32-bit code: whether CS, SS and CPL of SYSENTER have been set, with nothing else to look at. */
+const ENTER_SUPERVISOR_32 = declareFunction("enterSupervisor32", {
+  in: "wasm",
+  params: [],
+  result: "i32",
+  changesAccess: true,
+});
+/** The same of SYSEXIT. */
+const ENTER_USER_32 = declareFunction("enterUser32", { in: "wasm", params: [], result: "i32", changesAccess: true });
 
 const UNTESTED = "changes segment registers";
 
@@ -70,6 +80,7 @@ export const RETF = instruction("retf", {
 
 const EFER_SCE = 1;
 const TF = 1 << 8;
+const IF = 1 << 9;
 const RF = 1 << 16;
 const VM = 1 << 17;
 const AC = 1 << 18;
@@ -156,7 +167,16 @@ export const SYSENTER = instruction("sysenter", {
   ends: true,
   untested: UNTESTED,
   meaning(o) {
-    o.transfer(o.call(SYSENTER_FUNCTION));
+    const long = () => o.transfer(o.call(SYSENTER_FUNCTION));
+    if (!isFlat32(o)) {
+      long();
+      return;
+    }
+    o.rarely(o.call(ENTER_SUPERVISOR_32).eqz(), long, () => {
+      o.setState("eflagsSystem", o.state("eflagsSystem").and(~(VM | IF | RF)));
+      o.setRegister(RSP, 32, o.state("sysenterEsp").wrap());
+      o.transfer(o.state("sysenterEip").wrap().extendU());
+    });
   },
 });
 
@@ -168,7 +188,15 @@ export const SYSEXIT = instruction("sysexit", {
   ends: true,
   untested: UNTESTED,
   meaning(o) {
-    o.transfer(o.call(SYSEXIT_FUNCTION, o.operandSize));
+    const long = () => o.transfer(o.call(SYSEXIT_FUNCTION, o.operandSize));
+    if (!isFlat32(o)) {
+      long();
+      return;
+    }
+    o.rarely(o.call(ENTER_USER_32).eqz(), long, () => {
+      o.setRegister(RSP, 32, o.register(RCX, 32));
+      o.transfer(o.register(RDX, 32).extendU());
+    });
   },
 });
 

@@ -137,6 +137,9 @@ export abstract class WasmSemantics implements Semantics {
   get long(): boolean {
     return this.shape.context.long;
   }
+  get flat(): boolean {
+    return this.shape.context.flat;
+  }
   get repeat(): "none" | "repe" | "repne" {
     return this.shape.repeat;
   }

@@ -1,88 +1,28 @@
 /**
  * Delivery of exceptions and interrupts as WebAssembly, where nothing about it is out of the ordinary: through a present
  * interrupt or trap gate to 64-bit code of privilege level 0, from there or from programs, on a stack that can be written
- * and within one page. All else is `deliver` of interrupts.ts, which begins anew then. @spec SDM 3A 6.14
+ * and within one page; in protected mode as protected-gate.ts has it. All else is `deliver` of interrupts.ts, which begins
+ * anew then. @spec SDM 3A 6.14
  */
 import { CS, RSP, SS, VECTOR } from "../../isa/semantics.ts";
 import type { Callee, FunctionBuilder } from "../../wasm/function.ts";
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import type { Value } from "../../wasm/value.ts";
-import { Flags } from "../emit/flags.ts";
-import { tlbAddress, tlbEntry, tlbHit } from "../emit/memory.ts";
-import { flagMemory } from "../interpret/handler.ts";
 import { ACCESS } from "../mmu/paging.ts";
 import { DELIVERY } from "../runtime.ts";
-import { EXIT, fieldAddress, GPR, MMU_MODE, SEGMENT, TLB, TLB_SIZE, TLBS, TR } from "../state.ts";
-import { LEAVES_RF, maskOf } from "./interrupts.ts";
-import { ATTRIBUTE, EFER, FLAG } from "./mode.ts";
-import { attributesOf, dplOf, HIGH, Privilege } from "./privilege.ts";
+import { EXIT, fieldAddress, GPR, SEGMENT, TR } from "../state.ts";
+import { DeliveryAccess, GATE } from "./delivery-access.ts";
+import { ATTRIBUTE, EFER } from "./mode.ts";
+import { attributesOf, dplOf, HIGH } from "./privilege.ts";
+import { throughProtectedGate } from "./protected-gate.ts";
 
-/** A gate's bits in its second doubleword: present, of a system type that is an interrupt or a trap gate. */
-const GATE = { mask: 0x9e00, value: 0x8e00, trap: 0x100, ist: 7 } as const;
 const GATE_BYTES = 16;
+/** Of the stack table, in a gate's second doubleword. */
+const IST = 7;
 /** Offsets in a 64-bit TSS. @spec SDM 3A figure 7-11 */
 const TSS64 = { rsp0: 4, ist1: 36 } as const;
 /** Bytes of a frame with an error code, and where its parts lie. */
 const FRAME = { bytes: 48, errorCode: 0, ip: 8, cs: 16, flags: 24, rsp: 32, ss: 40 } as const;
-
-class Delivery {
-  readonly #f: FunctionBuilder;
-  readonly #vcpu: number;
-  readonly #translate: Callee;
-  readonly cpu: Privilege;
-
-  constructor(f: FunctionBuilder, vcpu: number, translate: Callee) {
-    this.#f = f;
-    this.#vcpu = vcpu;
-    this.#translate = translate;
-    this.cpu = new Privilege(f, vcpu);
-  }
-
-  /** Leaves the function where `condition` is zero: the exception at hand is as it was. */
-  unless(condition: Value): void {
-    const f = this.#f;
-    f.ifRare(condition.eqz(), () => {
-      const set = (name: string, value: Value | number) => f.store("i32", 0, value, fieldAddress(this.#vcpu, name));
-      set("faultVector", f.param(0));
-      set("faultCode", f.param(1));
-      f.store("i64", 0, this.wide("cr2"), fieldAddress(this.#vcpu, "faultAddress"));
-      set("exit", EXIT.fault);
-      f.return(f.i32(0));
-    });
-  }
-
-  wide(name: string): Value {
-    return this.#f.load("i64", 0, fieldAddress(this.#vcpu, name));
-  }
-
-  /** Where the processor's own access to so many bytes lies in the shared memory; leaves the function where it cannot be made in place. */
-  reach(linear: Value, bytes: number, access: 0 | typeof ACCESS.write): Value {
-    const f = this.#f;
-    const mode = this.cpu.field("mmuMode");
-    const tlb = f.i32(MMU_MODE.supervisor).when(mode.eq(MMU_MODE.user), mode);
-    const entry = tlbEntry(tlb.mul(TLB_SIZE).add(this.#vcpu + TLBS), linear);
-    const isHit = () => tlbHit(f, entry, linear, bytes, access === 0 ? TLB.read : TLB.write);
-    f.ifRare(isHit().eqz(), () => {
-      const inPage = linear
-        .wrap()
-        .and(4095)
-        .leU(4096 - bytes);
-      this.unless(inPage);
-      this.unless(f.call(this.#translate, linear, access | ACCESS.supervisor).geS(0));
-      this.unless(isHit());
-    });
-    return tlbAddress(f, entry, linear);
-  }
-
-  /** RFLAGS as they are pushed: `savedFlags` of interrupts.ts. */
-  savedFlags(vector: Value, external: Value): Value {
-    const f = this.#f;
-    const direction = this.cpu.field("direction").shrU(31).shl(10);
-    const flags = new Flags(f, flagMemory(f, this.#vcpu)).packed().or(direction).or(this.cpu.field("eflagsSystem"));
-    const leavesRf = f.i32(maskOf(LEAVES_RF)).shrU(vector).and(1).and(vector.ltU(32));
-    return flags.or(f.i32(0).when(leavesRf.or(external), FLAG.RF));
-  }
-}
 
 const isCanonical = (address: Value): Value => address.shl(16).shrS(16).eq(address);
 
@@ -96,18 +36,41 @@ export function deliveryFunction(module: ModuleBuilder, vcpu: number, translate:
   return module.function(type, (f) => deliver(f, vcpu, translate, delivering), { export: "deliver" });
 }
 
+/** Leaves the exception at hand as it was, for TypeScript. */
+function giveBack(f: FunctionBuilder, vcpu: number): void {
+  const set = (name: string, value: Value | number) => f.store("i32", 0, value, fieldAddress(vcpu, name));
+  set("faultVector", f.param(0));
+  set("faultCode", f.param(1));
+  f.store("i64", 0, f.load("i64", 0, fieldAddress(vcpu, "cr2")), fieldAddress(vcpu, "faultAddress"));
+  set("exit", EXIT.fault);
+  f.return(f.i32(0));
+}
+
 function deliver(f: FunctionBuilder, vcpu: number, translate: Callee, delivering: Callee): void {
-  const delivery = new Delivery(f, vcpu, translate);
+  const delivery = new DeliveryAccess(f, vcpu, () => giveBack(f, vcpu), translate);
   const { cpu } = delivery;
   const [vector, errorCode, how] = [f.param(0), f.param(1), f.param(2)];
   const unless = (condition: Value) => delivery.unless(condition);
   const external = how.and(DELIVERY.external);
   const cpl = cpu.field("cpl");
-  unless(cpu.field("efer").and(EFER.LMA));
   unless(cpu.isWatched().eqz());
   unless(cpl.eqz().or(cpl.eq(3)));
   // NMIs hold off others.
   unless(external.eqz().or(vector.ne(VECTOR.NMI)));
+  const begins = () =>
+    f.ifRare(cpu.field("observed"), () => {
+      f.call(delivering, vector, errorCode, how);
+    });
+  f.if(cpu.field("efer").and(EFER.LMA).eqz(), () => {
+    const esp = f.load("i32", 0, vcpu + GPR + RSP * 8);
+    const ip = cpu.field("ip");
+    const flags = delivery.savedFlags(vector, external);
+    const hasCode = how.and(DELIVERY.errorCode);
+    const to = throughProtectedGate(delivery, { vector, flags, ip, esp, hasCode, errorCode }, begins);
+    f.store("i64", 0, to.esp.extendU(), vcpu + GPR + RSP * 8);
+    f.store("i64", 0, to.ip.extendU(), fieldAddress(vcpu, "ip"));
+    f.return(f.i32(1));
+  });
 
   unless(
     vector
@@ -153,7 +116,7 @@ function deliver(f: FunctionBuilder, vcpu: number, translate: Callee, delivering
 
   const rsp = f.load("i64", 0, vcpu + GPR + RSP * 8);
   const top = f.variable("i64", rsp);
-  const ist = high.get().and(GATE.ist);
+  const ist = high.get().and(IST);
   f.if(ist.or(cpl), () => {
     const at = ist
       .shl(3)
@@ -169,9 +132,7 @@ function deliver(f: FunctionBuilder, vcpu: number, translate: Callee, delivering
   const frame = f.variable("i32", delivery.reach(pointer.get(), FRAME.bytes, ACCESS.write));
 
   // From here on nothing can come between.
-  f.ifRare(cpu.field("observed"), () => {
-    f.call(delivering, vector, errorCode, how);
-  });
+  begins();
   const put = (at: number, value: Value) => f.store("i64", frame.get(), value, at);
   put(FRAME.ss, cpu.segment(SS, SEGMENT.selector).extendU());
   put(FRAME.rsp, rsp);
@@ -181,8 +142,7 @@ function deliver(f: FunctionBuilder, vcpu: number, translate: Callee, delivering
   const hasCode = how.and(DELIVERY.errorCode);
   f.if(hasCode, () => put(FRAME.errorCode, errorCode.extendU()));
   f.store("i64", 0, pointer.get().add(f.i64(0).when(hasCode, 8)), vcpu + GPR + RSP * 8);
-  const cleared = f.i32(FLAG.TF | FLAG.NT | FLAG.RF | FLAG.VM).or(f.i32(0).when(high.get().and(GATE.trap), FLAG.IF));
-  f.store("i32", 0, cpu.field("eflagsSystem").and(cleared.not()), fieldAddress(vcpu, "eflagsSystem"));
+  delivery.clearFlags(high.get().and(GATE.trap));
   f.if(cpl, () => cpu.setNull(SS, f.i32(0)));
   cpu.setSegment(CS, {
     selector: selector.and(0xfffc),

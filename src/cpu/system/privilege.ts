@@ -26,7 +26,9 @@ import { ATTRIBUTE, CR0, FLAG } from "./mode.ts";
 const FLAT = ATTRIBUTE.present | ATTRIBUTE.codeOrData | ATTRIBUTE.granularity | ATTRIBUTE.writable | ATTRIBUTE.accessed;
 const CODE64 = FLAT | ATTRIBUTE.code | ATTRIBUTE.long;
 const STACK = FLAT | ATTRIBUTE.big;
-const USER = 3 << 5;
+export const USER = 3 << 5;
+/** `context` of flat 32-bit code, for supervisors. */
+export const FLAT32 = CONTEXT.code32 | CONTEXT.stack32 | CONTEXT.flat;
 
 /** Bits of a descriptor's second doubleword. @spec SDM 3A figure 3-8 */
 export const HIGH = {
@@ -69,43 +71,51 @@ export class Privilege {
     return this.#f.load("i64", 0, this.#segmentAt(index) + SEGMENT.base);
   }
 
+  /** Not zero in 32-bit code on a 32-bit stack, with ES, CS, SS and DS of base 0 and 4 GiB. */
+  isFlat32(): Value {
+    return this.field("context").and(CONTEXT.long | FLAT32).eq(FLAT32);
+  }
+
   /** Puts a null selector in a segment register, as of privilege level 0. */
-  setNull(index: number, selector: Value): void {
+  setNull(index: number | Value, selector: Value): void {
     const attributes = ATTRIBUTE.unusable;
     this.setSegment(index, { selector, base: 0, limit: 0, attributes, readable: false, writable: false });
   }
 
   setSegment(
-    index: number,
+    index: number | Value,
     fields: {
       readonly selector: Value;
       readonly base: Value | number;
       readonly limit: Value | number;
       readonly attributes: Value | number;
       readonly readable: boolean | Value;
-      readonly writable: boolean;
+      readonly writable: boolean | Value;
     },
   ): void {
     const f = this.#f;
-    const at = this.#segmentAt(index);
     const { selector, base, limit, attributes, readable, writable } = fields;
-    const set = (field: number, value: Value | number) => f.store("i32", 0, value, at + field);
+    const [address, at] =
+      typeof index === "number" ? [0, this.#segmentAt(index)] : [index.mul(SEGMENT_SIZE), this.#segmentAt(0)];
+    const set = (field: number, value: Value | number) => f.store("i32", address, value, at + field);
     const all = typeof limit === "number" ? f.i32(limit) : limit;
-    f.store("i64", 0, typeof base === "number" ? base : base.extendU(), at + SEGMENT.base);
+    f.store("i64", address, typeof base === "number" ? base : base.extendU(), at + SEGMENT.base);
     set(SEGMENT.selector, selector);
     set(SEGMENT.limit, all);
     set(SEGMENT.attributes, attributes);
-    const isReadable = typeof readable === "boolean" ? f.i32(readable ? 1 : 0) : readable;
-    set(SEGMENT.readMin, f.i32(0).when(isReadable, 1));
-    set(SEGMENT.readMax, all.when(isReadable, 0));
-    set(SEGMENT.writeMin, writable ? 0 : 1);
-    set(SEGMENT.writeMax, writable ? all : 0);
+    const valid = (is: boolean | Value, min: number, max: number) => {
+      const condition = typeof is === "boolean" ? f.i32(is ? 1 : 0) : is;
+      set(min, f.i32(0).when(condition, 1));
+      set(max, all.when(condition, 0));
+    };
+    valid(readable, SEGMENT.readMin, SEGMENT.readMax);
+    valid(writable, SEGMENT.writeMin, SEGMENT.writeMax);
   }
 
-  /** What `Processor.modeChanged` does, in 64-bit mode. */
-  setLevel(user: boolean): void {
+  /** What `Processor.modeChanged` does, in 64-bit mode or (FLAT32) in flat 32-bit code. */
+  setLevel(user: boolean, mode: number = CONTEXT.long): void {
     const generation = this.field(user ? "userGeneration" : "supervisorGeneration");
-    const bits = CONTEXT.long | (user ? CONTEXT.user : 0);
+    const bits = mode | (user ? CONTEXT.user : 0);
     this.#setField("cpl", user ? 3 : 0);
     this.#setField("context", generation.shl(CONTEXT_BITS).or(bits));
     if (user) this.#setMmuMode(this.#f.i32(MMU_MODE.user));
@@ -134,23 +144,38 @@ export class Privilege {
     return this.field("dr7").and(0xff).or(this.field("mmuMode").eq(MMU_MODE.checked));
   }
 
-  /** The descriptor of a selector in the global table, as the TLB has it; returns 0 from the function where it cannot say. */
-  descriptor(selector: Value): { low: Value; high: Value } {
+  /** The descriptor of a selector in the global table, as the TLB has it; returns `other` from the function where it cannot say. */
+  descriptor(selector: Value, other: number | bigint = 0): { low: Value; high: Value } {
     const f = this.#f;
+    const refuse = () => f.return(typeof other === "bigint" ? f.i64(other) : f.i32(other));
     const offset = selector.and(0xfff8);
     const isElsewhere = selector
       .and(4)
       .or(offset.eqz())
       .or(offset.add(7).gtU(this.field("gdtLimit")));
-    f.ifRare(isElsewhere, () => f.return(f.i32(0)));
+    f.ifRare(isElsewhere, refuse);
     const linear = f.load("i64", 0, fieldAddress(this.#vcpu, "gdtBase")).add(offset.extendU());
     const entry = tlbEntry(this.field("tlb"), linear);
-    f.ifRare(tlbHit(f, entry, linear, 8, TLB.read).eqz(), () => f.return(f.i32(0)));
+    f.ifRare(tlbHit(f, entry, linear, 8, TLB.read).eqz(), refuse);
     const both = f.load("i64", tlbAddress(f, entry, linear));
     return { low: both.wrap(), high: both.shrU(32).wrap() };
   }
 }
 
+/** Not zero where a data or code segment begins at 0 and has 4 GiB. */
+export const isFlat = (low: Value, high: Value): Value =>
+  low.eq(0xffff).and(high.and(FLAT_DESCRIPTOR.mask).eq(FLAT_DESCRIPTOR.value));
+/** Base 31:16, G and limit 19:16 in the second doubleword. */
+const FLAT_DESCRIPTOR = { mask: 0xff8f_00ff | 0, value: 0x008f_0000 } as const;
+export const baseOf = (low: Value, high: Value): Value =>
+  low
+    .shrU(16)
+    .or(high.and(0xff).shl(16))
+    .or(high.and(0xff00_0000 | 0));
+export function limitOf(low: Value, high: Value): Value {
+  const limit = low.and(0xffff).or(high.and(0xf_0000));
+  return limit.shl(12).or(0xfff).when(high.and(HIGH.granularity), limit);
+}
 export const attributesOf = (high: Value): Value => high.shrU(8).and(0xf0ff);
 export const dplOf = (high: Value): Value => high.shrU(13).and(3);
 
@@ -214,14 +239,10 @@ function returnTo(f: FunctionBuilder, vcpu: number): void {
     high,
     () => {
       const low = stackLow.get();
-      const limit = low.and(0xffff).or(high.and(0xf_0000));
       cpu.setSegment(SS, {
         selector: ss,
-        base: low
-          .shrU(16)
-          .or(high.and(0xff).shl(16))
-          .or(high.and(0xff00_0000 | 0)),
-        limit: limit.shl(12).or(0xfff).when(high.and(HIGH.granularity), limit),
+        base: baseOf(low, high),
+        limit: limitOf(low, high),
         attributes: attributesOf(high),
         readable: true,
         writable: true,

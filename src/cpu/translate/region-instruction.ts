@@ -406,9 +406,9 @@ export class RegionInstruction extends WasmSemantics {
     this.#flow = { kind: "jump", to: this.#next };
   }
 
-  /** Within 64-bit mode offsets are linear addresses, and stay so where compatibility mode is entered. */
+  /** What is translated goes to code where offsets are linear addresses, as they are in 64-bit mode and in flat code. */
   transfer(ip: Value): void {
-    if (!this.long) throw new NotTranslatable();
+    if (!this.long && !this.flat) throw new NotTranslatable();
     this.#flow = { kind: "indirect", ip };
   }
   farPointer(): { offset: Value; selector: Value } {
