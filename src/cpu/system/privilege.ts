@@ -73,7 +73,9 @@ export class Privilege {
 
   /** Not zero in 32-bit code on a 32-bit stack, with ES, CS, SS and DS of base 0 and 4 GiB. */
   isFlat32(): Value {
-    return this.field("context").and(CONTEXT.long | FLAT32).eq(FLAT32);
+    return this.field("context")
+      .and(CONTEXT.long | FLAT32)
+      .eq(FLAT32);
   }
 
   /** Puts a null selector in a segment register, as of privilege level 0. */

@@ -19,21 +19,23 @@ const FRAME_BYTES = 24;
 
 /** Bits of a descriptor that tell of what kind it is, less its privilege level. */
 const KIND =
-  HIGH.present | HIGH.codeOrData | HIGH.code | HIGH.conforming | HIGH.accessed | HIGH.big | HIGH.granularity | HIGH.long;
-/** A code segment of 32 bits that has been used, and is not conforming. */
-export const CODE32 = {
-  mask: KIND,
-  value: HIGH.present | HIGH.codeOrData | HIGH.code | HIGH.accessed | HIGH.big | HIGH.granularity,
-} as const;
+  HIGH.present |
+  HIGH.codeOrData |
+  HIGH.code |
+  HIGH.conforming |
+  HIGH.writable |
+  HIGH.accessed |
+  HIGH.big |
+  HIGH.granularity |
+  HIGH.long;
 /** A data segment that can be written, has been used, and does not expand downwards. */
-export const DATA32 = {
-  mask: KIND | HIGH.writable,
-  value: HIGH.present | HIGH.codeOrData | HIGH.writable | HIGH.accessed | HIGH.big | HIGH.granularity,
-} as const;
+export const DATA32 = HIGH.present | HIGH.codeOrData | HIGH.writable | HIGH.accessed | HIGH.big | HIGH.granularity;
+/** A code segment of 32 bits that can be read, has been used, and is not conforming. */
+export const CODE32 = DATA32 | HIGH.code;
 
 /** Not zero where a descriptor is that of a flat segment of this kind and privilege level. */
-export function isFlatOf(kind: { mask: number; value: number }, low: Value, high: Value, dpl: Value | number): Value {
-  return isFlat(low, high).and(high.and(kind.mask).eq(kind.value)).and(dplOf(high).eq(dpl));
+export function isFlatOf(kind: number, low: Value, high: Value, dpl: Value | number): Value {
+  return isFlat(low, high).and(high.and(KIND).eq(kind)).and(dplOf(high).eq(dpl));
 }
 
 export interface ProtectedEvent {
@@ -73,7 +75,7 @@ export function throughProtectedGate(
   unless(gateHigh.and(GATE.mask).eq(GATE.value));
   if (event.isSoftware) unless(cpl.leU(dplOf(gateHigh)));
 
-  const descriptor = (selector: Value, kind: typeof CODE32 | typeof DATA32) => {
+  const descriptor = (selector: Value, kind: number) => {
     const inTable = selector.and(0xfff8);
     unless(
       selector
@@ -94,7 +96,12 @@ export function throughProtectedGate(
   const [stackSelector, stack] = [f.variable("i32"), f.variable("i32")];
   f.if(cpl, () => {
     unless(cpu.segment(TR, SEGMENT.limit).geU(TSS32.end));
-    unless(cpu.segment(TR, SEGMENT.attributes).and(ATTRIBUTE.unusable | TSS32.type).eq(TSS32.type));
+    unless(
+      cpu
+        .segment(TR, SEGMENT.attributes)
+        .and(ATTRIBUTE.unusable | TSS32.type)
+        .eq(TSS32.type),
+    );
     const inner = reach(cpu.base(TR).wrap().add(TSS32.esp0), 8);
     top.set(f.load("i32", inner));
     stackSelector.set(f.load("i32.16u", inner, 4));
@@ -129,7 +136,6 @@ export function throughProtectedGate(
     ...flat,
     selector: selector.and(0xfffc),
     attributes: attributesOf(code),
-    readable: code.and(HIGH.writable),
     writable: false,
   });
   cpu.setLevel(false, FLAT32);

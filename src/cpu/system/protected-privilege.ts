@@ -77,8 +77,8 @@ function returnToProtected(f: FunctionBuilder, vcpu: number): void {
 
 /** Loads CS with a flat segment. */
 function setCode(cpu: Privilege, selector: Value, high: Value): void {
-  const readable = high.and(HIGH.writable);
-  cpu.setSegment(CS, { selector, base: 0, limit: -1, attributes: attributesOf(high), readable, writable: false });
+  const attributes = attributesOf(high);
+  cpu.setSegment(CS, { selector, base: 0, limit: -1, attributes, readable: true, writable: false });
 }
 
 /** The parameters of `loadUsualSegment` in src/isa/segment.ts. @spec SDM 2, MOV */
