@@ -36,28 +36,33 @@ const FORMAT_TARGET = 0.85;
 type Whose = (typeof WHOSE)[number];
 
 export class DiskFigures {
-  readonly #rates = new Map<string, Rates[]>();
+  readonly #rates = new Map<string, (Rates | undefined)[]>();
 
-  add(bus: Bus, workload: string, whose: Whose, format: Format, rates: Rates): void {
+  /** Adds those of a round; undefined where the machine stood still. */
+  add(bus: Bus, workload: string, whose: Whose, format: Format, rates: Rates | undefined): void {
     const key = [bus, workload, whose, format].join();
     this.#rates.set(key, [...this.of(bus, workload, whose, format), rates]);
   }
 
   /** One for each round. */
-  of(bus: Bus, workload: string, whose: Whose, format: Format): readonly Rates[] {
+  of(bus: Bus, workload: string, whose: Whose, format: Format): readonly (Rates | undefined)[] {
     return this.#rates.get([bus, workload, whose, format].join()) ?? [];
   }
 
   median(bus: Bus, workload: string, whose: Whose, format: Format, measure: Measure): number | undefined {
-    return median(this.of(bus, workload, whose, format).map((rates) => rates[measure]));
+    return median(this.of(bus, workload, whose, format).flatMap((rates) => (rates ? [rates[measure]] : [])));
   }
 
   /** The median of the rounds' ratios, as load that comes and goes is in both of a round's figures. */
-  ratio(one: readonly Rates[], other: readonly Rates[], measure: Measure): number | undefined {
+  ratio(
+    one: readonly (Rates | undefined)[],
+    other: readonly (Rates | undefined)[],
+    measure: Measure,
+  ): number | undefined {
     return median(
       one.flatMap((rates, round) => {
         const reference = other[round]?.[measure];
-        return reference ? [rates[measure] / reference] : [];
+        return rates && reference ? [rates[measure] / reference] : [];
       }),
     );
   }
