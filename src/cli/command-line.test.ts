@@ -18,6 +18,7 @@ const DEFAULTS: Omit<RunOptions, "source"> = {
   cpu: "max",
   console: { kind: "stdio" },
   displays: undefined,
+  pointer: "mouse",
   name: undefined,
   debugExit: false,
   noReboot: false,
