@@ -51,6 +51,8 @@ export interface TabletReport {
   /** MouseButtons of ps2-mouse.ts. */
   buttons: number;
   wheel: number;
+  /** A button went down or up. */
+  isPress: boolean;
 }
 
 export interface UsbTabletState {
@@ -66,13 +68,15 @@ export interface UsbTabletState {
   reports: TabletReport[];
 }
 
+const RESTING: TabletReport = { x: 0, y: 0, buttons: 0, wheel: 0, isPress: false };
+
 const afterReset = () => ({ address: 0, configuration: 0, halted: false, asked: false, reports: [] as TabletReport[] });
 
 const clamp = (value: number, low: number, high: number): number => Math.min(Math.max(value, low), high);
 
 export class UsbTablet implements UsbDevice, Device<UsbTabletState> {
   readonly speed = "full";
-  readonly state: UsbTabletState = { ...afterReset(), present: { x: 0, y: 0, buttons: 0, wheel: 0 } };
+  readonly state: UsbTabletState = { ...afterReset(), present: { ...RESTING } };
   #ready: (endpoint: number) => void = () => {};
 
   attach(ready: (endpoint: number) => void): void {
@@ -81,7 +85,7 @@ export class UsbTablet implements UsbDevice, Device<UsbTabletState> {
 
   reset(): void {
     this.busReset();
-    this.state.present = { x: 0, y: 0, buttons: 0, wheel: 0 };
+    this.state.present = { ...RESTING };
   }
 
   busReset(): void {
@@ -99,13 +103,14 @@ export class UsbTablet implements UsbDevice, Device<UsbTabletState> {
     const { present } = this.state;
     const place = { x: clamp(Math.round(x), 0, LARGEST), y: clamp(Math.round(y), 0, LARGEST) };
     if (place.x === present.x && place.y === present.y && wheel === 0) return;
-    this.#report({ ...present, ...place, wheel: Math.trunc(wheel) });
+    this.#report({ ...present, ...place, wheel: Math.trunc(wheel), isPress: false });
   }
 
   /** The buttons that are down now (MouseButtons). */
   buttons(pressed: number): void {
     const buttons = pressed & ALL_BUTTONS;
-    if (buttons !== this.state.present.buttons) this.#report({ ...this.state.present, buttons, wheel: 0 });
+    if (buttons !== this.state.present.buttons)
+      this.#report({ ...this.state.present, buttons, wheel: 0, isPress: true });
   }
 
   control(setup: SetupPacket): Uint8Array | Stall {
@@ -141,12 +146,12 @@ export class UsbTablet implements UsbDevice, Device<UsbTabletState> {
 
   #report(report: TabletReport): void {
     const { state } = this;
-    state.present = { ...report, wheel: 0 };
+    state.present = { ...report, wheel: 0, isPress: false };
     if (!this.isInUse) return;
     const last = state.reports.at(-1);
-    const isSamePress = last?.buttons === report.buttons;
     // Motion adds up; a press or release is seen where it was made.
-    if (last && (isSamePress || state.reports.length === MOST_REPORTS)) {
+    const isMotion = last?.isPress === false && !report.isPress;
+    if (last && (isMotion || state.reports.length === MOST_REPORTS)) {
       const wheel = clamp(last.wheel + report.wheel, -MOST_NOTCHES, MOST_NOTCHES);
       state.reports[state.reports.length - 1] = { ...report, wheel };
     } else {
