@@ -33,6 +33,7 @@ function eventsOf(dump: string): string[] {
   });
 }
 
+const TROUBLE = /error|fail|warn|timeout|timed out|not responding|can't|unable|died/i;
 const SYN = "0 0 0";
 
 test("Linux finds the tablet, and its pointer is where the machine's is", { timeout: TIMEOUT }, async (t) => {
@@ -53,7 +54,7 @@ test("Linux finds the tablet, and its pointer is where the machine's is", { time
   assert.match(log, /new full-speed USB device number 2 using xhci_hcd/);
   assert.match(log, /idVendor=0627, idProduct=0001/);
   assert.match(log, /Product: USB Tablet/);
-  assert.doesNotMatch(log, /error|fail|warn|timeout|timed out|not responding|can't|unable|died/i);
+  assert.doesNotMatch(log, TROUBLE);
   assert.match(await shell.run("cat /proc/interrupts"), /PCI-MSI.*xhci_hcd/);
 
   const devices = await shell.run("cat /proc/bus/input/devices");
@@ -76,6 +77,21 @@ test("Linux finds the tablet, and its pointer is where the machine's is", { time
   assert.deepEqual(events.slice(0, 5), [`${abs} 0 20000`, `${abs} 1 10000`, SYN, `${key} 272 1`, SYN], dump);
   assert.ok(events.includes(`${rel} 8 -1`), dump);
   assert.deepEqual(events.slice(-2), [`${key} 272 0`, SYN], dump);
+
+  // Who closes the device lets the mouse have the pointer; who binds the controller anew finds the tablet again.
+  await shell.run("killall hexdump; sleep 1");
+  await assert.rejects(vm.mouse.moveTo(1, 1), /the guest uses no tablet/);
+  const driver = "/sys/bus/pci/drivers/xhci_hcd";
+  await shell.run(`slot=$(basename ${driver}/0000:*); echo $slot >${driver}/unbind; echo $slot >${driver}/bind`);
+  await shell.run("for i in $(seq 50); do grep -q Tablet /proc/bus/input/devices && break; sleep 0.2; done");
+  const again = /(event\d+)/.exec(
+    (await shell.run("cat /proc/bus/input/devices")).split("Bunkhouse USB Tablet")[1] ?? "",
+  );
+  await shell.run(`hexdump -v -n 48 -e '16/1 "%02x" "\\n"' /dev/input/${again?.[1]} >/tmp/events & sleep 1`);
+  await vm.mouse.moveTo(111, 222);
+  await shell.run("for i in $(seq 50); do [ $(wc -l </tmp/events) -ge 3 ] && break; sleep 0.2; done");
+  assert.deepEqual(eventsOf(await shell.run("cat /tmp/events")), [`${abs} 0 111`, `${abs} 1 222`, SYN]);
+  assert.doesNotMatch(await shell.run("dmesg | grep -iE 'xhci|usb|hid|hub'"), TROUBLE);
   shell.type("poweroff -f\n");
   assert.deepEqual(await ended, { kind: "power-off" });
 });
