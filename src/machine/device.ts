@@ -69,6 +69,8 @@ export interface GuestMemory {
    * guest's mistake). "write" tells that the bytes will be changed now, before anything else runs.
    */
   view(address: GuestPhysical, length: number, access: "read" | "write"): Uint8Array<ArrayBufferLike> | undefined;
+  /** Whether there is a view of these bytes to read. */
+  has(address: GuestPhysical, length: number): boolean;
 }
 
 /** Told how a host operation ended. */

@@ -128,9 +128,23 @@ export class GuestRam implements GuestMemory, PhysicalMemory {
     return this.#bytes.subarray(at, at + length);
   }
 
+  has(address: GuestPhysical, length: number): boolean {
+    if (!(address >= 0 && length >= 0 && address + length <= FOUR_GIB)) return false;
+    const last = address + Math.max(length, 1) - 1;
+    for (let page = Math.floor(address / GUEST_PAGE); page <= Math.floor(last / GUEST_PAGE); page++) {
+      if ((this.#bytes[PAGE_FLAGS + page] as number) & PAGE.io) return this.#isVideo(address, length);
+    }
+    return true;
+  }
+
+  #isVideo(address: number, length: number): boolean {
+    const video = this.#videoAt;
+    return video !== undefined && address >= video.address && address + length <= video.address + video.length;
+  }
+
   #videoView(address: number, length: number): Uint8Array | undefined {
     const video = this.#videoAt;
-    if (!video || address < video.address || address + length > video.address + video.length) return undefined;
+    if (!video || !this.#isVideo(address, length)) return undefined;
     const at = this.#videoBase + address - video.address;
     return this.#bytes.subarray(at, at + length);
   }

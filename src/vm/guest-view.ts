@@ -12,9 +12,9 @@ const LONG_MODE_ACTIVE = 0x400;
 
 export class GuestView {
   readonly #registers: Registers;
-  readonly #ram: GuestMemory;
+  readonly #ram: Pick<GuestMemory, "view">;
 
-  constructor(registers: Registers, ram: GuestMemory) {
+  constructor(registers: Registers, ram: Pick<GuestMemory, "view">) {
     this.#registers = registers;
     this.#ram = ram;
   }

@@ -74,6 +74,7 @@ export class Ahci implements Device<AhciState>, MemoryDevice {
     // Without the command register's bus master bit the function reaches no memory.
     const reachable: GuestMemory = {
       view: (address, length, access) => (this.pci.busMaster ? ram.view(address, length, access) : undefined),
+      has: (address, length) => this.pci.busMaster && ram.has(address, length),
     };
     this.#ports = Array.from(
       { length: AHCI_PORTS },

@@ -288,13 +288,13 @@ export class VirtioBlk extends VirtioDevice<VirtioBlkState> {
   /** Between the disk and the guest's memory, without a copy. */
   #readNow(place: ByteOffset, chain: DescriptorChain, at: number, size: number): boolean {
     if (!this.#isImmediate || this.#disk.readNow === undefined) return false;
-    const views = [...chain.writableViews(at, size)];
+    const views = chain.writableViews(at, size);
     return lengthOf(views) === size && this.#disk.readNow(place, views);
   }
 
   #writeNow(place: ByteOffset, chain: DescriptorChain, at: number, size: number): boolean {
     if (!this.#isImmediate || this.#disk.writeNow === undefined) return false;
-    const views = [...chain.readableViews(at, size)];
+    const views = chain.readableViews(at, size);
     return lengthOf(views) === size && this.#disk.writeNow(place, views);
   }
 

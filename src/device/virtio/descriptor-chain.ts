@@ -57,25 +57,26 @@ export class DescriptorChain {
   }
 
   /** Live views of up to `length` device-writable bytes from `offset` on, to be changed now. */
-  writableViews(offset: number, length: number): Iterable<Uint8Array<ArrayBufferLike>> {
+  writableViews(offset: number, length: number): Uint8Array<ArrayBufferLike>[] {
     return this.#views(this.writable, offset, length, "write");
   }
 
   /** Live views of up to `length` device-readable bytes from `offset` on; valid until the guest runs again. */
-  readableViews(offset: number, length: number): Iterable<Uint8Array<ArrayBufferLike>> {
+  readableViews(offset: number, length: number): Uint8Array<ArrayBufferLike>[] {
     return this.#views(this.readable, offset, length, "read");
   }
 
-  *#views(
+  #views(
     segments: readonly Segment[],
     offset: number,
     length: number,
     access: "read" | "write",
-  ): Iterable<Uint8Array<ArrayBufferLike>> {
+  ): Uint8Array<ArrayBufferLike>[] {
+    const views: Uint8Array<ArrayBufferLike>[] = [];
     let skip = offset;
     let left = length;
     for (const segment of segments) {
-      if (left === 0) return;
+      if (left === 0) break;
       if (skip >= segment.length) {
         skip -= segment.length;
         continue;
@@ -83,11 +84,12 @@ export class DescriptorChain {
       const size = Math.min(segment.length - skip, left);
       // The chain was validated when it was taken, but the guest may have remapped RAM since.
       const view = this.#memory.view((segment.address + skip) as GuestPhysical, size, access);
-      if (view === undefined) return;
-      yield view;
+      if (view === undefined) break;
+      views.push(view);
       left -= size;
       skip = 0;
     }
+    return views;
   }
 }
 

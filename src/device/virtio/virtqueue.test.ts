@@ -200,6 +200,7 @@ test("a chain of more than 2^32 bytes is a fault", () => {
   const memory = new PlainMemory(0x10000);
   const huge = {
     view: (address: number, length: number) => memory.view(guestPhysical(address % 0x8000), length % 0x8000),
+    has: () => true,
   };
   const driver = new DriverQueue(memory, 0x1000, SIZE);
   const faults: string[] = [];

@@ -188,7 +188,7 @@ export class Virtqueue {
 
   #walk(head: number): DescriptorChain | string {
     const { size } = this.state;
-    let table = this.#memory.view(this.#desc, DESCRIPTOR_SIZE * size, "read");
+    let table = this.#table(this.#desc, DESCRIPTOR_SIZE * size);
     if (table === undefined) return "the descriptor table is not in RAM";
     let entries = size;
     let inIndirect = false;
@@ -198,16 +198,16 @@ export class Virtqueue {
     let index = head;
     for (let count = 0; count < MAX_CHAIN; count++) {
       if (index >= entries) return `descriptor ${index} is outside a table of ${entries}`;
-      const at = new DataView(table.buffer, table.byteOffset + DESCRIPTOR_SIZE * index, DESCRIPTOR_SIZE);
-      const address = guestPhysical(at.getUint32(4, true) * 2 ** 32 + at.getUint32(0, true));
-      const length = at.getUint32(8, true);
-      const flags = at.getUint16(12, true);
+      const at = DESCRIPTOR_SIZE * index;
+      const address = guestPhysical(table.getUint32(at + 4, true) * 2 ** 32 + table.getUint32(at, true));
+      const length = table.getUint32(at + 8, true);
+      const flags = table.getUint16(at + 12, true);
       if ((flags & INDIRECT) !== 0) {
         if (!this.indirect) return "an indirect descriptor without VIRTIO_F_INDIRECT_DESC";
         if (inIndirect) return "an indirect descriptor inside an indirect table";
         if ((flags & NEXT) !== 0) return "an indirect descriptor with a next descriptor";
         if (length === 0 || length % DESCRIPTOR_SIZE !== 0) return `an indirect table of ${length} bytes`;
-        table = this.#memory.view(address, length, "read");
+        table = this.#table(address, length);
         if (table === undefined) return "an indirect table is not in RAM";
         entries = length / DESCRIPTOR_SIZE;
         inIndirect = true;
@@ -216,7 +216,7 @@ export class Virtqueue {
       }
       // A buffer of no bytes carries nothing; its address is as good as absent.
       if (length > 0) {
-        if (this.#memory.view(address, length, "read") === undefined) return "a buffer is not in RAM";
+        if (!this.#memory.has(address, length)) return "a buffer is not in RAM";
         total += length;
         if (total > MAX_CHAIN_BYTES) return "a chain of more than 2^32 bytes";
         if ((flags & WRITE) !== 0) writable.push({ address, length });
@@ -224,9 +224,14 @@ export class Virtqueue {
         else readable.push({ address, length });
       }
       if ((flags & NEXT) === 0) return new DescriptorChain(this.#memory, head, readable, writable);
-      index = at.getUint16(14, true);
+      index = table.getUint16(at + 14, true);
     }
     return `a chain of more than ${MAX_CHAIN} descriptors`;
+  }
+
+  #table(address: GuestPhysical, length: number): DataView | undefined {
+    const view = this.#memory.view(address, length, "read");
+    return view && new DataView(view.buffer, view.byteOffset, length);
   }
 
   get #desc(): GuestPhysical {

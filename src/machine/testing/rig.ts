@@ -61,8 +61,10 @@ export class PlainMemory implements GuestMemory {
     this.bytes = new Uint8Array(size);
   }
   view(address: GuestPhysical, length: number): Uint8Array | undefined {
-    if (!(address >= 0 && length >= 0 && address + length <= this.bytes.length)) return undefined;
-    return this.bytes.subarray(address, address + length);
+    return this.has(address, length) ? this.bytes.subarray(address, address + length) : undefined;
+  }
+  has(address: GuestPhysical, length: number): boolean {
+    return address >= 0 && length >= 0 && address + length <= this.bytes.length;
   }
 }
 
