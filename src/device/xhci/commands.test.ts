@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CompletionCode, Crcr, EndpointCode, Operational, SlotCode, TrbType } from "./layout.ts";
-import { COMMAND_RING, EP0, EP1_IN, INPUT_CONTEXT, XhciRig } from "./testing/xhci-rig.ts";
+import { COMMAND_RING, EP0, EP1_IN, INPUT_CONTEXT, XhciRig } from "./testing/node/xhci-rig.ts";
 
 const {
   success,

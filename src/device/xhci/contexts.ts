@@ -34,7 +34,7 @@ export function readInputContext(memory: GuestMemory, address: number): InputCon
   return { drop, add, contexts };
 }
 
-/** A dword of the output device context; undefined where that is no RAM. */
+/** Changes one of the slot's output contexts; nothing where that is no RAM. */
 export function changeContext(
   memory: GuestMemory,
   slot: SlotState,

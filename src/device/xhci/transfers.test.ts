@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { STALL } from "../usb/usb-device.ts";
 import { CompletionCode, EndpointCode, TrbControl, TrbType } from "./layout.ts";
-import { DATA, EP0, EP0_RING, EP1_IN, XhciRig } from "./testing/xhci-rig.ts";
+import { DATA, EP0, EP0_RING, EP1_IN, XhciRig } from "./testing/node/xhci-rig.ts";
 
 const { success, shortPacket, stallError, trbError, babbleDetected } = CompletionCode;
 const IN = 0x80;

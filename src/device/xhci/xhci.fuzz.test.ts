@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { SeededRandom } from "../../machine/testing/rig.ts";
 import { UsbTablet } from "../usb-tablet/usb-tablet.ts";
 import { Area, CompletionCode, TrbControl, TrbType } from "./layout.ts";
-import { COMMAND_RING, EP0_RING, EVENT_RING, INPUT_CONTEXT, INTERRUPT_RING, XhciRig } from "./testing/xhci-rig.ts";
+import { COMMAND_RING, EP0_RING, EVENT_RING, INPUT_CONTEXT, INTERRUPT_RING, XhciRig } from "./testing/node/xhci-rig.ts";
 
 const COMMANDS = [9, 10, 11, 12, 13, 14, 15, 16, 17, 23];
 const STAGES = [TrbType.normal, TrbType.setupStage, TrbType.dataStage, TrbType.statusStage, TrbType.eventData];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Area, CompletionCode, Interrupter, LinkState, Operational, TrbType, Usbsts } from "./layout.ts";
-import { DATA, EVENT_RING, EVENTS, XhciRig } from "./testing/xhci-rig.ts";
+import { DATA, EVENT_RING, EVENTS, XhciRig } from "./testing/node/xhci-rig.ts";
 
 const NO_OP = { type: TrbType.noOpCommand };
 
@@ -149,6 +149,18 @@ test("a full event ring is told of, and what waits comes when there is room", ()
   const rest = rig.takeAll();
   assert.equal(rest.length, 6);
   assert.equal(new Set([...taken.slice(0, -1), ...rest.map(({ pointer }) => pointer)]).size, EVENTS - 1);
+});
+
+test("what was asked for before the controller stood still is answered when it goes on", () => {
+  const rig = new XhciRig();
+  const slot = rig.configured();
+  rig.askInterrupt(slot);
+  rig.operational(Operational.usbcmd, 0);
+  assert.equal(Usbsts(rig.usbsts).hch, true);
+  rig.device.send(Uint8Array.of(5));
+  assert.equal(rig.memory.bytes[DATA], 0);
+  rig.operational(Operational.usbcmd, 5);
+  assert.equal(rig.memory.bytes[DATA], 5);
 });
 
 test("pointers that lead to no RAM stop the controller, until it is reset", () => {

@@ -228,8 +228,11 @@ export class Xhci implements Device<XhciDeviceState>, MemoryDevice {
     if (crs) state.usbsts = Usbsts.with(state.usbsts, { sre: true });
     state.usbsts = Usbsts.with(state.usbsts, { hch: !Usbcmd(state.usbcmd).rs });
     if (ran && !rs) state.commandRingRunning = false;
-    if (!ran && Usbcmd(state.usbcmd).rs) this.#ports.tellChanges();
     this.#events.drive();
+    if (ran || !Usbcmd(state.usbcmd).rs) return;
+    this.#ports.tellChanges();
+    // Doorbells that were rung before it stood still.
+    this.#service();
   }
 
   /** HCRST, §4.23.1: all but the PCI function. */

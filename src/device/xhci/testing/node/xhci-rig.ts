@@ -1,9 +1,9 @@
 /** A guest's xHCI driver for tests: registers and rings in plain memory. */
 import assert from "node:assert/strict";
-import { MemoryBus } from "../../../machine/memory-bus.ts";
-import { PortBus } from "../../../machine/port-bus.ts";
-import { ManualTime, PlainMemory, ProbeLine } from "../../../machine/testing/rig.ts";
-import { type SetupPacket, STALL, type Stall, type UsbDevice } from "../../usb/usb-device.ts";
+import { MemoryBus } from "../../../../machine/memory-bus.ts";
+import { PortBus } from "../../../../machine/port-bus.ts";
+import { ManualTime, PlainMemory, ProbeLine } from "../../../../machine/testing/rig.ts";
+import { type SetupPacket, STALL, type Stall, type UsbDevice } from "../../../usb/usb-device.ts";
 import {
   Area,
   CONTEXT_SIZE,
@@ -15,8 +15,8 @@ import {
   Portsc,
   TrbControl,
   TrbType,
-} from "../layout.ts";
-import { Xhci } from "../xhci.ts";
+} from "../../layout.ts";
+import { Xhci } from "../../xhci.ts";
 
 export const RAM = 1 << 20;
 const DCBAA = 0x1000;
