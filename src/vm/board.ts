@@ -359,12 +359,12 @@ export class Board {
       plug("virtio-scsi", new optional.virtioScsi!.VirtioScsi({ memory: ram, work, units }));
     }
     if (config.pointer === "tablet") {
-      const { UsbTablet, Xhci } = optional.usb!;
-      this.tablet = this.#add("usb-tablet", new UsbTablet());
-      const intx = pirq.pin(slot, 0, 1);
-      const devices = [this.tablet];
-      const xhci = this.#add("xhci", new Xhci({ ports, memory, ram, clock: time, devices, intx, msi: apicBus }));
-      this.pci.attach(slot++, 0, xhci.pci);
+      const { tablet, pci } = optional.usbTablet!.makeUsbTablet(
+        { ports, memory, ram, clock: time, intx: pirq.pin(slot, 0, 1), msi: apicBus },
+        (name, device) => this.#add(name, device),
+      );
+      this.tablet = tablet;
+      this.pci.attach(slot++, 0, pci);
     }
     if (config.virtioConsole) {
       this.virtioConsole = new VirtioConsole({

@@ -60,7 +60,7 @@ async function loadDevices(definition: MachineDefinition) {
     nvme: nvme.length > 0 ? await import("../device/nvme/nvme.ts") : undefined,
     scsiUnits: scsi.length > 0 ? await import("./scsi-units.ts") : undefined,
     virtioScsi: scsi.length > 0 ? await import("../device/virtio-scsi/virtio-scsi.ts") : undefined,
-    usb: pointer === "tablet" ? await import("./usb-pointer.ts") : undefined,
+    usbTablet: pointer === "tablet" ? await import("./usb-tablet.ts") : undefined,
     systemRom: firmware ? await import("./system-rom.ts") : undefined,
   };
 }

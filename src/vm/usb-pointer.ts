@@ -1,3 +1,0 @@
-/** A USB controller and its tablet, loaded together. */
-export { UsbTablet } from "../device/usb-tablet/usb-tablet.ts";
-export { Xhci } from "../device/xhci/xhci.ts";
