@@ -76,6 +76,8 @@ export class GuestInput implements InputTarget {
   #typedWaiting = 0;
   #notBefore = 0;
   #ended = false;
+  /** The pointer was put in a place, and not moved since: a click is meant to be there. */
+  #isPlaced = false;
 
   constructor({ keyboard, mouse, tablet, time, wake }: GuestInputWiring) {
     this.#keyboard = keyboard;
@@ -97,6 +99,7 @@ export class GuestInput implements InputTarget {
   }
 
   move(motion: { dx?: number; dy?: number; wheel?: number }): void {
+    this.#isPlaced = false;
     this.#mouse.move(motion);
     this.#wake();
   }
@@ -106,14 +109,16 @@ export class GuestInput implements InputTarget {
   }
 
   place(place: { x: number; y: number; wheel?: number }): void {
+    this.#isPlaced = true;
     this.#tablet?.move(place);
     this.#wake();
   }
 
   buttons(pressed: number): void {
-    // What is not in use must not keep a button down that was pressed on it before.
-    this.#tablet?.buttons(this.takesPlaces ? pressed : 0);
-    this.#mouse.buttons(this.takesPlaces ? 0 : pressed);
+    const isOnTablet = this.takesPlaces && this.#isPlaced;
+    // The other one must not keep a button down that was pressed on it before.
+    this.#tablet?.buttons(isOnTablet ? pressed : 0);
+    this.#mouse.buttons(isOnTablet ? 0 : pressed);
     this.#wake();
   }
 

@@ -121,7 +121,7 @@ const BUTTONS = {
 } as const;
 export type MouseButton = keyof typeof BUTTONS;
 
-/** A PS/2 mouse, which moves from where it is, and a USB tablet, where the machine has one. */
+/** A PS/2 mouse, which moves from where it is, and a USB tablet, where the machine has one; buttons are those of what moved last. */
 export class VmMouse {
   readonly #port: ScreenPort;
   #pressed = 0;
