@@ -6,10 +6,10 @@ import type { Ring } from "./trb-ring.ts";
 export interface ControlTransfer {
   /** The setup packet's 8 bytes. */
   setup: Uint8Array;
-  /** To the host, once the request has run; from the host before that. */
+  /** The device's, once the request has run; before that the guest's, with room for all that it means to send. */
   data: Uint8Array;
-  /** Bytes of `data` that the guest has been given. */
-  given: number;
+  /** Bytes of `data` that were moved, from the guest or to it. */
+  moved: number;
   ran: boolean;
 }
 

@@ -116,8 +116,8 @@ function controlStage(memory: GuestMemory, endpoint: EndpointState, device: UsbD
   if (directionIn !== isIn || !rest.every((trb) => isPlain(trb, TrbType.normal))) return { code: trbError };
   if (!isIn) return gather(memory, control, trbs);
   if (!control.ran && run(device, control) === STALL) return { code: CompletionCode.stallError };
-  const given = control.data.subarray(control.given, control.given + lengthOf(trbs));
-  control.given += given.length;
+  const given = control.data.subarray(control.moved, control.moved + lengthOf(trbs));
+  control.moved += given.length;
   return store(memory, trbs, given);
 }
 
@@ -126,36 +126,40 @@ function setupStage(endpoint: EndpointState, trbs: readonly Trb[]): Result {
   if (trbs.length > 1 || !TrbControl(control).idt || (status & TRANSFER_LENGTH) !== SETUP_SIZE) {
     return { code: trbError };
   }
-  endpoint.control = { setup: immediateBytes(low, high), data: NOTHING, given: 0, ran: false };
+  const setup = immediateBytes(low, high);
+  const data = (setup[0]! & DEVICE_TO_HOST) === 0 ? new Uint8Array(Setup.at(setup).wLength) : NOTHING;
+  endpoint.control = { setup, data, moved: 0, ran: false };
   return { moved: 0 };
 }
 
 /** Has the device answer; what is more than was asked for is not taken. */
 function run(device: UsbDevice, control: NonNullable<EndpointState["control"]>): Stall | undefined {
   const { bmRequestType, bRequest, wValue, wIndex, wLength } = Setup.at(control.setup);
-  const answer = device.control({ bmRequestType, bRequest, wValue, wIndex, wLength }, control.data);
+  const answer = device.control(
+    { bmRequestType, bRequest, wValue, wIndex, wLength },
+    control.data.subarray(0, control.moved),
+  );
   if (answer === STALL) return STALL;
   control.ran = true;
   control.data = answer.slice(0, wLength);
+  control.moved = 0;
   return undefined;
 }
 
 /** Takes what the guest sends, up to the length that its request tells. */
 function gather(memory: GuestMemory, control: NonNullable<EndpointState["control"]>, trbs: readonly Trb[]): Result {
-  const { wLength } = Setup.at(control.setup);
   let moved = 0;
   for (const { low, high, status, control: flags } of trbs) {
     const { type, idt } = TrbControl(flags);
     const length = type === TrbType.eventData ? 0 : status & TRANSFER_LENGTH;
-    if (control.data.length + length > wLength || (idt && length > SETUP_SIZE)) return { code: trbError };
+    const room = control.data.length - control.moved;
+    if (control.ran || length > room || (idt && length > SETUP_SIZE)) return { code: trbError };
     const bytes = idt
       ? immediateBytes(low, high).subarray(0, length)
       : memory.view(guestPhysical(addressOf(low, high)), length, "read");
     if (!bytes) return NO_RAM;
-    const data = new Uint8Array(control.data.length + length);
-    data.set(control.data);
-    data.set(bytes, control.data.length);
-    control.data = data;
+    control.data.set(bytes, control.moved);
+    control.moved += length;
     moved += length;
   }
   return { moved };

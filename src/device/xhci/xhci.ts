@@ -39,7 +39,7 @@ import {
 import { Ports } from "./ports.ts";
 import { powerOn, type XhciState } from "./state.ts";
 import { serviceEndpoint, type TransferContext, tellStopped } from "./transfers.ts";
-import { addressOf, type Budget, NO_RAM, takeTrb } from "./trb-ring.ts";
+import { addressOf, NO_RAM, takeTrb } from "./trb-ring.ts";
 
 const VENDOR = 0x1b36;
 const DEVICE = 0x000d;
@@ -47,8 +47,9 @@ const CLASS_CODE = 0x0c_03_30;
 /** Serial Bus Release Number, §5.2.3: USB 3.0; and Frame Length Adjustment, §5.2.4, at its default. */
 const SBRN = { offset: 0x60, size: 1, reset: 0x30 } as const;
 const FLADJ = { offset: 0x61, size: 1, reset: 0x20, writable: 0x3f } as const;
-/** TRBs that are read for one doorbell. */
-const MOST_TRBS = 4096;
+/** TRBs that are read for one doorbell, of endpoints and of commands. What a guest has beyond that waits for the next. */
+const MOST_TRBS = 1024;
+const MOST_COMMANDS = 256;
 const MICROFRAME = 125_000;
 
 export interface XhciDeviceState extends XhciState {
@@ -305,7 +306,7 @@ export class Xhci implements Device<XhciDeviceState>, MemoryDevice {
       if (target !== 0) return;
       state.commandRingRunning = true;
       state.commandsWaiting = true;
-      this.#serviceCommands({ left: MOST_TRBS });
+      this.#serviceCommands();
       return;
     }
     const slot = state.slots[slotId];
@@ -336,14 +337,15 @@ export class Xhci implements Device<XhciDeviceState>, MemoryDevice {
   #service(): void {
     if (!this.#isRunning) return;
     const budget = { left: MOST_TRBS };
-    this.#serviceCommands(budget);
+    this.#serviceCommands();
     for (const [slotId, slot] of this.state.slots.entries()) {
       for (const index of slot?.endpoints.keys() ?? []) serviceEndpoint(this.#context, slotId, index, budget);
     }
   }
 
-  #serviceCommands(budget: Budget): void {
+  #serviceCommands(): void {
     const { state } = this;
+    const budget = { left: MOST_COMMANDS };
     while (state.commandRingRunning && state.commandsWaiting && !this.#events.isBlocked) {
       const trb = takeTrb(state.commandRing, this.#ram, budget);
       if (trb === NO_RAM) {
