@@ -7,6 +7,7 @@ import type { ReadyModule } from "../../cpu/translate/ready-regions.ts";
 import type { RegionCompiler } from "../../cpu/translate/region-compiler.ts";
 import type { RegionJob } from "../../cpu/translate/region-job.ts";
 import { RegionKeeper, readRegions } from "./kept-regions.ts";
+import { giveWayToGuests } from "./thread-priority.ts";
 import type { TranslationReply, TranslationRequest, TranslationTask } from "./translation-thread.ts";
 
 /** Regions of one module at the most: more would keep the first waiting. */
@@ -18,6 +19,7 @@ const GATHER = 4;
 const TOGETHER = 512;
 const AT_ONCE = 16;
 
+giveWayToGuests();
 const port = parentPort;
 if (!port) throw new Error("translation-worker.ts runs in a worker thread");
 const { settings, directory, givesReady, handlers } = workerData as TranslationTask;
