@@ -18,6 +18,7 @@ const DEFAULTS: Omit<RunOptions, "source"> = {
   cpu: "max",
   console: { kind: "stdio" },
   displays: undefined,
+  pointer: "mouse",
   name: undefined,
   debugExit: false,
   noReboot: false,
@@ -40,7 +41,7 @@ test("a guest is run by its name", () => {
 
 test("a kernel is run from files, with every option", () => {
   const args =
-    "--kernel k --initrd i --memory 64M --cpu i686 --console out.txt --debug-exit --no-reboot --clock icount --gdb 1234 --disk-bus ide --cdrom c.iso --cdrom d.iso,bus=ahci";
+    "--kernel k --initrd i --memory 64M --cpu i686 --console out.txt --debug-exit --no-reboot --clock icount --gdb 1234 --disk-bus ide --cdrom c.iso --cdrom d.iso,bus=ahci --pointer tablet";
   assert.deepEqual(
     parse(
       "run",
@@ -74,6 +75,7 @@ test("a kernel is run from files, with every option", () => {
         cpu: "i686",
         console: { kind: "file", file: "out.txt" },
         displays: undefined,
+        pointer: "tablet",
         name: undefined,
         debugExit: true,
         noReboot: true,

@@ -1,7 +1,7 @@
 /** Reads the command line. It has no effects: what is to be done, or printed, is returned. */
 import { Command, CommanderError, Option } from "commander";
 import type { BootKind } from "../firmware/bios/boot-order.ts";
-import { CPU_MODELS, type CpuModel } from "../vm/definition.ts";
+import { CPU_MODELS, type CpuModel, POINTER_KINDS, type PointerKind } from "../vm/definition.ts";
 import { DISK_BUSES, type DiskBus } from "../vm/drive-places.ts";
 import type { FloppyOptions } from "../vm/node/floppies.ts";
 import type { GdbAddress } from "../vm/node/gdb-server.ts";
@@ -135,6 +135,7 @@ interface RawRunOptions {
   readonly cpu: CpuModel;
   readonly console: string;
   readonly display?: readonly DisplayOption[];
+  readonly pointer: PointerKind;
   readonly name?: string;
   readonly debugExit?: boolean;
   readonly reboot: boolean;
@@ -217,6 +218,14 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
       "where the screen can be seen, any number of: web[=[HOST:]PORT] (in a browser), vnc=[HOST:]PORT or vnc=unix:PATH (by VNC viewers; both also with ,password-file=FILE); or none (a graphics card that nobody looks at). Unless given: web for a guest that starts on its screen, in a terminal of a desktop",
       addDisplay,
     )
+    .addOption(
+      new Option(
+        "--pointer <KIND>",
+        "what a viewer's pointer moves: the PS/2 mouse, or a USB tablet (on an xHCI controller), whose pointer is where the viewer's is",
+      )
+        .choices(POINTER_KINDS)
+        .default("mouse"),
+    )
     .option("--name <NAME>", "what bunk screenshot and bunk sendkeys call the machine; its GUEST's name unless given")
     .option("--debug-exit", "give the guest a port, 0xF4, at which it ends the machine with an exit status")
     .option("--no-reboot", "end the machine where the guest asks for a reset")
@@ -279,6 +288,7 @@ function checkRun(guest: string | undefined, raw: RawRunOptions): RunOptions {
     cpu: raw.cpu,
     console: consoleTarget(raw.console),
     displays: displayOption(raw.display),
+    pointer: raw.pointer,
     name: machineName(raw.name),
     debugExit: raw.debugExit ?? false,
     noReboot: !raw.reboot,

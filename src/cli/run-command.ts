@@ -104,6 +104,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
       disks: disks.devices,
       cdroms,
       floppies: floppies.drives,
+      pointer: options.pointer,
       debugExit: options.debugExit,
       noReboot: options.noReboot,
       check: options.check,

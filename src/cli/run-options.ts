@@ -1,6 +1,6 @@
 /** What `bunk run` is told, checked. */
 import type { BootKind } from "../firmware/bios/boot-order.ts";
-import type { CpuModel } from "../vm/definition.ts";
+import type { CpuModel, PointerKind } from "../vm/definition.ts";
 import type { DiskBus } from "../vm/drive-places.ts";
 import type { FloppyOptions } from "../vm/node/floppies.ts";
 import type { GdbAddress } from "../vm/node/gdb-server.ts";
@@ -26,6 +26,8 @@ export interface RunOptions {
   readonly console: ConsoleTarget;
   /** Where its screen can be seen; undefined where the command line does not say. */
   readonly displays: readonly DisplayOption[] | undefined;
+  /** What viewers' pointers move. */
+  readonly pointer: PointerKind;
   /** What the machine is called; undefined for its guest's name. */
   readonly name: string | undefined;
   readonly debugExit: boolean;

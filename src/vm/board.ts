@@ -29,6 +29,7 @@ import { PiixIde } from "../device/piix-ide/piix-ide.ts";
 import { Piix4Pm } from "../device/piix4-pm/piix4-pm.ts";
 import { Port92 } from "../device/port92/port92.ts";
 import type { ScsiCdrom } from "../device/scsi/scsi-cdrom.ts";
+import type { UsbTablet } from "../device/usb-tablet/usb-tablet.ts";
 import { VirtioPci } from "../device/virtio/virtio-pci.ts";
 import { VirtioBalloon } from "../device/virtio-balloon/virtio-balloon.ts";
 import { VirtioBlk } from "../device/virtio-blk/virtio-blk.ts";
@@ -40,7 +41,7 @@ import type { DisplaySource } from "../machine/display.ts";
 import { fanOut, OrGate } from "../machine/lines.ts";
 import { MemoryBus } from "../machine/memory-bus.ts";
 import { PortBus } from "../machine/port-bus.ts";
-import type { FirmwareDefinition, FloppyDrive } from "./definition.ts";
+import type { FirmwareDefinition, FloppyDrive, PointerKind } from "./definition.ts";
 import { type CdromDefinition, type DiskDefinition, type Drive, placeDrives } from "./drive-places.ts";
 import type { GuestRam } from "./guest-ram.ts";
 import type { OptionalDevices } from "./parts.ts";
@@ -67,6 +68,7 @@ export interface BoardConfig {
   readonly cdroms: readonly CdromDefinition[];
   /** Up to two; a disk that its drive does not take is no disk. */
   readonly floppies: readonly FloppyDrive[];
+  readonly pointer: PointerKind;
   readonly debugExit: boolean;
   readonly serial: ByteSink;
   readonly serial2: ByteSink;
@@ -109,6 +111,8 @@ export class Board {
   readonly virtioConsole: VirtioConsole | undefined;
   readonly keyboard = new Ps2Keyboard();
   readonly mouse = new Ps2Mouse();
+  /** Where the machine has one, on a USB controller. */
+  readonly tablet: UsbTablet | undefined;
   /** What the graphics card shows; undefined on a board without one. */
   readonly display: DisplaySource | undefined;
   readonly power: Piix4Pm;
@@ -353,6 +357,14 @@ export class Board {
         optional.scsiUnits!.makeScsiUnit(drive, { add: (name, device) => this.#add(name, device), cdroms }),
       );
       plug("virtio-scsi", new optional.virtioScsi!.VirtioScsi({ memory: ram, work, units }));
+    }
+    if (config.pointer === "tablet") {
+      const { tablet, pci } = optional.usbTablet!.makeUsbTablet(
+        { ports, memory, ram, clock: time, intx: pirq.pin(slot, 0, 1), msi: apicBus },
+        (name, device) => this.#add(name, device),
+      );
+      this.tablet = tablet;
+      this.pci.attach(slot++, 0, pci);
     }
     if (config.virtioConsole) {
       this.virtioConsole = new VirtioConsole({

@@ -14,6 +14,9 @@ import type { ToolsDefinition } from "./tools/machine-tools.ts";
 export const CPU_MODELS = ["max", "x86-64-v2", "i686", "pentium", "486"] as const;
 export type CpuModel = (typeof CPU_MODELS)[number];
 
+export const POINTER_KINDS = ["mouse", "tablet"] as const;
+export type PointerKind = (typeof POINTER_KINDS)[number];
+
 /** A kernel that is started without firmware and boot loader. */
 export interface KernelDefinition {
   readonly image: Uint8Array;
@@ -89,6 +92,11 @@ export interface MachineDefinition {
    * where the machine's own BIOS starts it.
    */
   readonly display?: boolean;
+  /**
+   * What a viewer's pointer moves: "mouse" (the usual) is the PS/2 mouse alone, "tablet" a USB tablet beside it, which
+   * gets places and not motion while the guest uses it.
+   */
+  readonly pointer?: PointerKind;
   /** The isa-debug-exit port at 0xF4. */
   readonly debugExit: boolean;
   /** End the VM where the guest asks for a reset. */

@@ -142,6 +142,7 @@ export class Machine {
         disks: definition.disks,
         cdroms: definition.cdroms ?? [],
         floppies: definition.floppies ?? [],
+        pointer: definition.pointer ?? "mouse",
         debugExit: definition.debugExit,
         serial: definition.serial,
         serial2: definition.serial2 ?? NOWHERE,
@@ -172,6 +173,7 @@ export class Machine {
     this.input = new GuestInput({
       keyboard: this.board.keyboard,
       mouse: this.board.mouse,
+      ...(this.board.tablet ? { tablet: this.board.tablet } : {}),
       time: this.#time,
       wake: () => this.#wake(),
     });

@@ -1,4 +1,7 @@
-/** SeaBIOS finds drives on IDE and AHCI with drivers of its own, boots from them, and reads them for the boot sector. */
+/**
+ * SeaBIOS finds drives on IDE and AHCI with drivers of its own, boots from them, and reads them for the boot sector; its
+ * driver for USB controllers is no hindrance.
+ */
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -67,7 +70,7 @@ function disc(): BlockDevice {
   return new RawDisk(MemoryStore.of(content), { readOnly: true });
 }
 
-async function boot(drives: Pick<MachineDefinition, "disks" | "cdroms">): Promise<string> {
+async function boot(drives: Pick<MachineDefinition, "disks" | "cdroms" | "pointer">): Promise<string> {
   let log = "";
   const machine = await Machine.create(
     {
@@ -109,4 +112,10 @@ test("SeaBIOS boots from a disc on IDE", OPTIONS, async () => {
 test("SeaBIOS boots from a disc on AHCI", OPTIONS, async () => {
   const log = await boot({ disks: [], cdroms: [{ medium: disc(), bus: "ahci" }] });
   assert.match(log, /"DVD\/CD \[AHCI\/0: BUNKHOUSE DVD-ROM ATAPI-8 DVD\/CD\]"/);
+});
+
+test("SeaBIOS starts the USB controller with the tablet, and boots all the same", OPTIONS, async () => {
+  const log = await boot({ disks: [{ device: disk(), bus: "ide" }], pointer: "tablet" });
+  assert.match(log, /^XHCI init: regs @ 0x[0-9a-f]+, 4 ports, 8 slots, 32 byte contexts$/m);
+  assert.match(log, /^XHCI port #1: 0x[0-9a-f]+, powered, enabled, pls 0, speed 1 \[Full\]$/m);
 });

@@ -103,5 +103,7 @@ test("every processor model starts a 32-bit kernel", async (t) => {
 test("what cannot be a machine is refused with a line that says what to change", async (t) => {
   const kernel = await kernelOf(t, "wait");
   await assert.rejects(async () => VirtualMachine.create({ memory: "4G", kernel }), DefinitionError);
+  const joystick = { kernel, pointer: "joystick" as "mouse" };
+  await assert.rejects(async () => VirtualMachine.create(joystick), /pointer: "joystick" is none of mouse, tablet/);
   await assert.rejects(VirtualMachine.create({ kernel: "/nowhere/vmlinuz" }), /\/nowhere\/vmlinuz/);
 });

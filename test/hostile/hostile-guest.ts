@@ -113,6 +113,7 @@ export class HostileGuest {
         disks: [{ device: disk, serial: "hostile" }, { device: new RawDisk(new MemoryStore(MIB), { readOnly: true }) }],
         serial: sink,
         virtioConsole: sink,
+        pointer: "tablet",
         debugExit: random.below(4) === 0,
         noReboot: random.below(4) === 0,
       },

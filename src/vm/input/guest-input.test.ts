@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Ps2Keyboard } from "../../device/i8042/ps2-keyboard.ts";
 import { Ps2Mouse } from "../../device/i8042/ps2-mouse.ts";
+import { UsbTablet } from "../../device/usb-tablet/usb-tablet.ts";
 import { ManualTime } from "../../machine/testing/rig.ts";
 import { chord } from "./chord.ts";
 import { GuestInput, PACE } from "./guest-input.ts";
@@ -133,4 +134,30 @@ test("a chord goes down in order and up in the other order, by names of several 
   assert.throws(() => chord("ctrl--"), /is no key/);
   assert.throws(() => chord(""), /is no key/);
   assert.throws(() => chord("a-b-c-d-e-f-g-h-i"), /more than 8 keys/);
+});
+
+test("places go to a tablet that the guest uses, and buttons to what moved the pointer last", () => {
+  const tablet = new UsbTablet();
+  const mouse = new Ps2Mouse();
+  const input = new GuestInput({ keyboard: new Ps2Keyboard(), mouse, tablet, time: new ManualTime(), wake: () => {} });
+  assert.equal(input.takesPlaces, false);
+  input.buttons(1);
+  assert.deepEqual([mouse.state.buttons, tablet.state.present.buttons], [1, 0]);
+  tablet.control({ bmRequestType: 0, bRequest: 9, wValue: 1, wIndex: 0, wLength: 0 });
+  tablet.interruptIn(1);
+  assert.equal(input.takesPlaces, true);
+  input.place({ x: 100, y: 200, wheel: 1 });
+  input.buttons(2);
+  assert.deepEqual([mouse.state.buttons, tablet.state.present.buttons], [0, 2]);
+  const packets = [tablet.interruptIn(1), tablet.interruptIn(1)].map((packet) => [...(packet as Uint8Array)]);
+  assert.deepEqual(packets, [
+    [0, 100, 0, 200, 0, 0xff],
+    [2, 100, 0, 200, 0, 0],
+  ]);
+  input.move({ dx: 1 });
+  input.buttons(4);
+  assert.deepEqual([mouse.state.buttons, tablet.state.present.buttons], [4, 0]);
+  tablet.stopAsking(1);
+  assert.equal(input.takesPlaces, false);
+  assert.equal(rig().input.takesPlaces, false, "a machine without one");
 });

@@ -6,6 +6,7 @@ import { nanoseconds } from "../../bits/units.ts";
 import type { Ps2Keyboard } from "../../device/i8042/ps2-keyboard.ts";
 import type { Ps2Mouse } from "../../device/i8042/ps2-mouse.ts";
 import { KEYS } from "../../device/i8042/scan-codes.ts";
+import type { UsbTablet } from "../../device/usb-tablet/usb-tablet.ts";
 import type { Timer, TimeSource } from "../../machine/device.ts";
 
 /** A key, by its `KeyboardEvent.code`, goes down or up. */
@@ -20,6 +21,10 @@ export interface InputTarget {
   key(code: string, down: boolean): void;
   /** The mouse moves: counts to the right and down, notches towards the user. */
   move(motion: { dx?: number; dy?: number; wheel?: number }): void;
+  /** Whether the guest uses a pointer that can be put in a place: `place` is for that, `move` for all others. */
+  readonly takesPlaces: boolean;
+  /** The pointer is at a place, 0 to 32767 from the left and the top; the wheel was turned by notches towards the user. */
+  place(place: { x: number; y: number; wheel?: number }): void;
   /** The mouse buttons that are down now: MouseButtons of ps2-mouse.ts. */
   buttons(pressed: number): void;
   /** The lights as the guest set them: Leds of ps2-keyboard.ts. */
@@ -36,6 +41,7 @@ const TYPED_CAPACITY = 400_000;
 export interface GuestInputWiring {
   readonly keyboard: Ps2Keyboard;
   readonly mouse: Ps2Mouse;
+  readonly tablet?: UsbTablet;
   readonly time: TimeSource;
   /** There is something to do for the run loop. */
   readonly wake: () => void;
@@ -61,6 +67,7 @@ interface Queued {
 export class GuestInput implements InputTarget {
   readonly #keyboard: Ps2Keyboard;
   readonly #mouse: Ps2Mouse;
+  readonly #tablet: UsbTablet | undefined;
   readonly #time: TimeSource;
   readonly #wake: () => void;
   readonly #timer: Timer;
@@ -69,10 +76,13 @@ export class GuestInput implements InputTarget {
   #typedWaiting = 0;
   #notBefore = 0;
   #ended = false;
+  /** The pointer was put in a place, and not moved since: a click is meant to be there. */
+  #isPlaced = false;
 
-  constructor({ keyboard, mouse, time, wake }: GuestInputWiring) {
+  constructor({ keyboard, mouse, tablet, time, wake }: GuestInputWiring) {
     this.#keyboard = keyboard;
     this.#mouse = mouse;
+    this.#tablet = tablet;
     this.#time = time;
     this.#wake = wake;
     this.#timer = time.createTimer("typing", () => this.pump());
@@ -89,12 +99,26 @@ export class GuestInput implements InputTarget {
   }
 
   move(motion: { dx?: number; dy?: number; wheel?: number }): void {
+    this.#isPlaced = false;
     this.#mouse.move(motion);
     this.#wake();
   }
 
+  get takesPlaces(): boolean {
+    return this.#tablet?.isInUse === true;
+  }
+
+  place(place: { x: number; y: number; wheel?: number }): void {
+    this.#isPlaced = true;
+    this.#tablet?.move(place);
+    this.#wake();
+  }
+
   buttons(pressed: number): void {
-    this.#mouse.buttons(pressed);
+    const isOnTablet = this.takesPlaces && this.#isPlaced;
+    // The other one must not keep a button down that was pressed on it before.
+    this.#tablet?.buttons(isOnTablet ? pressed : 0);
+    this.#mouse.buttons(isOnTablet ? 0 : pressed);
     this.#wake();
   }
 

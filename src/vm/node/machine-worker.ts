@@ -49,6 +49,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
       serial,
       ...(virtioConsole ? { virtioConsole } : {}),
       ...(definition.screen === undefined ? {} : { display: definition.screen }),
+      pointer: definition.pointer,
       debugExit: definition.debugExit,
       noReboot: definition.noReboot,
     },

@@ -11,7 +11,14 @@ import { Worker } from "node:worker_threads";
 import { FLOPPY_TYPE_NAMES, type FloppyType } from "../../device/i82077/medium.ts";
 import type { FormatName } from "../../disk/image-format.ts";
 import { BOOT_KINDS } from "../../firmware/bios/boot-order.ts";
-import { type BiosDefinition, CPU_MODELS, type CpuModel, type MachineEnd } from "../definition.ts";
+import {
+  type BiosDefinition,
+  CPU_MODELS,
+  type CpuModel,
+  type MachineEnd,
+  POINTER_KINDS,
+  type PointerKind,
+} from "../definition.ts";
 import { CDROM_BUSES, type CdromBus, DISK_BUSES, type DiskBus } from "../drive-places.ts";
 import { SerialStream } from "../serial-stream.ts";
 import { parseSize } from "../size.ts";
@@ -82,6 +89,11 @@ export interface VirtualMachineOptions {
   virtioConsole?: boolean;
   /** A graphics card, whose picture is `display`'s; where there is no kernel, there is one unless this is false. */
   screen?: boolean;
+  /**
+   * "mouse" unless given: the PS/2 mouse alone. "tablet" is a USB tablet beside it, on an xHCI controller, on which
+   * `mouse.moveTo` and viewers put the pointer in a place, where the guest uses it.
+   */
+  pointer?: PointerKind;
   /** The isa-debug-exit port at 0xF4. */
   debugExit?: boolean;
   /** End where the guest asks for a reset, instead of starting again. */
@@ -116,6 +128,7 @@ export interface WorkerDefinition {
   readonly clock: "real" | "icount";
   readonly virtioConsole: boolean;
   readonly screen?: boolean;
+  readonly pointer: PointerKind;
   readonly debugExit: boolean;
   readonly noReboot: boolean;
   readonly gdb?: { readonly port: number; readonly host?: string; readonly wait: boolean };
@@ -153,7 +166,10 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
     throw new DefinitionError(`memory: ${memory} must be whole MiB from 2M to 3G`);
   }
   if (!CPU_MODELS.includes(cpu)) throw new DefinitionError(`cpu: "${cpu}" is none of ${CPU_MODELS.join(", ")}`);
-  const { kernel, firmware } = options;
+  const { kernel, firmware, pointer = "mouse" } = options;
+  if (!POINTER_KINDS.includes(pointer)) {
+    throw new DefinitionError(`pointer: "${pointer}" is none of ${POINTER_KINDS.join(", ")}`);
+  }
   const media = [...(options.disks ?? []), ...(options.floppies ?? []), ...(options.cdroms ?? [])];
   if (kernel === undefined && firmware === undefined && media.length === 0) {
     throw new DefinitionError("kernel: a machine needs a kernel to start, or a disk, disc or floppy to boot from");
@@ -187,6 +203,7 @@ function check(options: VirtualMachineOptions): WorkerDefinition {
     clock,
     virtioConsole: options.virtioConsole ?? false,
     ...(options.screen === undefined ? {} : { screen: options.screen }),
+    pointer,
     debugExit: options.debugExit ?? false,
     noReboot: options.noReboot ?? false,
     ...(options.gdb === undefined ? {} : { gdb: checkGdb(options.gdb) }),

@@ -95,6 +95,7 @@ test("messages in any order and in pieces keep what is sent bounded, and leave n
       const bytes = Uint8Array.from(message(random));
       const cut = random.below(bytes.length);
       session.receive(bytes.subarray(0, cut));
+      if (random.below(20) === 0) input.takesPlaces = !input.takesPlaces;
       if (random.below(20) === 0) display.resize(1 + random.below(200), 1 + random.below(200));
       else display.paint({ x: 0, y: 0, width: 1, height: 1 }, () => random.next() & 0xffffff);
       session.receive(bytes.subarray(cut));
@@ -112,6 +113,7 @@ test("messages in any order and in pieces keep what is sent bounded, and leave n
       [],
     );
     assert.ok((input.buttonStates.at(-1) ?? 0) === 0);
+    for (const { x, y } of input.places) assert.ok(x >= 0 && x <= 32767 && y >= 0 && y <= 32767);
   }
 });
 

@@ -114,6 +114,8 @@ export class RfbSession {
   /** What the viewer wants to be told of; undefined while it has not asked. */
   #request: Rectangle | undefined;
   #leds = -1;
+  /** Whether the viewer was told that pointer motion is relative; undefined before it was told anything. */
+  #isRelative: boolean | undefined;
   #deflater: Deflater | undefined;
   #isSending = false;
 
@@ -286,7 +288,7 @@ export class RfbSession {
         const x = u16(bytes, 1);
         const y = u16(bytes, 3);
         const [extra = 0] = isExtended && mask & 0x80 ? yield 1 : [isExtended ? 0 : mask >> 7];
-        this.#pointer.event(mask & 0x7f, extra, x, y, this.#confirmed.has(Encoding.pointerMotion), this.#size);
+        this.#pointer.event(mask & 0x7f, extra, x, y, this.#isRelative === true, this.#size);
         return true;
       }
       case Message.cutText: {
@@ -308,7 +310,7 @@ export class RfbSession {
 
   #setEncodings(encodings: Set<number>): void {
     this.#encodings = encodings;
-    for (const encoding of [Encoding.extendedKeys, Encoding.pointerMotion, Encoding.mouseButtons]) {
+    for (const encoding of [Encoding.extendedKeys, Encoding.mouseButtons]) {
       if (encodings.has(encoding) && !this.#confirmed.has(encoding)) this.#confirm.add(encoding);
     }
   }
@@ -362,15 +364,20 @@ export class RfbSession {
     const nothing = { x: 0, y: 0, width: 0, height: 0 };
     let count = this.#confirm.size;
     for (const encoding of this.#confirm) {
-      // An x of 0 tells that motion is relative from now on.
       rectangle(out, nothing, encoding);
       this.#confirmed.add(encoding);
     }
     this.#confirm.clear();
-    const { leds } = this.#settings.input;
+    const { leds, takesPlaces } = this.#settings.input;
     if (this.#encodings.has(Encoding.ledState) && leds !== this.#leds) {
       rectangle(out, nothing, Encoding.ledState).u8(leds);
       this.#leds = leds;
+      count++;
+    }
+    if (this.#encodings.has(Encoding.pointerMotion) && this.#isRelative !== !takesPlaces) {
+      // An x of 0 tells that motion is relative from now on, one of 1 that places are told.
+      rectangle(out, { ...nothing, x: takesPlaces ? 1 : 0 }, Encoding.pointerMotion);
+      this.#isRelative = !takesPlaces;
       count++;
     }
     return { out, count };

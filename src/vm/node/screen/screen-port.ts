@@ -8,6 +8,7 @@ export type ScreenRequest =
   | { readonly ask: "size" | "picture" | "text" }
   | ({ readonly ask: "type"; readonly changes: readonly KeyChange[] } & TypingSettings)
   | { readonly ask: "move"; readonly dx: number; readonly dy: number; readonly wheel: number }
+  | { readonly ask: "place"; readonly x: number; readonly y: number; readonly wheel: number }
   | { readonly ask: "buttons"; readonly pressed: number };
 
 /** Each request's answer. */
@@ -17,6 +18,7 @@ export interface ScreenAnswers {
   text: readonly string[] | undefined;
   type: undefined;
   move: undefined;
+  place: undefined;
   buttons: undefined;
 }
 
@@ -26,6 +28,9 @@ export type ScreenReply =
 
 export const NO_SCREEN =
   "the machine has no screen; bunk run --display none, or the library's option screen, gives it a graphics card";
+
+const NO_TABLET =
+  'the guest uses no tablet: give the machine one by the option pointer: "tablet", and wait for the guest\'s driver';
 
 /** The worker's side. */
 export async function answerScreen(
@@ -47,6 +52,10 @@ async function answer(request: ScreenRequest, screen: ScreenReader | undefined, 
       return undefined;
     case "move":
       input.move(request);
+      return undefined;
+    case "place":
+      if (!input.takesPlaces) throw new Error(NO_TABLET);
+      input.place(request);
       return undefined;
     case "buttons":
       input.buttons(request.pressed);

@@ -121,7 +121,7 @@ const BUTTONS = {
 } as const;
 export type MouseButton = keyof typeof BUTTONS;
 
-/** A PS/2 mouse: it moves from where it is, and cannot be put in a place. */
+/** A PS/2 mouse, which moves from where it is, and a USB tablet, where the machine has one; buttons are those of what moved last. */
 export class VmMouse {
   readonly #port: ScreenPort;
   #pressed = 0;
@@ -133,6 +133,14 @@ export class VmMouse {
   /** Moves right and down by so many counts, and turns the wheel by notches towards the user. */
   async move(dx: number, dy: number, wheel = 0): Promise<void> {
     await this.#port.ask({ ask: "move", dx, dy, wheel });
+  }
+
+  /**
+   * Puts the pointer in a place, 0 to 32767 from the left and the top of the screen, and turns the wheel by notches towards
+   * the user. Rejects where the guest does not use a tablet.
+   */
+  async moveTo(x: number, y: number, wheel = 0): Promise<void> {
+    await this.#port.ask({ ask: "place", x, y, wheel });
   }
 
   async press(button: MouseButton = "left"): Promise<void> {

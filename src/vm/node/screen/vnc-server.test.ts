@@ -296,6 +296,46 @@ test("viewers that know of it send relative motion and more buttons", async () =
   assert.deepEqual(input.buttonStates, [16]);
 });
 
+test("where the guest uses a tablet, pointer events are places: middles of pixels, edges at edges", async () => {
+  const { input, viewer } = await rig();
+  const { client } = await viewer();
+  input.takesPlaces = true;
+  client.pointer(0, 0, 149);
+  client.pointer(1, 100, 75);
+  client.pointer(8, 199, 0);
+  client.request(false);
+  await client.update();
+  assert.deepEqual(input.places, [
+    { x: 0, y: 32767, wheel: 0 },
+    { x: Math.floor((100.5 / 200) * 32768), y: Math.floor((75.5 / 150) * 32768), wheel: 0 },
+    { x: 32767, y: 0, wheel: -1 },
+  ]);
+  assert.deepEqual(input.motions, []);
+  assert.deepEqual(input.buttonStates, [1, 0]);
+  input.takesPlaces = false;
+  client.pointer(0, 197, 4);
+  client.request(false);
+  await client.update();
+  assert.deepEqual(input.motions, [{ dx: -2, dy: 4, wheel: 0 }], "it follows from where it was");
+});
+
+test("viewers that send motion are told to send places while the guest uses a tablet", async () => {
+  const { input, viewer } = await rig();
+  const { client } = await viewer();
+  client.setEncodings(0, -257);
+  client.request(false);
+  assert.ok((await client.update()).includes(-257));
+  assert.equal(client.sendsMotion, true);
+  input.takesPlaces = true;
+  client.request(false);
+  assert.ok((await client.update()).includes(-257));
+  assert.equal(client.sendsMotion, false);
+  client.pointer(0, 0, 0);
+  client.request(false);
+  await client.update();
+  assert.deepEqual([input.places, input.motions], [[{ x: 0, y: 0, wheel: 0 }], []]);
+});
+
 test("a Unix socket is its owner's alone, and one that is left over is replaced", async () => {
   const file = path.join(directory, "vnc.sock");
   const first = await VncServer.listen({ path: file });

@@ -20,6 +20,8 @@ export class RfbClient {
   /** Encodings of the rectangles that came. */
   readonly seen: number[] = [];
   leds = -1;
+  /** The server wants motion of the pointer, not places. */
+  sendsMotion = false;
   bytes = 0;
   /** Bytes of a pixel as the client asked for it, and what makes a colour of it. */
   #pixelBytes = 4;
@@ -180,7 +182,8 @@ export class RfbClient {
         this.height = height;
         this.picture = new Uint32Array(width * height);
       } else if (encoding === -261) [this.leds = -1] = await this.read(1);
-      else if (![-257, -258, -316].includes(encoding)) throw new Error(`encoding ${encoding}`);
+      else if (encoding === -257) this.sendsMotion = x === 0;
+      else if (![-258, -316].includes(encoding)) throw new Error(`encoding ${encoding}`);
     }
     this.seen.push(...encodings);
     return encodings;

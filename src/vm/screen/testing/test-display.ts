@@ -61,6 +61,8 @@ export class TestInput implements InputTarget {
   readonly keys: string[] = [];
   readonly motions: { dx?: number; dy?: number; wheel?: number }[] = [];
   readonly buttonStates: number[] = [];
+  takesPlaces = false;
+  readonly places: { x: number; y: number; wheel?: number }[] = [];
 
   key(code: string, down: boolean): void {
     this.keys.push(`${down ? "+" : "-"}${code}`);
@@ -68,6 +70,10 @@ export class TestInput implements InputTarget {
 
   move(motion: { dx?: number; dy?: number; wheel?: number }): void {
     this.motions.push(motion);
+  }
+
+  place(place: { x: number; y: number; wheel?: number }): void {
+    this.places.push(place);
   }
 
   buttons(pressed: number): void {
