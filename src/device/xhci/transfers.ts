@@ -51,8 +51,11 @@ export function serviceEndpoint(context: TransferContext, slotId: number, index:
     const { trbs, after } = td;
     const result = trbs.length > LONGEST_TD ? { code: trbError } : runTd(context, place, trbs);
     if (result === "not yet") return;
-    if (result === NO_RAM) context.systemError();
-    else if ("code" in result) halt(context, place, trbs[0]!, result.code);
+    if (result === NO_RAM) {
+      context.systemError();
+      return;
+    }
+    if ("code" in result) halt(context, place, trbs[0]!, result.code);
     else {
       endpoint.ring = after;
       tellResult(context, place, trbs, result.moved);
