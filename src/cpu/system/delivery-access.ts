@@ -61,6 +61,22 @@ export class DeliveryAccess {
     return tlbAddress(f, entry, linear);
   }
 
+  /**
+   * Where the descriptor that `selector` names in the global table lies in the shared memory; `mask` has the bits of linear
+   * addresses. Leaves the function where there is none.
+   */
+  descriptor(selector: Value, mask: bigint): Value {
+    const inTable = selector.and(0xfff8);
+    this.unless(
+      selector
+        .and(4)
+        .eqz()
+        .and(inTable.ne(0))
+        .and(inTable.add(7).leU(this.cpu.field("gdtLimit"))),
+    );
+    return this.reach(this.wide("gdtBase").add(inTable.extendU()).and(mask), 8, 0);
+  }
+
   /** RFLAGS as they are pushed: `savedFlags` of interrupts.ts. */
   savedFlags(vector: Value, external: Value): Value {
     const { f } = this;

@@ -93,18 +93,7 @@ function deliver(f: FunctionBuilder, vcpu: number, translate: Callee, delivering
   );
 
   const selector = low.get().shrU(16);
-  const inTable = selector.and(0xfff8);
-  unless(
-    selector
-      .and(4)
-      .eqz()
-      .and(inTable.ne(0))
-      .and(inTable.add(7).leU(cpu.field("gdtLimit"))),
-  );
-  const code = f.variable(
-    "i32",
-    f.load("i32", delivery.reach(delivery.wide("gdtBase").add(inTable.extendU()), 8, 0), 4),
-  );
+  const code = f.variable("i32", f.load("i32", delivery.descriptor(selector, -1n), 4));
   const kind = HIGH.present | HIGH.codeOrData | HIGH.code | HIGH.conforming | HIGH.accessed | HIGH.long | HIGH.big;
   unless(
     code

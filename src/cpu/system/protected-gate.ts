@@ -76,15 +76,7 @@ export function throughProtectedGate(
   if (event.isSoftware) unless(cpl.leU(dplOf(gateHigh)));
 
   const descriptor = (selector: Value, kind: number) => {
-    const inTable = selector.and(0xfff8);
-    unless(
-      selector
-        .and(4)
-        .eqz()
-        .and(inTable.ne(0))
-        .and(inTable.add(7).leU(cpu.field("gdtLimit"))),
-    );
-    const place = reach(cpu.field("gdtBase").add(inTable), 8);
+    const place = delivery.descriptor(selector, 0xffff_ffffn);
     const high = f.load("i32", place, 4);
     unless(isFlatOf(kind, f.load("i32", place), high, 0));
     return high;
