@@ -21,6 +21,7 @@ import { RAM_BASE, VCPU_BASE } from "./state.ts";
 import { deliveryFunction } from "./system/delivery.ts";
 import { privilegeFunctions } from "./system/privilege.ts";
 import { protectedPrivilegeFunctions } from "./system/protected-privilege.ts";
+import { segmentLoadFunctions } from "./system/segment-loads.ts";
 import { invalidationFunctions } from "./system/translation-caches.ts";
 import { keepPageFunction, missGroupFunction } from "./translate/kept-pages.ts";
 import { storeFlagsFunction } from "./translate/store-flags.ts";
@@ -44,6 +45,7 @@ function wasmFunctions(): WasmFunctions {
     ...sseFunctions(),
     ...privilegeFunctions(),
     ...protectedPrivilegeFunctions(),
+    ...segmentLoadFunctions(),
     ...invalidationFunctions(),
   };
 }

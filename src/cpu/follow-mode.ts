@@ -21,38 +21,60 @@ const PROTECTION_ENABLE = 1;
 const LONG_MODE_ACTIVE = 0x400;
 const VIRTUAL_8086 = 0x20000;
 const ALIGNMENT_CHECK = 0x40000;
+/** Flat code has all of these flat. */
+const FLAT_SEGMENTS = [ES, CS, SS, DS] as const;
+
+/** Where fields stand in the vCPU's state, in words: what is here runs too often for looks at them by name. */
+const wordOf = (name: string): number => fieldAddress(0, name) >> 2;
+const WORD = {
+  context: wordOf("context"),
+  cpl: wordOf("cpl"),
+  cr0: wordOf("cr0"),
+  efer: wordOf("efer"),
+  eflagsSystem: wordOf("eflagsSystem"),
+  mmuMode: wordOf("mmuMode"),
+  pageKey: wordOf("pageKey"),
+  supervisorGeneration: wordOf("supervisorGeneration"),
+  tlb: wordOf("tlb"),
+  userGeneration: wordOf("userGeneration"),
+  watching: wordOf("watching"),
+} as const;
+type Field = keyof typeof WORD;
 
 /** Sets `context`, `mmuMode`, `tlb`, `pageKey` and `watching`; `watches`: whether a debugger watches accesses. */
 export function followMode(registers: Registers, watches: boolean): void {
-  const user = registers.get32("cpl") === 3;
-  const generation = registers.get32(user ? "userGeneration" : "supervisorGeneration");
-  registers.set32("context", (generation << CONTEXT_BITS) | contextBits(registers, user));
+  const { i32 } = registers;
+  const base = registers.base >> 2;
+  const user = get(registers, "cpl") === 3;
+  const generation = get(registers, user ? "userGeneration" : "supervisorGeneration");
+  i32[base + WORD.context] = (generation << CONTEXT_BITS) | contextBits(registers, user);
   const watching = watchesData(registers) || watches;
-  registers.set32("watching", watching ? 1 : 0);
+  i32[base + WORD.watching] = watching ? 1 : 0;
   const mode = mmuMode(registers, user, watching);
-  registers.set32("mmuMode", mode);
-  registers.set32("tlb", registers.base + TLBS + mode * TLB_SIZE);
-  const key = fieldAddress(registers.base, "pageKey") >> 2;
-  registers.i32[key] = ((registers.i32[key] as number) & (-1 << PAGE_KEY.number)) | (mode << PAGE_KEY.mode);
+  i32[base + WORD.mmuMode] = mode;
+  i32[base + WORD.tlb] = registers.base + TLBS + mode * TLB_SIZE;
+  const key = get(registers, "pageKey");
+  i32[base + WORD.pageKey] = (key & (-1 << PAGE_KEY.number)) | (mode << PAGE_KEY.mode);
 }
+
+const get = ({ i32, base }: Registers, field: Field): number => i32[(base >> 2) + WORD[field]] as number;
 
 function contextBits(registers: Registers, user: boolean): number {
   const cs = registers.attributes(CS);
-  const lma = (registers.get32("efer") & LONG_MODE_ACTIVE) !== 0;
+  const lma = (get(registers, "efer") & LONG_MODE_ACTIVE) !== 0;
   const long = lma && (cs & ATTRIBUTE_LONG) !== 0;
-  const isReal = (registers.get32("cr0") & PROTECTION_ENABLE) === 0;
-  const isProtected = !isReal && (registers.get32("eflagsSystem") & VIRTUAL_8086) === 0;
+  const isReal = (get(registers, "cr0") & PROTECTION_ENABLE) === 0;
+  const isProtected = !isReal && (get(registers, "eflagsSystem") & VIRTUAL_8086) === 0;
   let bits = long ? CONTEXT.long : 0;
   if (!long && cs & ATTRIBUTE_BIG) bits |= CONTEXT.code32;
   if (!long && registers.attributes(SS) & ATTRIBUTE_BIG) bits |= CONTEXT.stack32;
-  const isFlat = (segment: number) => isFlatSegment(registers, segment);
-  if (!long && isProtected && [ES, CS, SS, DS].every(isFlat)) bits |= CONTEXT.flat;
+  if (!long && isProtected && FLAT_SEGMENTS.every((segment) => isFlatSegment(registers, segment))) bits |= CONTEXT.flat;
   return user ? bits | CONTEXT.user : bits;
 }
 
 function mmuMode(registers: Registers, user: boolean, watching: boolean): number {
-  const ac = registers.get32("eflagsSystem") & ALIGNMENT_CHECK;
-  if (watching || (user && registers.get32("cr0") & ac)) return MMU_MODE.checked;
+  const ac = get(registers, "eflagsSystem") & ALIGNMENT_CHECK;
+  if (watching || (user && get(registers, "cr0") & ac)) return MMU_MODE.checked;
   if (user) return MMU_MODE.user;
   return ac ? MMU_MODE.supervisorAc : MMU_MODE.supervisor;
 }

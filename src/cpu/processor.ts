@@ -332,7 +332,7 @@ export class Processor implements SystemContext {
     const shadow = registers.get32("shadow");
     const traps = registers.get32("debugTraps");
     if (traps !== 0 && shadow !== SHADOW.debugTraps) return this.#deliverDebug(traps);
-    if (shadow !== 0 || !external) return undefined;
+    if (shadow !== 0 || !external || this.#isHeldOff()) return undefined;
     if (this.#nmi && registers.get32("nmiBlocked") === 0) {
       this.#nmi = false;
       return this.#deliver({ vector: 2, kind: "external" });
@@ -342,6 +342,17 @@ export class Processor implements SystemContext {
       if (vector >= 0) return this.#deliver({ vector, kind: "external" });
     }
     return undefined;
+  }
+
+  /** Whether an interrupt that waits has arrived right behind an instruction that holds interrupts off; notes that. */
+  #isHeldOff(): boolean {
+    const { registers } = this;
+    if (!this.#nmi && !this.interruptPending()) return false;
+    if (registers.get64("heldOffAt") !== registers.get64("ip")) return false;
+    // Once: the instruction may be a jump to itself.
+    registers.set64("heldOffAt", -1n);
+    registers.set32("shadow", SHADOW.interrupts);
+    return true;
   }
 
   /** Runs blocks until something is up, and deals with exceptions. */

@@ -55,6 +55,11 @@ export class Registers {
     this.i32[at + 1] = 0;
   }
 
+  /** Writes the low 32 bits and leaves the upper ones. */
+  setLow32(index: number, value: number): void {
+    this.i32[(this.base + GPR) / 4 + index * 2] = value;
+  }
+
   /** Index into `i32` of a segment register's fields (ES CS SS DS FS GS LDTR TR). */
   #segment(index: number): number {
     return (this.base + SEGMENTS + index * SEGMENT_SIZE) / 4;
@@ -64,6 +69,10 @@ export class Registers {
   }
   segmentBase(index: number): bigint {
     return (this.i64[(this.base + SEGMENTS + index * SEGMENT_SIZE + SEGMENT.base) / 8] as bigint) & MASK64;
+  }
+  /** The low 32 bits of it, unsigned. */
+  segmentBase32(index: number): number {
+    return (this.i32[this.#segment(index) + SEGMENT.base / 4] as number) >>> 0;
   }
   setSegmentBase(index: number, base: bigint): void {
     this.i64[(this.base + SEGMENTS + index * SEGMENT_SIZE + SEGMENT.base) / 8] = BigInt.asIntN(64, base);

@@ -117,6 +117,8 @@ place(
   "addressLines",
   // What kept pages of the present mode have in the low bits of their tags.
   "pageKey",
+  // Offset of the instruction behind an STI or a load of SS that found no interrupt waiting: none comes right before it.
+  "heldOffAt",
 );
 place(
   "i32",

@@ -8,6 +8,16 @@ import type { Value } from "./value.ts";
 const READ_CONTROL = declareFunction("readControl", { in: "host", params: ["i32"], result: "i64", faults: true });
 /** (number, value). */
 const WRITE_CONTROL = declareFunction("writeControl", { in: "host", params: ["i32", "i64"], faults: true });
+/**
+ * (number, value) in any mode but IA-32e mode: whether CR0 has been written, where no bit but PE changes and there is no
+ * paging: boot loaders go to real-address mode and back for each call of a BIOS.
+ */
+const SWITCH_PROTECTION = declareFunction("switchProtection", {
+  in: "wasm",
+  params: ["i32", "i32"],
+  result: "i32",
+  changesMode: true,
+});
 /** (number) → debug register. */
 const READ_DEBUG = declareFunction("readDebug", { in: "host", params: ["i32"], result: "i64", faults: true });
 /** (number, value). */
@@ -62,7 +72,12 @@ export const MOV_TO_CONTROL = instruction("mov", {
   privileged: true,
   ends: true,
   meaning(o, dst, src) {
-    o.call(WRITE_CONTROL, o.get(dst), o.get(src).extendU());
+    const [number, value] = [o.get(dst), o.get(src)];
+    const byHost = () => {
+      o.call(WRITE_CONTROL, number, value.extendU());
+    };
+    if (o.long) byHost();
+    else o.rarely(o.call(SWITCH_PROTECTION, number, value).eqz(), byHost, () => {});
     o.endBlock();
   },
 });

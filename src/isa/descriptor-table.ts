@@ -5,11 +5,6 @@ import type { Operand, Semantics } from "./semantics.ts";
 
 const UNTESTED = "privileged, or about the host's descriptor tables";
 
-/** (DESCRIPTOR_TABLE, limit, base): loads GDTR or IDTR. */
-const LOAD_TABLE = declareFunction("loadTable", { in: "host", params: ["i32", "i32", "i64"], faults: true });
-/** Raises what CR4.UMIP forbids; (DESCRIPTOR_TABLE) → limit. */
-const TABLE_LIMIT = declareFunction("tableLimit", { in: "host", params: ["i32"], result: "i32", faults: true });
-const TABLE_BASE = declareFunction("tableBase", { in: "host", params: ["i32"], result: "i64" });
 /** (selector) */
 const LOAD_LDT = declareFunction("loadLdt", { in: "host", params: ["i32"], faults: true });
 const LOAD_TASK = declareFunction("loadTask", { in: "host", params: ["i32"], faults: true });
@@ -30,11 +25,12 @@ const VERIFY = declareFunction("verifySegment", { in: "host", params: ["i32", "i
 /** #UD in real-address and virtual-8086 mode. */
 const REQUIRE_PROTECTED = declareFunction("requireProtected", { in: "host", params: [], faults: true });
 
-export const DESCRIPTOR_TABLE = { gdt: 0, idt: 1 } as const;
 /** What `segmentVisible` is asked for: LSL knows fewer types than LAR. */
 export const LOOK = { rights: 0, limit: 1 } as const;
 
-const loadTable = (name: string, form: string, table: number): Instruction =>
+const CR4_UMIP = 1 << 11;
+
+const loadTable = (name: string, form: string, table: "gdt" | "idt"): Instruction =>
   instruction(name, {
     spec: "SDM 2, LGDT/LIDT",
     forms: [form],
@@ -43,27 +39,30 @@ const loadTable = (name: string, form: string, table: number): Instruction =>
     meaning(o, source) {
       const limit = o.loadAt(source, 0, 16);
       const base = o.loadAt(source, 2, o.long ? 64 : 32).extendU();
-      o.call(LOAD_TABLE, table, limit, o.operandSize === 16 && !o.long ? base.and(0xff_ffffn) : base);
+      if (o.long) o.raiseIf(base.shl(16).shrS(16).ne(base), "GP", 0);
+      o.setState(`${table}Limit`, limit);
+      o.setState(`${table}Base`, o.operandSize === 16 && !o.long ? base.and(0xff_ffffn) : base);
     },
   });
 
-const storeTable = (name: string, form: string, table: number): Instruction =>
+/** CR4.UMIP keeps programs from reading where tables are. */
+const storeTable = (name: string, form: string, table: "gdt" | "idt"): Instruction =>
   instruction(name, {
     spec: "SDM 2, SGDT/SIDT",
     forms: [form],
     untested: UNTESTED,
     meaning(o, target) {
-      const limit = o.call(TABLE_LIMIT, table);
-      const base = o.call(TABLE_BASE, table);
-      o.storeAt(target, 0, 16, limit);
+      o.raiseIf(o.state("cpl").ne(0).and(o.state("cr4").wrap().and(CR4_UMIP).ne(0)), "GP", 0);
+      const base = o.state(`${table}Base`);
+      o.storeAt(target, 0, 16, o.state(`${table}Limit`));
       o.storeAt(target, 2, o.long ? 64 : 32, o.long ? base : base.wrap());
     },
   });
 
-export const LGDT = loadTable("lgdt", "0F 01 /2 M", DESCRIPTOR_TABLE.gdt);
-export const LIDT = loadTable("lidt", "0F 01 /3 M", DESCRIPTOR_TABLE.idt);
-export const SGDT = storeTable("sgdt", "0F 01 /0 M", DESCRIPTOR_TABLE.gdt);
-export const SIDT = storeTable("sidt", "0F 01 /1 M", DESCRIPTOR_TABLE.idt);
+export const LGDT = loadTable("lgdt", "0F 01 /2 M", "gdt");
+export const LIDT = loadTable("lidt", "0F 01 /3 M", "idt");
+export const SGDT = storeTable("sgdt", "0F 01 /0 M", "gdt");
+export const SIDT = storeTable("sidt", "0F 01 /1 M", "idt");
 
 /** LLDT and LTR check the privilege level after the mode, so not by `privileged`. */
 const loadSystemSegment = (name: string, form: string, callee: string): Instruction =>

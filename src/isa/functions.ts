@@ -15,6 +15,8 @@ export interface FunctionSpec {
   readonly pure?: true;
   /** What memory accesses depend on is another afterwards: privilege, or EFLAGS.AC. */
   readonly changesAccess?: true;
+  /** What follows may be code of another mode: translated code is of one. */
+  readonly changesMode?: true;
 }
 
 const FUNCTIONS = new Map<string, FunctionSpec>();

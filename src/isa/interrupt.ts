@@ -1,6 +1,7 @@
 /** Software interrupts, return from interrupts, and the flags and states that govern interrupts. */
 import { declareFunction } from "./functions.ts";
 import { type Instruction, instruction } from "./instruction.ts";
+import { interruptReal, mayBeReal, returnReal } from "./real-mode.ts";
 import { type Operand, RSP, type Semantics, SS } from "./semantics.ts";
 import type { Value } from "./value.ts";
 
@@ -86,13 +87,17 @@ const LOW_WORD = 0xffff_ffffn;
 
 const ABOUT_INTERRUPTS = { spec: "SDM 2, INT n/INTO/INT3/INT1", ends: true, untested: RAISES } as const;
 
-/** System calls of 32-bit kernels, which need no host. */
+/** System calls of 32-bit kernels, and calls of a BIOS, need no host. */
 export const INT = instruction("int", {
   ...ABOUT_INTERRUPTS,
   forms: ["CD Ib"],
   meaning(o, immediate) {
     const vector = o.get(immediate as Operand).and(0xff);
     const long = () => o.transfer(o.call(SOFTWARE_INTERRUPT, vector, INTERRUPT_KIND.software, o.nextIp()));
+    if (mayBeReal(o)) {
+      interruptReal(o, vector, long);
+      return;
+    }
     if (!isFlat32(o)) {
       long();
       return;
@@ -191,7 +196,17 @@ export const IRET = instruction("iret|iretd|iretq", {
       returnProtected(o);
       return;
     }
-    o.transfer(o.call(INTERRUPT_RETURN, o.operandSize, o.nextIp()));
+    const long = () => o.transfer(o.call(INTERRUPT_RETURN, o.operandSize, o.nextIp()));
+    if (!mayBeReal(o)) {
+      long();
+      return;
+    }
+    returnReal(
+      o,
+      (next) => needsAttention(o, next),
+      (flags) => setStatusFlags(o, flags),
+      long,
+    );
   },
 });
 
@@ -320,8 +335,11 @@ export const STI = instruction("sti", {
       () => {
         o.call(ENABLE_INTERRUPTS);
       },
-      // Nothing to hold off where nothing waits: what arrives later finds the next instruction begun.
-      () => o.setState("eflagsSystem", flags.or(IF)),
+      () => {
+        o.setState("eflagsSystem", flags.or(IF));
+        // For what arrives before the next instruction: HLT, often enough.
+        o.setState("heldOffAt", o.nextIp().when(flags.and(IF).eqz(), -1n));
+      },
     );
     o.endBlock();
   },

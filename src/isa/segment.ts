@@ -5,12 +5,22 @@ import { CS, DS, ES, FS, GS, type Operand, type Semantics, SS, type StateField }
 
 /** (segment register, selector): loads ES, DS, FS or GS. */
 const LOAD_SEGMENT = declareFunction("loadSegment", { in: "host", params: ["i32", "i32"], faults: true });
-/** The same in flat 32-bit code, which stays flat: whether it has been loaded. */
+/**
+ * (segment register, selector) in any mode but 64-bit mode: whether ES, DS, FS or GS has been loaded, with nothing else to
+ * look at. Flat code stays flat.
+ */
 const LOAD_USUAL_SEGMENT = declareFunction("loadUsualSegment", {
   in: "wasm",
   params: ["i32", "i32"],
   result: "i32",
   changesAccess: true,
+});
+/** (selector) in any mode but 64-bit mode: whether SS has been loaded, with nothing else to look at. */
+const LOAD_USUAL_STACK = declareFunction("loadUsualStack", {
+  in: "wasm",
+  params: ["i32"],
+  result: "i32",
+  changesMode: true,
 });
 /** (selector): loads SS and holds off interrupts until after the next instruction. */
 const LOAD_STACK_SEGMENT = declareFunction("loadStackSegment", { in: "host", params: ["i32"], faults: true });
@@ -28,8 +38,12 @@ function load(o: Semantics, index: number, selector: Parameters<Semantics["push"
     else o.call(LOAD_SEGMENT, index, selector);
     rest();
   };
-  if (o.flat && o.stackSize === 32 && index !== SS) {
-    o.rarely(o.call(LOAD_USUAL_SEGMENT, index, selector).eqz(), loadByHost, rest);
+  if (!o.long) {
+    const isLoaded = index === SS ? o.call(LOAD_USUAL_STACK, selector) : o.call(LOAD_USUAL_SEGMENT, index, selector);
+    o.rarely(isLoaded.eqz(), loadByHost, () => {
+      rest();
+      if (index === SS) o.setState("heldOffAt", o.nextIp());
+    });
   } else {
     loadByHost();
   }

@@ -14,6 +14,13 @@ const FAR_JUMP = declareFunction("farJump", {
   result: "i64",
   faults: true,
 });
+/** (selector, offset) in any mode but IA-32e mode → whether CS has been loaded, for a jump to code with nothing else to look at. */
+const ENTER_USUAL_SEGMENT = declareFunction("enterUsualSegment", {
+  in: "wasm",
+  params: ["i32", "i32"],
+  result: "i32",
+  changesMode: true,
+});
 const FAR_CALL = declareFunction("farCall", {
   in: "host",
   params: ["i32", "i64", "i32", "i64"],
@@ -55,8 +62,15 @@ function pointerAt(o: Semantics, pointer: Operand): { offset: Value; selector: V
 }
 
 const far = (name: string, direct: string, indirect: string, callee: string): Instruction[] => {
-  const go = (o: Semantics, { offset, selector }: { offset: Value; selector: Value }) =>
-    o.transfer(o.call(callee, selector, offset, o.operandSize, o.nextIp()));
+  const go = (o: Semantics, { offset, selector }: { offset: Value; selector: Value }) => {
+    const byHost = () => o.transfer(o.call(callee, selector, offset, o.operandSize, o.nextIp()));
+    if (callee !== FAR_JUMP || o.long) {
+      byHost();
+      return;
+    }
+    const isThere = o.call(ENTER_USUAL_SEGMENT, selector.and(0xffff), offset.wrap());
+    o.rarely(isThere.eqz(), byHost, () => o.transfer(offset));
+  };
   const about = { spec: `SDM 2, ${name.toUpperCase()}`, ends: true, untested: UNTESTED } as const;
   return [
     instruction(name, { ...about, forms: [direct], meaning: (o, pointer) => go(o, o.farPointer(pointer)) }),

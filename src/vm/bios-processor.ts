@@ -43,15 +43,14 @@ export class MachineBiosProcessor implements BiosProcessor {
     return this.#registers.gpr32(register);
   }
   set(register: number, value: number): void {
-    const registers = this.#registers;
-    registers.setGpr(register, (registers.gpr(register) & ~0xffff_ffffn) | BigInt(value >>> 0));
+    this.#registers.setLow32(register, value);
     this.#parts.registerSet();
   }
   selector(segment: number): number {
     return this.#registers.selector(segment) & 0xffff;
   }
   base(segment: number): number {
-    return Number(this.#registers.segmentBase(segment) & 0xffff_ffffn);
+    return this.#registers.segmentBase32(segment);
   }
   load(segment: number, selector: number): void {
     const registers = this.#registers;
@@ -109,15 +108,24 @@ export class MachineBiosProcessor implements BiosProcessor {
     );
   }
 
+  /** A word of RAM, which most are: what services are told by lies there, and they are called for each character. */
+  #wordOfRam(linear: number, bytes: number, access: "read" | "write"): Uint8Array | undefined {
+    if ((this.#registers.get32("cr0") & PAGING) !== 0) return undefined;
+    return this.#parts.ram.view(guestPhysical(linear), bytes, access);
+  }
+
   readWord(linear: number, bytes: 1 | 2 | 4): number {
+    const view = this.#wordOfRam(linear, bytes, "read");
+    if (view) return littleEndian(view);
     const word = this.#word.subarray(0, bytes);
     this.read(linear, word);
     return littleEndian(word);
   }
   writeWord(linear: number, bytes: 1 | 2 | 4, value: number): void {
-    const word = this.#word.subarray(0, bytes);
+    const view = this.#wordOfRam(linear, bytes, "write");
+    const word = view ?? this.#word.subarray(0, bytes);
     for (let i = 0; i < bytes; i++) word[i] = value >>> (8 * i);
-    this.write(linear, word);
+    if (!view) this.write(linear, word);
   }
 
   readPhysical(address: number, target: Uint8Array): void {

@@ -78,6 +78,9 @@ const RULES = Uint16Array.from(FORMS, ({ attributes }) =>
   ATTRIBUTES.reduce((bits, name) => (attributes.has(name) ? bits | bit[name] : bits), 0),
 );
 
+/** Numbers of 8 bits: most immediates are. */
+const SMALL = Array.from({ length: 256 }, (_, i) => BigInt(i - 128));
+
 class Bytes {
   readonly #bytes: Uint8Array;
   readonly start: number;
@@ -233,22 +236,24 @@ function decodeFrom(input: Bytes, mode: DecodeMode, has: (feature: Feature) => b
     (wide ? bit.w0 : bit.w1) |
     (size === 16 ? bit["!o16"] : bit.o16) |
     (size === 32 ? 0 : bit.o32);
-  const form = candidates.find((candidate) => {
-    if ((candidate.vex !== undefined) !== (vex !== undefined)) return false;
+  let form: Form | undefined;
+  for (let i = 0; i < candidates.length && !form; i++) {
+    const candidate = candidates[i] as Form;
+    if ((candidate.vex !== undefined) !== (vex !== undefined)) continue;
     if (candidate.vex && vex) {
       const { l, w, pp } = candidate.vex;
-      if (pp !== vex.pp || (l !== "any" && l !== vex.l) || (w !== "any" && w !== vex.w)) return false;
+      if (pp !== vex.pp || (l !== "any" && l !== vex.l) || (w !== "any" && w !== vex.w)) continue;
     }
-    if ((RULES[candidate.id] as number) & forbidden) return false;
-    if (!vex && candidate.prefix !== undefined && candidate.prefix !== prefix) return false;
+    if ((RULES[candidate.id] as number) & forbidden) continue;
+    if (!vex && candidate.prefix !== undefined && candidate.prefix !== prefix) continue;
     if (candidate.hasModrm) {
-      if (candidate.modrm !== undefined && candidate.modrm !== modrm) return false;
-      if (candidate.digit !== undefined && candidate.digit !== ((modrm >> 3) & 7)) return false;
-      if (candidate.rm === "memory" ? modrm >= 0xc0 : candidate.rm === "register" && modrm < 0xc0) return false;
+      if (candidate.modrm !== undefined && candidate.modrm !== modrm) continue;
+      if (candidate.digit !== undefined && candidate.digit !== ((modrm >> 3) & 7)) continue;
+      if (candidate.rm === "memory" ? modrm >= 0xc0 : candidate.rm === "register" && modrm < 0xc0) continue;
     }
     const { feature } = candidate.instruction;
-    return feature === undefined || has(feature);
-  });
+    if (feature === undefined || has(feature)) form = candidate;
+  }
   if (!form) {
     // A missing ModR/M byte is looked for first: the processor fetches it before it gives up.
     if (needsModrm) input.u8();
@@ -294,7 +299,7 @@ function decodeFrom(input: Bytes, mode: DecodeMode, has: (feature: Feature) => b
         if (width === 64) immediate = (BigInt(input.i32()) & 0xffffffffn) | (BigInt(input.i32()) << 32n);
         else if (width === 32) immediate = BigInt(input.i32());
         else if (width === 16) immediate = BigInt((input.u16() << 16) >> 16);
-        else immediate = BigInt(input.i8());
+        else immediate = SMALL[input.i8() + 128] as bigint;
         break;
       }
       case "far":

@@ -38,6 +38,7 @@ import { type CodePage, CodePages, type InstalledRegion, pageOf } from "./code-p
 import { BREAKPOINT, COUNT, RESUME } from "./code-table.ts";
 import type { Handlers, Pseudo } from "./handlers.ts";
 import { RecordWriter } from "./record-writer.ts";
+import { RewrittenBlocks } from "./rewritten-blocks.ts";
 
 const PAGE_BYTES = 4096;
 const MAX_INSTRUCTIONS = 48;
@@ -107,6 +108,7 @@ export class BlockCache {
   readonly #u16: Uint16Array;
   readonly #pages: CodePages;
   readonly #records: RecordWriter;
+  readonly #rewritten: RewrittenBlocks;
   /** Regions by the record that stands for them. */
   readonly #regions = new Map<number, Region>();
   #next = RECORDS;
@@ -119,11 +121,15 @@ export class BlockCache {
     this.#i64 = new BigInt64Array(wiring.buffer);
     this.#u16 = new Uint16Array(wiring.buffer);
     this.#records = new RecordWriter(wiring.buffer, wiring.handlers);
+    this.#rewritten = new RewrittenBlocks(wiring.buffer, this.#records);
     this.#pages = new CodePages({
       buffer: wiring.buffer,
       vcpu: wiring.vcpu,
       regionDropped: (region) => this.#regionDropped(region as Region, this.#isClearing ? "cleared" : "written"),
-      blockDropped: wiring.observer?.blockDropped,
+      blockDropped: (record) => {
+        this.#rewritten.dropped(record);
+        wiring.observer?.blockDropped?.();
+      },
       forgetKeptPages: wiring.forgetKeptPages,
     });
     this.clear();
@@ -135,6 +141,7 @@ export class BlockCache {
     this.#next = RECORDS;
     this.#isClearing = true;
     this.#pages.clear();
+    this.#rewritten.clear();
     this.#isClearing = false;
     this.#i32.fill(0, BLOCK_TABLE >> 2, (BLOCK_TABLE + BLOCK_ENTRIES * 4) >> 2);
     if (this.#wiring.handlers.full) this.#wiring.handlers.clear();
@@ -167,12 +174,16 @@ export class BlockCache {
     const mode = { long: (context & CONTEXT.long) !== 0, code32: (context & CONTEXT.code32) !== 0 };
     const pageEnd = (Math.floor(physical / PAGE_BYTES) + 1) * PAGE_BYTES;
     const end = Math.min(pageEnd, physical + room);
+    const hostEnd = hostAddress(physical) + end - physical;
+    const revived = this.#revive(physical, context, end, (offset) =>
+      decode(this.#bytes, hostAddress(physical) + offset, hostEnd, mode, this.#wiring.has),
+    );
+    if (revived !== undefined) return revived;
     let isCut = false;
     const instructions: Decoded[] = [];
     let position = physical;
     let ending: Pseudo | "breakpoint" | undefined = "fallThrough";
     let secondPage = -1;
-    const hostEnd = hostAddress(physical) + end - physical;
     while (instructions.length < limit) {
       if (limit > 1 && this.#wiring.isMarked(position)) {
         if (instructions.length === 0) ending = "breakpoint";
@@ -220,7 +231,28 @@ export class BlockCache {
     // The same bytes in another segment are another block.
     if (!isCut) this.#link(record, physical);
     if (secondPage >= 0 || isCut || context & CONTEXT.step) return -record;
-    if (ending !== "breakpoint") this.#count(record, 0, this.#wiring.heat({ record, physical, context, instructions }));
+    if (ending === "breakpoint") return record;
+    const recordsEnd = this.#i32[(record + BLOCK_END) >> 2] as number;
+    this.#rewritten.decoded(physical, context, instructions, record, recordsEnd);
+    this.#count(record, 0, this.#wiring.heat({ record, physical, context, instructions }));
+    return record;
+  }
+
+  /** The block at `physical`, where it was decoded before and hardly differs now; undefined where it is to be decoded. */
+  #revive(
+    physical: number,
+    context: number,
+    end: number,
+    decodeAt: (offset: number) => Decoded | string,
+  ): number | undefined {
+    const record = this.#rewritten.revive(physical, context, end, decodeAt);
+    if (record === undefined) return undefined;
+    this.#wiring.handlers.flush();
+    this.#i32[(record + BLOCK_MODE) >> 2] = context;
+    this.#i32[(record + BLOCK_REGION) >> 2] = 0;
+    this.#pages.addBlock(record);
+    this.#link(record, physical);
+    this.#count(record, 0, this.#wiring.heat());
     return record;
   }
 

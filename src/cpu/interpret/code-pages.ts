@@ -41,6 +41,8 @@ export interface InstalledRegion {
   readonly pages: readonly CodePage[];
 }
 
+const NONE: readonly [number, number] = [0, 0];
+
 export const pageOf = (physical: number): number => Math.floor(physical / PAGE_BYTES);
 
 /** Bits of the pieces of 64 bytes from the offset `first` in a page to `last`, added to `pieces`. */
@@ -51,6 +53,13 @@ export function addPieces(pieces: [number, number], first: number, last: number)
   }
 }
 
+/** Regions with code from one physical page. */
+interface PageRegions {
+  readonly all: Set<InstalledRegion>;
+  /** Which pieces of 64 bytes they have code from: all that they do, and perhaps some of regions that have gone. */
+  readonly pieces: [number, number];
+}
+
 export class CodePages {
   readonly #bytes: Uint8Array;
   readonly #i32: Int32Array;
@@ -59,12 +68,12 @@ export class CodePages {
   readonly #filled: number;
   readonly #regionDropped: (region: InstalledRegion) => void;
   readonly #forgetKeptPages: () => void;
-  readonly #blockDropped: (() => void) | undefined;
+  readonly #blockDropped: ((record: number) => void) | undefined;
   /** First records of the blocks with code from each physical page that has not been written since. */
   readonly #blocks = new Map<number, number[]>();
   /** The same of pages that are written, by the pieces of 64 bytes that their code lies in. */
   readonly #split = new Map<number, Map<number, number[]>>();
-  readonly #regions = new Map<number, Set<InstalledRegion>>();
+  readonly #regions = new Map<number, PageRegions>();
 
   constructor(options: {
     readonly buffer: ArrayBufferLike;
@@ -72,8 +81,8 @@ export class CodePages {
     readonly regionDropped: (region: InstalledRegion) => void;
     /** Makes translated code forget the pages that it has kept: some may not be written in place any more. */
     readonly forgetKeptPages: () => void;
-    /** Told of each block whose code was written, where someone watches. */
-    readonly blockDropped?: (() => void) | undefined;
+    /** Told of each block whose code was written, by its first record. */
+    readonly blockDropped?: ((record: number) => void) | undefined;
   }) {
     this.#bytes = new Uint8Array(options.buffer);
     this.#i32 = new Int32Array(options.buffer);
@@ -111,9 +120,11 @@ export class CodePages {
   addRegion(region: InstalledRegion): void {
     for (const { first, pieces } of region.pages) {
       const page = pageOf(first);
-      const known = this.#regions.get(page);
-      if (known) known.add(region);
-      else this.#regions.set(page, new Set([region]));
+      const known = this.#regions.get(page) ?? { all: new Set(), pieces: [0, 0] };
+      known.all.add(region);
+      known.pieces[0] |= pieces[0];
+      known.pieces[1] |= pieces[1];
+      this.#regions.set(page, known);
       this.#mark(page, pieces);
     }
   }
@@ -123,22 +134,23 @@ export class CodePages {
     const page = pageOf(first);
     const pieces: [number, number] = [0, 0];
     addPieces(pieces, first % PAGE_BYTES, last % PAGE_BYTES);
-    let hasChanged = this.#dropRegions(page, pieces[0], pieces[1]);
+    let isStale = this.#dropRegions(page, pieces[0], pieces[1]);
     const split = this.#split.get(page) ?? this.#splitPage(page);
+    const gone: [number, number] = [0, 0];
     for (let piece = (first % PAGE_BYTES) >> 6; piece <= (last % PAGE_BYTES) >> 6; piece++) {
       const records = split.get(piece);
       // Only a page whose pieces are noted as having code though they have none comes here without any.
-      if (records === undefined) hasChanged = true;
+      if (records === undefined) isStale = true;
       for (const record of records ?? []) {
         if (this.#mode(record) >= 0) {
           if (!this.#overlaps(record, page, first, last)) continue;
           this.#drop(record);
         }
-        this.#removeFromPieces(split, record, page);
-        hasChanged = true;
+        this.#removeFromPieces(split, record, page, gone);
       }
     }
-    if (hasChanged) this.#findPieces(page, split);
+    if (isStale) this.#findPieces(page, split);
+    else if (gone[0] | gone[1]) this.#clearPieces(page, gone);
   }
 
   /** From now on the page's blocks are known by piece: most writes to a page with code are to data beside it. */
@@ -162,12 +174,17 @@ export class CodePages {
     });
   }
 
-  #removeFromPieces(split: Map<number, number[]>, record: number, page: number): void {
+  /** Adds to `gone` the pieces that have no block any more. */
+  #removeFromPieces(split: Map<number, number[]>, record: number, page: number, gone: [number, number]): void {
     this.#eachRun(record, page, (first, last) => {
       for (let piece = (first % PAGE_BYTES) >> 6; piece <= (last % PAGE_BYTES) >> 6; piece++) {
         const records = split.get(piece)?.filter((each) => each !== record) ?? [];
-        if (records.length > 0) split.set(piece, records);
-        else split.delete(piece);
+        if (records.length > 0) {
+          split.set(piece, records);
+          continue;
+        }
+        split.delete(piece);
+        addPieces(gone, piece << 6, piece << 6);
       }
     });
   }
@@ -176,15 +193,22 @@ export class CodePages {
   #findPieces(page: number, split: ReadonlyMap<number, number[]>): void {
     const left: [number, number] = [0, 0];
     for (const piece of split.keys()) addPieces(left, piece << 6, piece << 6);
-    for (const region of this.#regions.get(page) ?? []) {
-      for (const code of region.pages) {
-        if (pageOf(code.first) !== page) continue;
-        left[0] |= code.pieces[0];
-        left[1] |= code.pieces[1];
-      }
-    }
+    const regions = this.#regions.get(page);
+    if (regions) findPieces(regions, page);
+    left[0] |= regions?.pieces[0] ?? 0;
+    left[1] |= regions?.pieces[1] ?? 0;
     if (split.size === 0) this.#split.delete(page);
     this.#setPieces(page, left[0], left[1]);
+  }
+
+  /** Notes that pieces of a page have no code but what regions may have there. */
+  #clearPieces(page: number, pieces: readonly [number, number]): void {
+    const at = (CODE_BITS + page * 8) >> 2;
+    const ofRegions = this.#regions.get(page)?.pieces ?? NONE;
+    const left = (this.#i32[at] as number) & (~pieces[0] | ofRegions[0]);
+    const leftHigh = (this.#i32[at + 1] as number) & (~pieces[1] | ofRegions[1]);
+    if (this.#split.get(page)?.size === 0) this.#split.delete(page);
+    this.#setPieces(page, left, leftHigh);
   }
 
   #header(record: number, field: number): number {
@@ -224,7 +248,7 @@ export class CodePages {
 
   /** Has whoever comes to a block find what is there now, and ends it where it runs. */
   #drop(record: number): void {
-    this.#blockDropped?.();
+    this.#blockDropped?.(record);
     const i32 = this.#i32;
     const end = this.#header(record, BLOCK_END);
     i32[record >> 2] = FIND;
@@ -238,21 +262,21 @@ export class CodePages {
   /** Whether there were any. */
   #dropRegions(page: number, low: number, high: number): boolean {
     const regions = this.#regions.get(page);
-    if (regions === undefined) return false;
+    if (regions === undefined || ((regions.pieces[0] & low) | (regions.pieces[1] & high)) === 0) return false;
     let hasDropped = false;
-    for (const region of regions) {
+    for (const region of regions.all) {
       if (!isMadeOf(region, page, low, high)) continue;
       this.removeRegion(region);
       this.#regionDropped(region);
       hasDropped = true;
     }
-    if (regions.size === 0) this.#regions.delete(page);
+    if (regions.all.size === 0) this.#regions.delete(page);
     return hasDropped;
   }
 
   /** Has whoever comes to a region find what is to run there now. */
   removeRegion(region: InstalledRegion): void {
-    for (const { first } of region.pages) this.#regions.get(pageOf(first))?.delete(region);
+    for (const { first } of region.pages) this.#regions.get(pageOf(first))?.all.delete(region);
     this.#i32[(region.record + REGION.handler) >> 2] = FIND;
   }
 
@@ -265,10 +289,10 @@ export class CodePages {
   }
 
   /** Notes that code was read from these pieces of a page, so that writes to them are seen. */
-  #mark(page: number, [low, high]: readonly [number, number]): void {
+  #mark(page: number, pieces: readonly [number, number]): void {
     const at = (CODE_BITS + page * 8) >> 2;
-    this.#i32[at] = (this.#i32[at] as number) | low;
-    this.#i32[at + 1] = (this.#i32[at + 1] as number) | high;
+    this.#i32[at] = (this.#i32[at] as number) | pieces[0];
+    this.#i32[at + 1] = (this.#i32[at + 1] as number) | pieces[1];
     const flags = PAGE_FLAGS + page;
     if ((this.#bytes[flags] as number) & PAGE.code) return;
     this.#bytes[flags] = (this.#bytes[flags] as number) | PAGE.code;
@@ -282,6 +306,19 @@ export class CodePages {
         this.#i32[entry + TLB.write / 4] = -1;
         this.#i32[entry + TLB.write / 4 + 1] = -1;
       }
+    }
+  }
+}
+
+/** Finds out which pieces of a page its regions have code from now. */
+function findPieces({ all, pieces }: PageRegions, page: number): void {
+  pieces[0] = 0;
+  pieces[1] = 0;
+  for (const region of all) {
+    for (const code of region.pages) {
+      if (pageOf(code.first) !== page) continue;
+      pieces[0] |= code.pieces[0];
+      pieces[1] |= code.pieces[1];
     }
   }
 }

@@ -30,29 +30,32 @@ export class RecordWriter {
   write(at: number, decoded: Decoded, delta: number, context: number, left: number): void {
     const { form, memory, immediate } = decoded;
     this.#i32[(at + RECORD.handler) >> 2] = this.#handlers.entry(decoded, context);
-    const short = (field: number, value: number) => {
-      this.#u16[(at + field) >> 1] = value;
-    };
-    short(RECORD.delta, delta);
-    short(RECORD.nextDelta, delta + decoded.length);
+    this.#short(at, RECORD.delta, delta);
+    this.#short(at, RECORD.nextDelta, delta + decoded.length);
     // Before VEX.vvvv, which is in its place.
-    short(RECORD.second, decoded.second);
-    short(RECORD.segment, SEGMENTS + (memory?.segment ?? decoded.segment) * SEGMENT_SIZE);
+    this.#short(at, RECORD.second, decoded.second);
+    this.#short(at, RECORD.segment, SEGMENTS + (memory?.segment ?? decoded.segment) * SEGMENT_SIZE);
     this.#bytes[at + RECORD.left] = left;
     const { registers, immediateWidth } = this.#planFor(form, memory !== undefined, decoded.operandSize);
-    for (const { field, from, file, isByte } of registers) {
-      short(field, placeOf(file, decoded[from], isByte && from !== "vvvv" && !decoded.rex));
+    for (let i = 0; i < registers.length; i++) {
+      const { field, from, file, isByte } = registers[i] as RegisterField;
+      this.#short(at, field, placeOf(file, decoded[from], isByte && from !== "vvvv" && !decoded.rex));
     }
-    this.#i64[(at + RECORD.immediate) >> 3] =
-      immediateWidth < 64 ? BigInt.asUintN(immediateWidth, immediate) : immediate;
+    const low = (at + RECORD.immediate) >> 2;
+    this.#i64[low >> 1] = immediate;
+    if (immediateWidth < 64) this.#i32[low + 1] = 0;
+    if (immediateWidth < 32) this.#i32[low] = (this.#i32[low] as number) & ((1 << immediateWidth) - 1);
     if (memory) {
-      const general = (index: number) => (index < 0 ? ZERO : GPR + index * 8);
-      short(RECORD.rm, memory.ripRelative ? IP : general(memory.base));
-      short(RECORD.index, general(memory.index));
+      this.#short(at, RECORD.rm, memory.ripRelative ? IP : placeOfGeneral(memory.base));
+      this.#short(at, RECORD.index, placeOfGeneral(memory.index));
       this.#i32[(at + RECORD.displacement) >> 2] =
         memory.displacement + (memory.ripRelative ? delta + decoded.length : 0);
       this.#bytes[at + RECORD.scale] = memory.scale;
     }
+  }
+
+  #short(at: number, field: number, value: number): void {
+    this.#u16[(at + field) >> 1] = value;
   }
 
   /** The same for all instructions of this form and operand size. */
@@ -97,6 +100,9 @@ function makePlan(operands: readonly BoundOperand[]): Plan {
   const immediate = operands.find(({ spec }) => spec.place === "immediate");
   return { registers, immediateWidth: immediate?.width ?? 64 };
 }
+
+/** Where a register of an address lies, or what stands for none. */
+const placeOfGeneral = (index: number): number => (index < 0 ? ZERO : GPR + index * 8);
 
 /** Where a register lies in the vCPU's state, or the number of a special register. */
 function placeOf(file: OperandSpec["file"], index: number, hasHighBytes: boolean): number {

@@ -11,7 +11,6 @@ import {
   SEGMENT,
   SEGMENT_SIZE,
   SEGMENTS,
-  SHADOW,
   XMM,
 } from "../state.ts";
 
@@ -52,6 +51,7 @@ const INTERNAL = new Set([
   "pc",
   "stepping",
   "shadow",
+  "heldOffAt",
 ]);
 
 /** Distances of the words to compare, and what each belongs to. */
@@ -72,8 +72,6 @@ const OTHERS: readonly Place[] = [
     .flatMap((name) =>
       fieldType(name) === "i64" ? two(name, fieldAddress(0, name)) : [place(name, fieldAddress(0, name))],
     ),
-  // STI holds off interrupts only where one waits, which is so for one of two processors in step.
-  place("shadow", fieldAddress(0, "shadow"), SHADOW.debugTraps),
   place("mode", fieldAddress(0, "context"), (1 << CONTEXT_BITS) - 1 - CONTEXT.step),
   ...SEGMENT_NAMES.flatMap((name, i) =>
     SEGMENT_FIELDS.flatMap((field) => {

@@ -48,12 +48,18 @@ export interface MmuImports {
   readonly watched: Callee;
 }
 
+/**
+ * What `fillTlb` says: that the access cannot be made in place; that the TLB answers for the page; that the entry's addend
+ * serves this access and no other, as the page has code elsewhere.
+ */
+export const TLB_ANSWER = { no: 0, page: 1, once: 2 } as const;
+
 export interface MmuFunctions {
   /** (linear): what INVLPG makes the processor forget. */
   readonly flushPage: Callee;
   /** (linear, access) → physical address, or -1 with the fault recorded. */
   readonly translate: Callee;
-  /** (linear, bytes, access) → whether the TLB now answers for the access. */
+  /** (linear, bytes, access) → TLB_ANSWER. */
   readonly fillTlb: Callee;
   readonly slowLoad: Callee;
   readonly slowStore: Callee;
@@ -301,9 +307,26 @@ export function mmuFunctions(
     });
   };
 
+  /** Not zero where bytes of a page with code may be written in place: no code was made of the pieces that they lie in. */
+  const isBesideCode = (f: FunctionBuilder, physical: Value, bytes: Value) => {
+    const page = physical.wrap().shrU(12);
+    const bits = f.load("i64", page.shl(3), CODE_BITS);
+    const last = physical.add(bytes.extendU()).sub(1);
+    // What an access is long lies in two pieces at the most.
+    const isCode = bits
+      .shrU(physical.shrU(6))
+      .or(bits.shrU(last.shrU(6)))
+      .and(1)
+      .wrap();
+    return isCode
+      .eqz()
+      .and(bytes.leU(64))
+      .and(f.load("i32.8u", page, PAGE_FLAGS).eq(PAGE.code));
+  };
+
   /**
-   * (linear, bytes, access) → whether the TLB now answers for the access. A fault is not recorded: who asks is to
-   * start the instruction again where it is.
+   * (linear, bytes, access) → TLB_ANSWER: whether the access may be made in place. A fault is not recorded: who asks is
+   * to start the instruction again where it is.
    */
   const fillTlb = module.function(
     signature(["i64", "i32", "i32"], ["i32"]),
@@ -322,6 +345,11 @@ export function mmuFunctions(
       const entry = tlbEntry(f.load("i32", 0, at("tlb")), linear);
       const tag = f.load("i64", entry.add(access.and(ACCESS.write).mul(TLB.write)), TLB.read);
       const isFilled = linear.and(-4096n).eq(tag);
+      const isWrite = access.and(ACCESS.write).and(physical.shrU(32).eqz());
+      const isKnown = f.load("i64", entry, TLB.read).eq(linear.and(-4096n));
+      f.if(isFilled.eqz().and(isWrite).and(isKnown), () => {
+        f.if(isBesideCode(f, physical, bytes), () => f.return(f.i32(TLB_ANSWER.once)));
+      });
       if (counts.isOn) {
         f.if(
           isFilled,

@@ -8,7 +8,7 @@ import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import type { Operand, Value } from "../../wasm/value.ts";
 import { tlbAddress, tlbEntry } from "../emit/memory.ts";
 import { fieldAddress, TLB } from "../state.ts";
-import { ACCESS } from "./paging.ts";
+import { ACCESS, TLB_ANSWER } from "./paging.ts";
 
 const PAGE_BYTES = 4096;
 /** From so many bytes on the engine's own copying is faster than a loop, for all it takes to call it. */
@@ -37,14 +37,14 @@ const STEPS = [
 ] as const;
 const LOADS = { v128: "v128", i64: "i64", i32: "i32", "i32.16": "i32.16u", "i32.8": "i32.8u" } as const;
 
-/** `fillTlb` is that of paging.ts: (linear, bytes, access) → whether the TLB answers. */
+/** `fillTlb` is that of paging.ts: (linear, bytes, access) → TLB_ANSWER. */
 export function stringRunFunctions(module: ModuleBuilder, vcpu: number, fillTlb: Callee): void {
   /** Where in the shared memory `linear` lies; leaves the function where it cannot be accessed in place. */
   const place = (f: FunctionBuilder, linear: Value, access: number): Value => {
     const entry = tlbEntry(f.load("i32", 0, fieldAddress(vcpu, "tlb")), linear);
     const tag = f.load("i64", entry, access === ACCESS.write ? TLB.write : TLB.read);
     f.ifRare(linear.and(-4096n).ne(tag), () => {
-      f.if(f.call(fillTlb, linear, 1, access).eqz(), () => f.return(f.i32(0)));
+      f.if(f.call(fillTlb, linear, 1, access).ne(TLB_ANSWER.page), () => f.return(f.i32(0)));
     });
     // Kept apart from the entry, which the other operand's page may be about to take.
     return f.variable("i32", tlbAddress(f, entry, linear)).get();

@@ -1,8 +1,8 @@
 /**
- * Table registers, LDTR and TR, and the instructions that ask about segments; see src/isa/descriptor-table.ts.
+ * LDTR and TR, and the instructions that ask about segments; see src/isa/descriptor-table.ts.
  * @spec SDM 3A 2.4, 5.10; SDM 2, LGDT, LLDT, LTR, LAR, LSL, VERR
  */
-import { DESCRIPTOR_TABLE, LOOK } from "../../isa/descriptor-table.ts";
+import { LOOK } from "../../isa/descriptor-table.ts";
 import { VECTOR } from "../../isa/semantics.ts";
 import { LDTR, TR } from "../state.ts";
 import {
@@ -109,18 +109,7 @@ function verify(cpu: SystemContext, selector: number, write: boolean): boolean {
 
 export function descriptorTableFunctions(cpu: SystemContext): HostFunctions {
   const { registers } = cpu;
-  const name = (table: number) => (table === DESCRIPTOR_TABLE.gdt ? "gdt" : "idt");
   return {
-    loadTable(table: number, limit: number, base: bigint): void {
-      if (isLong(registers) && !isCanonical(base)) throw new GuestFault(VECTOR.GP);
-      registers.set32(`${name(table)}Limit`, limit & 0xffff);
-      registers.set64(`${name(table)}Base`, base);
-    },
-    tableLimit(table: number): number {
-      requireStorable(cpu);
-      return registers.get32(`${name(table)}Limit`);
-    },
-    tableBase: (table: number): bigint => registers.get64(`${name(table)}Base`),
     loadLdt: (selector: number): void => loadLdt(cpu, selector & 0xffff),
     loadTask: (selector: number): void => loadTask(cpu, selector & 0xffff),
     storeLdt(): number {

@@ -38,7 +38,6 @@ export function interruptFunctions(cpu: SystemContext): HostFunctions {
     },
     enableInterrupts(): void {
       registers.set32("eflagsSystem", registers.get32("eflagsSystem") | FLAG.IF);
-      // Nothing to hold off where nothing waits: what arrives later finds the next instruction begun.
       if (!cpu.interruptPending()) return;
       registers.set32("shadow", SHADOW.interrupts);
       cpu.requestEvents();

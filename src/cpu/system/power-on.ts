@@ -53,6 +53,7 @@ export function powerOn({ registers }: SystemContext, signature: number): void {
     idtBase: 0n,
     fpuIp: 0n,
     fpuDp: 0n,
+    heldOffAt: -1n,
   };
   for (const [name, value] of Object.entries(words)) registers.set64(name, value);
   const fields: Record<string, number> = {

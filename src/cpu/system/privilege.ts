@@ -60,8 +60,9 @@ export class Privilege {
     this.#f.store("i32", 0, value, fieldAddress(this.#vcpu, name));
   }
 
-  segment(index: number, field: number): Value {
-    return this.#f.load("i32", 0, this.#segmentAt(index) + field);
+  segment(index: number | Value, field: number): Value {
+    if (typeof index === "number") return this.#f.load("i32", 0, this.#segmentAt(index) + field);
+    return this.#f.load("i32", index.mul(SEGMENT_SIZE), this.#segmentAt(0) + field);
   }
   #segmentAt(index: number): number {
     return this.#vcpu + SEGMENTS + index * SEGMENT_SIZE;

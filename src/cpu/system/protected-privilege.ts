@@ -1,6 +1,6 @@
 /**
- * Changes of privilege and segments that 32-bit kernels make all the time, as WebAssembly: INT n, IRETD, SYSENTER, SYSEXIT,
- * and loads of data segment registers, in flat 32-bit code. Each function returns that it has done nothing where anything
+ * Changes of privilege that 32-bit kernels make all the time, as WebAssembly: INT n, IRETD, SYSENTER and SYSEXIT, in flat
+ * 32-bit code. Each function returns that it has done nothing where anything
  * is out of the ordinary; the instruction then calls TypeScript.
  */
 import { CS, DS, ES, FS, GS, SS } from "../../isa/semantics.ts";
@@ -11,7 +11,7 @@ import { fieldAddress, SEGMENT, TLB } from "../state.ts";
 import type { WasmFunctions } from "../wasm-functions.ts";
 import { DeliveryAccess } from "./delivery-access.ts";
 import { ATTRIBUTE, CR0, EFER, FLAG } from "./mode.ts";
-import { attributesOf, baseOf, dplOf, FLAT32, HIGH, isFlat, limitOf, Privilege, USER } from "./privilege.ts";
+import { attributesOf, FLAT32, Privilege, USER } from "./privilege.ts";
 import { CODE32, DATA32, isFlatOf, throughProtectedGate } from "./protected-gate.ts";
 
 const NOT_RETURNED = -1n;
@@ -81,37 +81,6 @@ function setCode(cpu: Privilege, selector: Value, high: Value): void {
   cpu.setSegment(CS, { selector, base: 0, limit: -1, attributes, readable: true, writable: false });
 }
 
-/** The parameters of `loadUsualSegment` in src/isa/segment.ts. @spec SDM 2, MOV */
-function loadUsualSegment(f: FunctionBuilder, vcpu: number): void {
-  const cpu = new Privilege(f, vcpu);
-  const [index, selector] = [f.param(0), f.param(1).and(0xffff)];
-  const unless = (condition: Value) => f.ifRare(condition.eqz(), () => f.return(f.i32(0)));
-  unless(cpu.isFlat32());
-  // What code is built for stays as it is.
-  const staysFlat = index.eq(ES).or(index.eq(DS));
-  f.if(selector.leU(3), () => {
-    unless(staysFlat.eqz());
-    cpu.setNull(index, selector);
-    f.return(f.i32(1));
-  });
-  const { low, high } = cpu.descriptor(selector);
-  const kind = HIGH.present | HIGH.codeOrData | HIGH.code | HIGH.conforming | HIGH.accessed;
-  unless(high.and(kind).eq(HIGH.present | HIGH.codeOrData | HIGH.accessed));
-  const dpl = dplOf(high);
-  unless(selector.and(3).leU(dpl).and(cpu.field("cpl").leU(dpl)));
-  const writable = high.and(HIGH.writable);
-  unless(staysFlat.eqz().or(isFlat(low, high).and(writable.ne(0))));
-  cpu.setSegment(index, {
-    selector,
-    base: baseOf(low, high),
-    limit: limitOf(low, high),
-    attributes: attributesOf(high),
-    readable: true,
-    writable,
-  });
-  f.return(f.i32(1));
-}
-
 const FLAT = ATTRIBUTE.present | ATTRIBUTE.codeOrData | ATTRIBUTE.granularity | ATTRIBUTE.writable | ATTRIBUTE.accessed;
 
 /** Loads CS and SS with the flat segments of SYSENTER and SYSEXIT; `first` is IA32_SYSENTER_CS plus the first one's distance. */
@@ -142,7 +111,6 @@ export function protectedPrivilegeFunctions(): WasmFunctions {
   return {
     enterGate: (f, _callee, vcpu) => enterGate(f, vcpu),
     returnToProtected: (f, _callee, vcpu) => returnToProtected(f, vcpu),
-    loadUsualSegment: (f, _callee, vcpu) => loadUsualSegment(f, vcpu),
     enterSupervisor32: (f, _callee, vcpu) => switchFlat(f, vcpu, false),
     enterUser32: (f, _callee, vcpu) => switchFlat(f, vcpu, true),
   };

@@ -6,7 +6,7 @@
 import type { Callee } from "../../wasm/function.ts";
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import { tlbEntry } from "../emit/memory.ts";
-import { ACCESS } from "../mmu/paging.ts";
+import { ACCESS, TLB_ANSWER } from "../mmu/paging.ts";
 import type { CountBuilder } from "../observe/count-area.ts";
 import { fieldAddress, KEPT, REGION, TLB } from "../state.ts";
 
@@ -43,7 +43,14 @@ export function keepPageFunction(
       f.if(inPage.and(page.eq(tag)).eqz(), () => {
         counts.refusal(f, "group not ready");
         f.if(access.and(ACCESS.probe), () => f.return(f.i32(0)));
-        f.if(f.call(fillTlb, linear, bytes, access).eqz(), () => f.return(f.i32(0)));
+        const answer = f.call(fillTlb, linear, bytes, access);
+        f.if(answer.eqz(), () => f.return(f.i32(0)));
+        f.if(answer.eq(TLB_ANSWER.once), () => {
+          // Only the addend is good.
+          f.store("i64", kept, 0, KEPT.tag);
+          f.store("i32", kept, f.load("i32", entry, TLB.addend), KEPT.addend);
+          f.return(f.i32(1));
+        });
       });
       f.store("i64", kept, page.or(f.load("i64", 0, fieldAddress(vcpu, "pageKey"))), KEPT.tag);
       f.store("i32", kept, f.load("i32", entry, TLB.addend), KEPT.addend);

@@ -434,7 +434,7 @@ export class RegionInstruction extends WasmSemantics {
 
   call(name: string, ...args: Argument[]): Value {
     const spec = functionSpec(name);
-    if (spec.in === "host" && !spec.pure) throw new NotTranslatable();
+    if ((spec.in === "host" && !spec.pure) || spec.changesMode) throw new NotTranslatable();
     const { f } = this;
     // The host may ask how many instructions have run, and may ask for control.
     if (spec.pure) this.#frame.storeBudget(this.#executed);
