@@ -4,8 +4,8 @@ import { test } from "node:test";
 import { GuestMachine } from "../system/testing/guest-machine.ts";
 
 /** Runs real-mode code to its HLT, and gives the bytes of records that are in use then. */
-function run(program: string): { machine: GuestMachine; records: number } {
-  const machine = new GuestMachine();
+function run(program: string, options = {}): { machine: GuestMachine; records: number } {
+  const machine = new GuestMachine(options);
   machine.load(program);
   for (let i = 0; i < 1000 && machine.processor.run(50).kind !== "halted"; i++);
   return { machine, records: machine.processor.statistics.recordBytes };
@@ -116,4 +116,25 @@ test("a block that lies on pieces of two pages goes when either is written", () 
     second = (second + 1) & 3;
   }
   assert.equal(machine.processor.registers.gpr32(3) & 0xffff, expected & 0xffff);
+});
+
+test("regions write beside code in place, and what they write over is not run any more", () => {
+  for (const body of [
+    "inc word ptr [data]",
+    "inc word ptr [data]\n inc byte ptr [operand + 2]\n and byte ptr [operand + 2],0x7f",
+    // Across the end of a piece of 64 bytes that has code.
+    "inc dword ptr [across - 2]",
+  ]) {
+    const program = `${rounds(body)}\n times 0x1180 - ($ - $$) - 0x1000 nop\n across:\n dd 0`;
+    const [translated, interpreted] = [{ translates: true, heat: 1 }, {}].map(
+      (options) => run(program, options).machine,
+    );
+    const seen = [translated, interpreted].map((machine) => {
+      const { ram, processor } = machine as GuestMachine;
+      const memory = Buffer.from(ram.buffer, ram.byteOffset + 0x1000, 0x200).toString("hex");
+      return [[0, 1, 2, 3].map((index) => processor.registers.gpr32(index)), memory];
+    });
+    assert.deepEqual(seen[0], seen[1]);
+    assert.ok((translated?.processor.statistics.translated.regions ?? 0) > 0, "regions were made");
+  }
 });
