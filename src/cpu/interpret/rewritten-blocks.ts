@@ -48,7 +48,8 @@ export class RewrittenBlocks {
 
   /** Remembers a block that has just been decoded, and whose records end at `end`, where its bytes have been written before. */
   decoded(physical: number, context: number, instructions: readonly Decoded[], record: number, end: number): void {
-    if (!this.#places.has(physical)) return;
+    // What is no instruction now may be one when it is looked at again.
+    if (!this.#places.has(physical) || instructions.length === 0) return;
     const length = instructions.reduce((sum, each) => sum + each.length, 0);
     const host = hostAddress(physical);
     const handlers = new Int32Array((end - record) / RECORD_SIZE);
@@ -81,7 +82,11 @@ export class RewrittenBlocks {
       const old = instructions[i] as Decoded;
       if (!this.#isSame(known, physical, offset, old.length)) {
         const decoded = decode(offset);
-        if (typeof decoded === "string" || decoded.form !== old.form || decoded.length !== old.length) return undefined;
+        if (typeof decoded === "string" || decoded.form !== old.form || decoded.length !== old.length) {
+          // It is another block now, and its bytes are noted already.
+          this.#places.set(physical, undefined);
+          return undefined;
+        }
         instructions[i] = decoded;
         const at = record + i * RECORD_SIZE;
         this.#records.write(at, decoded, offset, context, instructions.length - i);

@@ -52,6 +52,8 @@ const INTERNAL = new Set([
   "stepping",
   "shadow",
   "heldOffAt",
+  // Of the operation at hand: the next one begins without any.
+  "fpuRaised",
 ]);
 
 /** Distances of the words to compare, and what each belongs to. */
