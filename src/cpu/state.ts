@@ -227,8 +227,8 @@ export const KEPT_PAGE = 32;
 export const KEPT = {
   tag: 0,
   addend: 8,
-  /** The budget when another page was asked for, and how often that was soon after the last time. */
-  budget: 12,
+  /** What the region had left of its `heat` when another page was asked for, and how often that was soon after the last time. */
+  clock: 12,
   misses: 16,
   /** Of the region that keeps it: its table entry, and the byte to set where that is too often. */
   handler: 20,

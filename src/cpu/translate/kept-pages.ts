@@ -10,17 +10,17 @@ import { ACCESS, TLB_ANSWER } from "../mmu/paging.ts";
 import type { CountBuilder } from "../observe/count-area.ts";
 import { fieldAddress, KEPT, REGION, TLB } from "../state.ts";
 
-/** A miss within so many instructions of the last is soon: about what a wrong guess costs. */
-const SOON = 150;
+/** A miss within so many of the region's instructions of the last is soon: about what a wrong guess costs. */
+const SOON = 400;
 /** So many of them are too many. */
-const TOO_MANY = 500;
+const TOO_MANY = 200;
 /** A group not found within so many instructions of the last is soon: each costs some hundred of the interpreter's. */
 const SOON_FOR_GROUP = 3000;
 /** So many of them in one region are too many; those that are not soon make up for as many. */
 const TOO_MANY_GROUPS = 200;
 
 /**
- * Exports `keepPage`, (linear, bytes, access, address of the kept page, budget) → whether the access can be done in the
+ * Exports `keepPage`, (linear, bytes, access, address of the kept page, the region's clock) → whether the access can be done in the
  * page that is kept now; with ACCESS.probe, the page must be in the TLB. `fillTlb` has the first
  * three as its parameters; `remakeRegion` takes a region's table entry.
  */
@@ -34,7 +34,7 @@ export function keepPageFunction(
   module.function(
     signature(["i64", "i32", "i32", "i32", "i32"], ["i32"]),
     (f) => {
-      const [linear, bytes, access, kept, budget] = [f.param(0), f.param(1), f.param(2), f.param(3), f.param(4)];
+      const [linear, bytes, access, kept, clock] = [f.param(0), f.param(1), f.param(2), f.param(3), f.param(4)];
       counts.single(f, "keepPage");
       const page = linear.and(-4096n);
       const entry = tlbEntry(f.load("i32", 0, fieldAddress(vcpu, "tlb")), linear);
@@ -54,8 +54,8 @@ export function keepPageFunction(
       });
       f.store("i64", kept, page.or(f.load("i64", 0, fieldAddress(vcpu, "pageKey"))), KEPT.tag);
       f.store("i32", kept, f.load("i32", entry, TLB.addend), KEPT.addend);
-      const since = f.load("i32", kept, KEPT.budget).sub(budget);
-      f.store("i32", kept, budget, KEPT.budget);
+      const since = f.load("i32", kept, KEPT.clock).sub(clock);
+      f.store("i32", kept, clock, KEPT.clock);
       f.if(since.ltU(SOON), () => {
         const misses = f.load("i32", kept, KEPT.misses).add(1);
         f.store("i32", kept, misses, KEPT.misses);

@@ -83,6 +83,8 @@ export class RegionFrame {
   readonly usableUnits = new Set<string>();
   readonly #flagVariables: FlagVariables;
   readonly #budget: Variable;
+  /** The budget when the region was entered. */
+  readonly #granted: Variable;
   /** Instructions that have run, where that is counted. */
   readonly #ran: Variable | undefined;
   readonly #exitIp: Variable;
@@ -108,6 +110,7 @@ export class RegionFrame {
     this.numbers = new RegionNumbers(f);
     this.groups = new AccessGroups(f, this.#positions);
     this.#budget = f.variable("i32");
+    this.#granted = f.variable("i32");
     this.#ran = options.counts && f.variable("i32");
     this.#exitIp = f.variable("i64");
     this.#exitDelta = f.variable("i32");
@@ -173,11 +176,12 @@ export class RegionFrame {
   }
 
   /** What is looked up to find a page. */
-  pages(): { readonly tlb: Value; readonly key: Value; readonly budget: Value } {
-    const [tlb, key, budget] = [this.#tlb, this.#pageKey, this.#budget];
+  pages(): { readonly tlb: Value; readonly key: Value; readonly clock: Value } {
+    const [tlb, key] = [this.#tlb, this.#pageKey];
+    const clock = () => this.#heatLeft();
     return {
-      get budget() {
-        return budget.get();
+      get clock() {
+        return clock();
       },
       get tlb() {
         return tlb.get();
@@ -300,6 +304,7 @@ export class RegionFrame {
     // One instruction was taken from the budget on the way in.
     const granted = f.load("i32", 0, fieldAddress(vcpu, "budget")).add(1);
     this.#budget.set(granted);
+    this.#granted.set(granted);
     this.loadPages();
     this.#eachRegister(({ variable }, address) => variable.set(f.load(variable.type as "i32", 0, address)));
     f.block(() => {
@@ -308,7 +313,7 @@ export class RegionFrame {
       if (this.#ran) counts?.left(f, this.#ran.get());
       this.#writeBack();
       f.store("i32", 0, this.#budget.get(), fieldAddress(vcpu, "budget"));
-      this.#cool(granted.sub(this.#budget.get()));
+      this.#cool();
       enterBlock(f, vcpu, this.#linear(), linkage);
     }, this.#interpret);
     this.mark(() => "the way out to the interpreter");
@@ -320,13 +325,19 @@ export class RegionFrame {
     f.returnCall(linkage.callee("interpretAt"), this.#linear());
   }
 
-  /** Counts instructions that the region has run, until it is worth making larger. */
-  #cool(spent: Value): void {
+  /** How many instructions the region is still to run before it is worth making larger, as of now. */
+  #heatLeft(): Value {
+    const ran = this.#granted.get().sub(this.#budget.get());
+    return this.f.load("i32", this.#region, REGION.heat).sub(ran);
+  }
+
+  /** Counts instructions that the region has run, and has it made larger where that is worth it. */
+  #cool(): void {
     const { f, linkage } = this;
     const region = this.#region;
-    if (!this.#options.grows) return;
-    const left = f.load("i32", region, REGION.heat).sub(spent);
+    const left = this.#heatLeft();
     f.store("i32", region, left, REGION.heat);
+    if (!this.#options.grows) return;
     f.ifRare(left.ltS(0), () => {
       f.store("i32", region, 0x7fff_ffff, REGION.heat);
       f.call(linkage.callee("growRegion"), f.load("i32", region, REGION.handler));
@@ -365,6 +376,7 @@ export class RegionFrame {
       tlb: this.#tlb,
       "page key": this.#pageKey,
       budget: this.#budget,
+      granted: this.#granted,
       "exit: ip": this.#exitIp,
       "exit: distance": this.#exitDelta,
       "exit: executed": this.#executed,

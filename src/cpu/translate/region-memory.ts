@@ -21,8 +21,11 @@ import { NotTranslatable } from "./not-translatable.ts";
 export interface MemoryOptions {
   readonly f: FunctionBuilder;
   readonly linkage: Linkage;
-  /** Address of the TLB of the present mode, the key of pages that are kept for it, and the instructions left. */
-  readonly pages: () => { readonly tlb: Value; readonly key: Value; readonly budget: Value };
+  /**
+   * Address of the TLB of the present mode, the key of pages that are kept for it, and a count of
+   * the region's instructions, downwards.
+   */
+  readonly pages: () => { readonly tlb: Value; readonly key: Value; readonly clock: Value };
   /** For the access at hand: the address of the page that is kept for it (state.ts, KEPT), if one is. */
   readonly keptPage: () => (write: boolean) => KeptPlace | undefined;
   /** For the state at hand: leaves the instruction to the interpreter. */
@@ -129,17 +132,17 @@ export class RegionMemory implements MemoryUnit {
 
   #lookIntoKept({ linear, bytes, isSame, writes, onlyReady }: Extent, kept: number): Look {
     const f = this.#f;
-    const { key, budget } = this.#options.pages();
+    const pages = this.#options.pages();
     // An access that is not aligned, and may reach into the next page, differs in the low bits.
     const differs = linear
       .and(BigInt(isSame ? -4096 | (bytes - 1) : -4096))
-      .or(key)
+      .or(pages.key)
       .ne(f.load("i64", 0, kept + KEPT.tag));
     const last = 4096 - bytes;
     const access = (writes ? ACCESS.write : 0) | (onlyReady ? ACCESS.probe : 0);
     return {
       isElsewhere: [() => (isSame ? differs : differs.or(linear.wrap().and(4095).gtU(last)))],
-      refill: () => f.call(this.#options.linkage.callee("keepPage"), linear, bytes, access, kept, budget),
+      refill: () => f.call(this.#options.linkage.callee("keepPage"), linear, bytes, access, kept, pages.clock),
       host: () => linear.wrap().add(f.load("i32", 0, kept + KEPT.addend)),
     };
   }
@@ -147,7 +150,8 @@ export class RegionMemory implements MemoryUnit {
   /** The addend comes from an address that the code knows; the TLB says whether it is the right one. */
   #lookWithKeptAddend({ linear, bytes, writes, onlyReady }: Extent, kept: number): Look {
     const f = this.#f;
-    const { tlb, budget } = this.#options.pages();
+    const pages = this.#options.pages();
+    const { tlb } = pages;
     const entry = tlbEntry(tlb, linear);
     const addend = f.variable("i32", f.load("i32", 0, kept + KEPT.addend));
     const access = (writes ? ACCESS.write : 0) | (onlyReady ? ACCESS.probe : 0);
@@ -157,7 +161,7 @@ export class RegionMemory implements MemoryUnit {
         () => f.load("i32", entry, TLB.addend).ne(addend.get()),
       ],
       refill: () => {
-        const found = f.call(this.#options.linkage.callee("keepPage"), linear, bytes, access, kept, budget);
+        const found = f.call(this.#options.linkage.callee("keepPage"), linear, bytes, access, kept, pages.clock);
         addend.set(f.load("i32", 0, kept + KEPT.addend));
         return found;
       },
