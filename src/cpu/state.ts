@@ -6,7 +6,7 @@
 export type StateType = "i32" | "i64";
 
 export const VCPU_BASE = 0x1_0000;
-export const VCPU_SIZE = 0x1c_0000;
+export const VCPU_SIZE = 0x3c_0000;
 
 /** Software TLB: entries of TLB_ENTRY bytes, TLB_ENTRIES for each MMU mode. */
 export const TLB_ENTRIES = 4096;
@@ -25,7 +25,7 @@ export const TLB_SIZE = TLB_ENTRIES * TLB_ENTRY;
 export const MMU_MODE = { supervisor: 0, user: 1, supervisorAc: 2, checked: 3 } as const;
 
 /** Jump cache: linear address of a block to its first record. */
-export const JUMP_ENTRIES = 32768;
+export const JUMP_ENTRIES = 131072;
 export const JUMP_ENTRY = 16;
 /** Bits of `context`; above them stands the generation. */
 export const CONTEXT = { long: 1, code32: 2, stack32: 4, flat: 8, user: 16, step: 32 } as const;
@@ -296,19 +296,19 @@ export const NEW_TASK = -1;
  * One byte for each guest page below 4 GiB: with decoded code, not to be written in place, with a device. Video memory is a
  * device's (`io` and `video`), whose bytes lie at the host offset `videoOffset` from where RAM would have them.
  */
-export const PAGE_FLAGS = 0x20_0000;
+export const PAGE_FLAGS = 0x40_0000;
 export const PAGE = { code: 1, readOnly: 2, io: 4, video: 8 } as const;
 /** One bit for each 64 bytes of each guest page below 4 GiB that decoded code was read from. */
-export const CODE_BITS = 0x40_0000;
+export const CODE_BITS = 0x60_0000;
 /** Blocks by a hash of their physical address: the first record of the first one, or 0; BLOCK_NEXT leads on. */
-export const BLOCK_TABLE = 0xc0_0000;
-export const BLOCK_ENTRIES = 65536;
+export const BLOCK_TABLE = 0xe0_0000;
+export const BLOCK_ENTRIES = 262144;
 /** Decoded blocks. */
-export const RECORDS = 0xe0_0000;
-export const RECORDS_SIZE = 0x300_0000;
+export const RECORDS = 0x100_0000;
+export const RECORDS_SIZE = 0x500_0000;
 /** ROM: the last bytes below 4 GiB of physical addresses. It lies right before RAM, so that one sum finds both. */
 export const ROM_SIZE = 0x40_0000;
-export const ROM_BASE = 0x400_0000;
+export const ROM_BASE = 0x600_0000;
 /** Guest RAM. */
 export const RAM_BASE = ROM_BASE + ROM_SIZE;
 if (RECORDS + RECORDS_SIZE > ROM_BASE) throw new Error("records reach into ROM");
