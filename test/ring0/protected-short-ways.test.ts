@@ -230,7 +230,10 @@ function dataOutcome(of: ReturnType<typeof outcome>): unknown {
   return { general, segments, memory: of.memory[3]?.slice(0, 32), exceptions: show(of.exceptions) };
 }
 
-/** Selectors are loaded in flat code, and where SS has but 1 MiB, so that it is not. */
+/**
+ * Selectors are loaded in flat code, and where SS has but 1 MiB, so that it is not: by other parts of the short way. Both are
+ * compared with the long one in segment-short-ways.test.ts.
+ */
 test("data segment registers are loaded the same in flat code as in other code", () => {
   inAll((mode, start) => {
     const seen = new Set<string>();

@@ -1,6 +1,6 @@
 /**
- * Changes of segments and of protection that boot loaders and kernels make all the time, as WebAssembly, in all modes but 64-bit mode.
- * Each function returns 0, and has done nothing, where anything is out of the ordinary; the instruction then calls TypeScript.
+ * Changes of segments and of protection that boot loaders and kernels make all the time, as WebAssembly, in all modes but
+ * 64-bit mode. Each function returns 0, and has done nothing, where anything is out of the ordinary; the instruction then calls TypeScript.
  */
 import { CS, DS, ES, SS } from "../../isa/semantics.ts";
 import type { FunctionBuilder } from "../../wasm/function.ts";
@@ -64,7 +64,7 @@ function followSegments(f: FunctionBuilder, vcpu: number, cpu: Privilege): void 
 /** Outside of IA-32e mode, where `followSegments` would not do. */
 const isLegacy = (cpu: Privilege): Value => cpu.field("efer").and(EFER.LMA).eqz();
 
-/** A data segment's descriptor that has been used before: its bits but for `more` are as usual. */
+/** What tells a data segment's descriptor that has been used before from all others. */
 const DATA_KIND = HIGH.present | HIGH.codeOrData | HIGH.code | HIGH.conforming | HIGH.accessed;
 const USUAL_DATA = HIGH.present | HIGH.codeOrData | HIGH.accessed;
 

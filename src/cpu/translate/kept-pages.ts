@@ -20,8 +20,8 @@ const SOON_FOR_GROUP = 3000;
 const TOO_MANY_GROUPS = 200;
 
 /**
- * Exports `keepPage`, (linear, bytes, access, address of the kept page, the region's clock) → whether the access can be done in the
- * page that is kept now; with ACCESS.probe, the page must be in the TLB. `fillTlb` has the first
+ * Exports `keepPage`, (linear, bytes, access, address of the kept page, the region's clock) → whether the access can be
+ * done in the page that is kept now; with ACCESS.probe, the page must be in the TLB. `fillTlb` has the first
  * three as its parameters; `remakeRegion` takes a region's table entry.
  */
 export function keepPageFunction(
