@@ -9,6 +9,7 @@ import type { Callee } from "../wasm/function.ts";
 import { ModuleBuilder, signature } from "../wasm/module.ts";
 import { fpuFunctions } from "./fpu/index.ts";
 import { integerFunctions } from "./integer/functions.ts";
+import { importCodeTable } from "./interpret/code-table.ts";
 import { findBlockFunctions } from "./interpret/find-block.ts";
 import { runBlocksFunctions } from "./interpret/run-blocks.ts";
 import { mmuFunctions } from "./mmu/paging.ts";
@@ -58,7 +59,7 @@ export function buildRuntime(vcpu = VCPU_BASE, observe: EmittedObservation = {})
   const counts = new CountBuilder(observe.counts);
   const module = new ModuleBuilder();
   module.importMemory({ module: "env", name: "memory", ...MEMORY, shared: true });
-  module.importTable("env", "table", 1);
+  importCodeTable(module);
   const host = (
     name: keyof RuntimeHost,
     params: readonly ("i32" | "i64")[],

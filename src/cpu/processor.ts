@@ -10,7 +10,7 @@ import { followMode } from "./follow-mode.ts";
 import { deviceMemory, systemFunctions } from "./host-functions.ts";
 import { DECODING_EFFORT, InstructionBudget } from "./instruction-budget.ts";
 import { BlockCache } from "./interpret/blocks.ts";
-import { FIRST_HANDLER, RESUME } from "./interpret/code-table.ts";
+import { createCodeTable, FIRST_HANDLER, RESUME } from "./interpret/code-table.ts";
 import { Handlers } from "./interpret/handlers.ts";
 import { forgetJump, forgetJumps } from "./interpret/jump-cache.ts";
 import type { KeptHandlers } from "./interpret/kept-handlers.ts";
@@ -146,7 +146,7 @@ export class Processor implements SystemContext {
     this.#budget = new InstructionBudget(this.registers, () => this.requestReturn());
     this.memory = this.#linearMemory();
     this.system = createSystem(this, model);
-    const table = new WebAssembly.Table({ element: "anyfunc", initial: 4096 });
+    const table = createCodeTable(4096);
     const host = this.#observer?.hostFunctions(this.#hostFunctions()) ?? this.#hostFunctions();
     const { observers, ...emitted } = observe ?? { observers: [] };
     const instance = new WebAssembly.Instance(options.runtime, { env: { memory, table }, host });

@@ -12,7 +12,7 @@ function moduleOf(type: Signature, body: (f: FunctionBuilder, module: ModuleBuil
   const module = new ModuleBuilder();
   let encoded: EncodedFunction | undefined;
   module.importMemory({ module: "env", name: "memory", initial: 1, maximum: 1, shared: true });
-  module.importTable("env", "table", 1);
+  module.importTable("env", "table", TAKES_ONE, 1);
   module.function(type, (f) => body(f, module), {
     name: "tested",
     encoded: (found) => {

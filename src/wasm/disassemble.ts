@@ -59,7 +59,9 @@ function readImport(section: ByteReader): string[] {
       section.unsigned();
       return [name];
     case IMPORT.table:
+      // A reference to functions of one type.
       section.byte();
+      section.signed32();
       break;
     case IMPORT.memory:
       break;

@@ -131,7 +131,7 @@ test("functions call each other, also imported ones that were asked for while bo
 test("tail calls through the table do not use up the stack", () => {
   const module = new ModuleBuilder();
   const type = signature(["i32"], ["i32"]);
-  module.importTable("env", "table", 1);
+  module.importTable("env", "table", type, 1);
   const down = module.function(
     type,
     (f) => {
@@ -141,8 +141,16 @@ test("tail calls through the table do not use up the stack", () => {
     { export: "down" },
   );
   module.elements(0, [down]);
-  const table = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module.build()), { env: { table } });
+  const owner = new ModuleBuilder();
+  owner.exportTable(
+    "table",
+    1,
+    owner.function(type, (f) => f.unreachable()),
+  );
+  const { exports: owned } = new WebAssembly.Instance(new WebAssembly.Module(owner.build()));
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module.build()), {
+    env: { table: owned.table as WebAssembly.Table },
+  });
   assert.equal((exports.down as Exported)(1_000_000), 99);
 });
 

@@ -23,6 +23,19 @@ export function signature(params: readonly ValueType[], results: readonly ValueT
   return { params, results };
 }
 
+/** The type of references to functions of the type with index `type`. */
+function putFunctionReference(writer: ByteWriter, type: number): void {
+  writer.byte(0x64);
+  writer.signed(type);
+}
+
+/** An expression: the reference to a function. */
+function putReference(writer: ByteWriter, { index }: Callee): void {
+  writer.byte(0xd2);
+  writer.unsigned(index);
+  writer.byte(0x0b);
+}
+
 /** What builds a function's body, or the body as it was encoded for another module. */
 export type FunctionBody = ((f: FunctionBuilder) => void) | EncodedFunction;
 
@@ -39,6 +52,9 @@ export class ModuleBuilder {
   }[] = [];
   readonly #exports: { name: string; callee: Callee }[] = [];
   readonly #elements: { at: number; functions: readonly Callee[] }[] = [];
+  /** Index of the type of table 0's entries. */
+  #tableType = 0;
+  #table: { readonly name: string; readonly entries: number; readonly filler: Callee } | undefined;
 
   #typeIndex = ({ params, results }: Signature): number => {
     const key = `${params.join()}>${results.join()}`;
@@ -91,18 +107,29 @@ export class ModuleBuilder {
     });
   }
 
-  /** Imports the function table, table 0 of the module. */
-  importTable(module: string, name: string, minimum: number): void {
+  /**
+   * Imports the function table, table 0 of the module. All its entries are functions of the type `element`, so that calls
+   * need not look at that.
+   */
+  importTable(module: string, name: string, element: Signature, minimum: number): void {
+    const type = this.#typeIndex(element);
+    this.#tableType = type;
     this.#imports.push({
       module,
       name,
       encode: (writer) => {
         writer.byte(1);
-        writer.byte(0x70);
+        putFunctionReference(writer, type);
         writer.byte(0);
         writer.unsigned(minimum);
       },
     });
+  }
+
+  /** Defines and exports such a table of so many entries, each of which is `filler` at first. */
+  exportTable(name: string, entries: number, filler: Callee): void {
+    this.#tableType = this.#typeIndex(filler.signature);
+    this.#table = { name, entries, filler };
   }
 
   /**
@@ -167,7 +194,21 @@ export class ModuleBuilder {
     section(3, this.#functions.length, (writer) => {
       for (const { callee } of this.#functions) writer.unsigned(this.#typeIndex(callee.signature));
     });
-    section(7, this.#exports.length, (writer) => {
+    const table = this.#table;
+    section(4, table ? 1 : 0, (writer) => {
+      if (!table) return;
+      writer.bytes([0x40, 0x00]);
+      putFunctionReference(writer, this.#tableType);
+      writer.byte(0);
+      writer.unsigned(table.entries);
+      putReference(writer, table.filler);
+    });
+    section(7, this.#exports.length + (table ? 1 : 0), (writer) => {
+      if (table) {
+        writer.name(table.name);
+        writer.byte(1);
+        writer.unsigned(0);
+      }
       for (const { name, callee } of this.#exports) {
         writer.name(name);
         writer.byte(0);
@@ -176,12 +217,15 @@ export class ModuleBuilder {
     });
     section(9, this.#elements.length, (writer) => {
       for (const { at, functions } of this.#elements) {
-        writer.byte(0);
+        // Active, with a table and a type.
+        writer.unsigned(6);
+        writer.unsigned(0);
         writer.byte(0x41);
         writer.signed(at);
         writer.byte(0x0b);
+        putFunctionReference(writer, this.#tableType);
         writer.unsigned(functions.length);
-        for (const callee of functions) writer.unsigned(callee.index);
+        for (const callee of functions) putReference(writer, callee);
       }
     });
     this.#branchHints(out, bodies);

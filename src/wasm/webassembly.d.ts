@@ -19,7 +19,7 @@ declare namespace WebAssembly {
     readonly length: number;
     get(index: number): ((...args: never[]) => unknown) | null;
     set(index: number, value: unknown): void;
-    grow(entries: number): number;
+    grow(entries: number, value?: unknown): number;
   }
   class Global {
     value: number | bigint;

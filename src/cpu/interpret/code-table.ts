@@ -21,6 +21,21 @@ export const MOST_KEPT = 2048;
 export const FIRST_READY = FIRST_HANDLER + MOST_KEPT;
 export const MOST_READY = 4096;
 
+/** A table of so many entries. All are a function that traps, entry 0 for ever. */
+export function createCodeTable(entries: number): WebAssembly.Table {
+  const module = new ModuleBuilder();
+  module.exportTable(
+    "table",
+    entries,
+    module.function(HANDLER, (f) => f.unreachable()),
+  );
+  return new WebAssembly.Instance(new WebAssembly.Module(module.build())).exports.table as WebAssembly.Table;
+}
+
+export function importCodeTable(module: ModuleBuilder): void {
+  module.importTable("env", "table", HANDLER, 1);
+}
+
 /** A module with the imports that all code has. */
 export function codeModule({
   initial,
@@ -33,6 +48,6 @@ export function codeModule({
   // Code that goes on with other code names it.
   module.declareType(HANDLER);
   module.importMemory({ module: "env", name: "memory", initial, maximum, shared: true });
-  module.importTable("env", "table", 1);
+  importCodeTable(module);
   return module;
 }

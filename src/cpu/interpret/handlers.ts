@@ -146,7 +146,8 @@ export class Handlers {
 
   /** Gives a table entry back whose function is not called any more. */
   release(index: number): void {
-    this.#environment.table.set(index, null);
+    const { table } = this.#environment;
+    table.set(index, table.get(0));
     this.#free.push(index);
   }
 
@@ -193,7 +194,7 @@ export class Handlers {
 
   #growTable(): void {
     const { table } = this.#environment;
-    if (this.#next > table.length) table.grow(Math.max(1024, this.#next - table.length));
+    if (this.#next > table.length) table.grow(Math.max(1024, this.#next - table.length), table.get(0));
   }
 
   /** Builds the handlers that were asked for since the last call. */

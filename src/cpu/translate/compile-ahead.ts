@@ -3,7 +3,7 @@
  * threads that have the module. Each is called once, in a memory of zeros, where it finds its budget used up, and nothing
  * that it could do.
  */
-import { FIRST_READY, MOST_READY } from "../interpret/code-table.ts";
+import { createCodeTable, FIRST_READY, MOST_READY } from "../interpret/code-table.ts";
 import type { RegionSettings } from "../processor.ts";
 
 /** A module that puts functions of the type HANDLER into the table. */
@@ -26,7 +26,7 @@ const nothing = new Proxy(
 
 /** Calls the functions one after the other, with a pause after each. */
 export function* compileAhead({ module, at, count }: TableModule, memory: WebAssembly.Memory): Generator<void> {
-  const table = new WebAssembly.Table({ element: "anyfunc", initial: FIRST_READY + MOST_READY });
+  const table = createCodeTable(FIRST_READY + MOST_READY);
   new WebAssembly.Instance(module, { env: { memory, table }, runtime: nothing, host: nothing });
   for (let entry = at; entry < at + count; entry++) {
     try {

@@ -8,6 +8,7 @@ import type { Callee } from "../../../wasm/function.ts";
 import { ModuleBuilder, signature } from "../../../wasm/module.ts";
 import { HANDLER } from "../../emit/enter-block.ts";
 import type { Linkage } from "../../emit/semantics.ts";
+import { createCodeTable, importCodeTable } from "../../interpret/code-table.ts";
 import { buildHandler, type HandlerShape } from "../../interpret/handler.ts";
 import {
   FPU,
@@ -266,7 +267,7 @@ function buildForm(
 ): (record: number) => void {
   const module = new ModuleBuilder();
   module.importMemory({ module: "env", name: "memory", initial: PAGES, maximum: PAGES, shared: true });
-  module.importTable("env", "table", 1);
+  importCodeTable(module);
   const shape: HandlerShape = {
     form,
     operandSize,
@@ -282,7 +283,7 @@ function buildForm(
   const linkage = linkageTo(module);
   module.function(HANDLER, (f) => buildHandler(f, VCPU_BASE, shape, linkage), { export: "run" });
   module.elements(0, [module.function(HANDLER, (f) => f.return())]);
-  const table = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
+  const table = createCodeTable(1);
   const known = new Proxy(runtime, { get: (from, name) => from[name as string] ?? unmapped });
   const instance = new WebAssembly.Instance(new WebAssembly.Module(module.build()), {
     env: { memory, table },

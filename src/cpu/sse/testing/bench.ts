@@ -10,6 +10,7 @@ import type { Operand, OperandSize, Semantics } from "../../../isa/semantics.ts"
 import type { Callee } from "../../../wasm/function.ts";
 import { ModuleBuilder, signature } from "../../../wasm/module.ts";
 import { HANDLER } from "../../emit/enter-block.ts";
+import { createCodeTable, importCodeTable } from "../../interpret/code-table.ts";
 import { buildHandler } from "../../interpret/handler.ts";
 import { Registers } from "../../registers.ts";
 import {
@@ -55,7 +56,7 @@ export interface Variant {
 
 export class Bench {
   readonly #memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
-  readonly #table = new WebAssembly.Table({ element: "anyfunc", initial: 2 });
+  readonly #table = createCodeTable(2);
   readonly #registers = new Registers(this.#memory, VCPU_BASE);
   readonly #runtime: Record<string, WebAssembly.ImportValue>;
   readonly #functions: readonly string[];
@@ -83,7 +84,7 @@ export class Bench {
   #module(): ModuleBuilder {
     const module = new ModuleBuilder();
     module.importMemory({ module: "env", name: "memory", initial: PAGES, maximum: PAGES, shared: true });
-    module.importTable("env", "table", 1);
+    importCodeTable(module);
     return module;
   }
 
