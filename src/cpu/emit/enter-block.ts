@@ -1,5 +1,5 @@
 /** How code goes on with the block at another address: the jump cache looked up in line, and a tail call. */
-import type { FunctionBuilder, Signature, Variable } from "../../wasm/function.ts";
+import type { FunctionBuilder, Label, Signature } from "../../wasm/function.ts";
 import { signature } from "../../wasm/module.ts";
 import type { Value } from "../../wasm/value.ts";
 import type { EmittedObservation } from "../observe/observer.ts";
@@ -36,23 +36,26 @@ export function linearOf(f: FunctionBuilder, vcpu: number, ip: Value): Value {
   return ip.when(long, ip.add(f.load("i64", 0, vcpu + CS_BASE)).and(0xffff_ffffn));
 }
 
-/** Goes on with the block at linear address `linear`; `ip` is set. Comes back where the budget does not reach. */
-export function enterBlock(f: FunctionBuilder, vcpu: number, linear: Value, linkage: Linkage): void {
+/**
+ * Goes on with the block at linear address `linear`; `ip` is set. `budget` is what is left of the budget, where that is not
+ * in memory. Whatever is rare is a matter of `enterAt`, as this is a part of every region.
+ */
+export function enterBlock(f: FunctionBuilder, vcpu: number, linear: Value, linkage: Linkage, budget?: Value): void {
   const index = jumpEntry(linear);
-  const known = f.load("i64", index, vcpu + JUMP_CACHE + JUMP.linear).eq(linear);
+  const entry = (field: number) => f.load("i32", index, vcpu + JUMP_CACHE + field);
   const context = f.load("i32", 0, fieldAddress(vcpu, "context"));
-  const valid = f.load("i32", index, vcpu + JUMP_CACHE + JUMP.context).eq(context);
-  const record: Variable = f.variable("i32");
-  f.if(
-    known.and(valid),
-    () => record.set(f.load("i32", index, vcpu + JUMP_CACHE + JUMP.record)),
-    () => {
-      record.set(f.call(linkage.callee("findBlock"), linear));
-      f.if(record.get().eqz(), () => f.return());
-    },
-    "likely",
-  );
-  runBlock(f, vcpu, record.get(), linkage.observe);
+  f.block((rare: Label) => {
+    f.ifRare(f.load("i64", index, vcpu + JUMP_CACHE + JUMP.linear).ne(linear), () => f.branch(rare));
+    f.ifRare(entry(JUMP.context).ne(context), () => f.branch(rare));
+    const record = entry(JUMP.record);
+    const before = budget ?? loadBudget(f, vcpu);
+    const left = before.sub(f.load("i32", record.add(BLOCK_COUNT)));
+    f.ifRare(left.ltS(0), () => f.branch(rare));
+    takeBudget(f, vcpu, record, { before, left }, linkage.observe);
+    f.returnCallIndirect(HANDLER, f.load("i32", record), record);
+  });
+  if (budget) storeBudget(f, vcpu, budget);
+  f.returnCall(linkage.callee("enterAt"), linear);
 }
 
 /** Takes a block's instructions out of the budget, and runs it by a tail call; notes that, where someone watches. */
@@ -73,14 +76,35 @@ export function beginBlock(
   block: Value,
   observe: EmittedObservation | undefined,
 ): void {
-  const budget = fieldAddress(vcpu, "budget");
-  const before = f.load("i32", 0, budget);
+  const before = loadBudget(f, vcpu);
   const left = before.sub(f.load("i32", block.add(BLOCK_COUNT)));
   f.ifRare(left.ltS(0), () => {
     f.store("i32", 0, EXIT.event, fieldAddress(vcpu, "exit"));
     f.return();
   });
-  f.store("i32", 0, left, budget);
+  takeBudget(f, vcpu, block, { before, left }, observe);
+}
+
+/** The budget before and after a block's instructions are taken from it. */
+interface Budget {
+  readonly before: Value;
+  readonly left: Value;
+}
+
+const loadBudget = (f: FunctionBuilder, vcpu: number): Value => f.load("i32", 0, fieldAddress(vcpu, "budget"));
+
+function storeBudget(f: FunctionBuilder, vcpu: number, budget: Value): void {
+  f.store("i32", 0, budget, fieldAddress(vcpu, "budget"));
+}
+
+function takeBudget(
+  f: FunctionBuilder,
+  vcpu: number,
+  block: Value,
+  { before, left }: Budget,
+  observe: EmittedObservation | undefined,
+): void {
+  storeBudget(f, vcpu, left);
   if (observe?.path) noteEntry(f, observe.path, f.load("i64", 0, fieldAddress(vcpu, "ip")), block, before);
   if (observe?.counts) {
     const runs = block.add(BLOCK_RUNS);

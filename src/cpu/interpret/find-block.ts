@@ -173,8 +173,9 @@ export interface FindBlockImports {
 }
 
 /**
- * Exports `findBlock`, (linear) → record of the region or block to run there, or 0 with `exit` set, and `interpretAt`,
- * (linear), which runs the block there in the interpreter: what translated code leaves to it. Returns the first.
+ * Exports `findBlock`, (linear) → record of the region or block to run there, or 0 with `exit` set; `enterAt`, (linear),
+ * which runs that; and `interpretAt`, (linear), which runs the block there in the interpreter: what translated code leaves
+ * to it. Returns the first.
  */
 export function findBlockFunctions(
   module: ModuleBuilder,
@@ -199,6 +200,15 @@ export function findBlockFunctions(
       f.return(record.get());
     },
     { export: "findBlock" },
+  );
+  module.function(
+    signature(["i64"]),
+    (f) => {
+      const found = f.call(findBlock, f.param(0));
+      f.if(found.eqz(), () => f.return());
+      runBlock(f, vcpu, found, observe);
+    },
+    { export: "enterAt" },
   );
   module.function(
     signature(["i64"]),

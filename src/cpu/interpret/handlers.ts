@@ -265,6 +265,7 @@ export function segmentUse(segment: number, { long, flat }: Pick<CodeContext, "l
 /** Functions of the runtime module that code calls beside those that instructions declare. */
 const CODE_FUNCTIONS: Record<string, [params: readonly ValueType[], results: readonly ValueType[]]> = {
   findBlock: [["i64"], ["i32"]],
+  enterAt: [["i64"], []],
   interpretAt: [["i64"], []],
   fillTlb: [["i64", "i32", "i32"], ["i32"]],
   reachPage: [["i64", "i32", "i32"], ["i32"]],

@@ -34,7 +34,6 @@ const OPERATIONS: readonly Arithmetic[] = ["add", "sub", "adc", "sbb", "inc", "d
 const WIDTHS = [8, 16, 32, 64] as const;
 /** Codes of the kinds: 0 for memory, 1 for words, then one for each operation and width. */
 const CODE = { memory: 0, words: 1, first: 2 } as const;
-export const FLAG_WORDS = CODE.words;
 export const FLAG_CODES = CODE.first + OPERATIONS.length * WIDTHS.length;
 
 const operationCode = (kind: Arithmetic, width: number): number =>
@@ -297,6 +296,20 @@ export class LazyFlags implements FlagUnit {
     a.set(state.a);
     if (state.kind === "inc" || state.kind === "dec") narrow.b.set(state.carry);
     else b.set(state.b);
+  }
+
+  /** Puts the state where it belongs when the region is left: as words in memory, where they are known. */
+  leave(): void {
+    const { state } = this;
+    if (state.kind === "memory" || state.kind === "variables") {
+      this.keep();
+      return;
+    }
+    const { result, carry, aux } = this.words();
+    this.#memory.setResult(result);
+    this.#memory.setCarry(carry);
+    this.#memory.setAux(aux);
+    this.#variables.code.set(CODE.memory);
   }
 
   /** Puts the state into the variables as words, so that two ways on which flags differ can meet. */

@@ -12,7 +12,7 @@ import { flagMemory } from "../interpret/handler.ts";
 import type { InterpretReason, LeaveReason, RegionCountBuilder } from "../observe/region-counts.ts";
 import { CS_BASE, CS_LIMIT, fieldAddress, GPR, REGION, regionConstant, XMM } from "../state.ts";
 import { AccessGroups } from "./access-groups.ts";
-import { FLAG_WORDS, type FlagState, type FlagVariables, flagVariables, LazyFlags } from "./lazy-flags.ts";
+import { type FlagState, type FlagVariables, flagVariables, LazyFlags } from "./lazy-flags.ts";
 import { Positions } from "./positions.ts";
 import type { KeptPlace } from "./region-memory.ts";
 import { RegionNumbers } from "./region-numbers.ts";
@@ -92,6 +92,8 @@ export class RegionFrame {
   readonly #exitDelta: Variable;
   /** Instructions of the node that did run, where the interpreter is to go on in its middle. */
   readonly #executed: Variable;
+  /** Whether the interpreter is to go on. */
+  readonly #isInterpreted: Variable;
   readonly #leave: Label;
   readonly #interpret: Label;
 
@@ -115,6 +117,7 @@ export class RegionFrame {
     this.#exitIp = f.variable("i64");
     this.#exitDelta = f.variable("i32");
     this.#executed = f.variable("i32");
+    this.#isInterpreted = f.variable("i32");
     this.#leave = f.label("block");
     this.#interpret = f.label("block");
   }
@@ -266,8 +269,8 @@ export class RegionFrame {
   leave(ip: Value, flags: FlagState, { from, ...way }: WayOut): void {
     this.#options.counts?.exit(this.f, { delta: from, ...way });
     this.flags.state = flags;
-    if (flags.kind === "memory" || flags.kind === "variables") this.flags.keep();
-    else this.flags.keepWords();
+    if (way.reason === "budget") this.flags.keep();
+    else this.flags.leave();
     this.#exitIp.set(ip);
     this.f.branch(this.#leave);
   }
@@ -308,21 +311,24 @@ export class RegionFrame {
     this.loadPages();
     this.#eachRegister(({ variable }, address) => variable.set(f.load(variable.type as "i32", 0, address)));
     f.block(() => {
-      f.block(build, this.#leave);
-      this.mark(() => "the way out to other code");
-      if (this.#ran) counts?.left(f, this.#ran.get());
-      this.#writeBack();
-      f.store("i32", 0, this.#budget.get(), fieldAddress(vcpu, "budget"));
-      this.#cool();
-      enterBlock(f, vcpu, this.#linear(), linkage);
-    }, this.#interpret);
-    this.mark(() => "the way out to the interpreter");
-    if (this.#ran) counts?.left(f, this.#ran.get().add(this.#executed.get()));
-    const ip = this.start.add(this.#exitDelta.get().extendS());
-    this.#exitIp.set(context.long ? ip : ip.and(0xffff_ffffn));
+      f.block(build, this.#interpret);
+      this.mark(() => "the way out to the interpreter");
+      const ip = this.start.add(this.#exitDelta.get().extendS());
+      this.#exitIp.set(context.long ? ip : ip.and(0xffff_ffffn));
+      this.#budget.set(this.#budget.get().sub(this.#executed.get()));
+      this.#ran?.set(this.#ran.get().add(this.#executed.get()));
+      this.#isInterpreted.set(1);
+    }, this.#leave);
+    this.mark(() => "the way out");
+    if (this.#ran) counts?.left(f, this.#ran.get());
     this.#writeBack();
-    f.store("i32", 0, this.#budget.get().sub(this.#executed.get()), fieldAddress(vcpu, "budget"));
-    f.returnCall(linkage.callee("interpretAt"), this.#linear());
+    f.ifRare(this.#isInterpreted.get(), () => {
+      f.store("i32", 0, this.#budget.get(), fieldAddress(vcpu, "budget"));
+      f.returnCall(linkage.callee("interpretAt"), this.#linear());
+    });
+    this.mark(() => "the way out to other code");
+    this.#cool();
+    enterBlock(f, vcpu, this.#linear(), linkage, this.#budget.get());
   }
 
   /** How many instructions the region is still to run before it is worth making larger, as of now. */
@@ -380,6 +386,7 @@ export class RegionFrame {
       "exit: ip": this.#exitIp,
       "exit: distance": this.#exitDelta,
       "exit: executed": this.#executed,
+      "exit: is interpreted": this.#isInterpreted,
       "flags: kind": code,
       "flags: a": narrow.a,
       "flags: b": narrow.b,
@@ -401,19 +408,7 @@ export class RegionFrame {
       else f.store("i64", 0, value.extendU(), address);
     });
     f.store("i64", 0, this.#exitIp.get(), fieldAddress(vcpu, "ip"));
-    const { code, narrow, wide } = this.#flagVariables;
-    f.if(code.get(), () => {
-      f.if(
-        code.get().eq(FLAG_WORDS),
-        () => {
-          const memory = flagMemory(f, vcpu);
-          memory.setResult(wide.r.get());
-          memory.setCarry(narrow.a.get());
-          memory.setAux(narrow.b.get());
-        },
-        () => this.storeFlags(),
-      );
-    });
+    f.ifRare(this.#flagVariables.code.get(), () => this.storeFlags());
   }
 
   #linear(): Value {
