@@ -139,6 +139,7 @@ export class GuestAccess implements MemoryUnit {
           else result.set(width === 64 ? value : value.wrap());
         }
       },
+      "likely",
     );
     return result.get();
   }
@@ -177,6 +178,7 @@ export class GuestAccess implements MemoryUnit {
         }
         this.#afterSlow(onStack);
       },
+      "likely",
     );
   }
 
@@ -193,13 +195,14 @@ export class GuestAccess implements MemoryUnit {
         address.set(f.call(this.#functions.beginUpdate, this.#record(), linear, bytes));
         this.#afterSlow(onStack);
       },
+      "likely",
     );
     const at = address.get();
     const old = f.load(LOAD[width] as LoadKind, at);
     const changed = change(old);
     f.store(storeKind(changed, width), at, changed);
     this.#written?.(at);
-    f.if(at.eq(scratch), () => {
+    f.ifRare(at.eq(scratch), () => {
       f.call(this.#functions.endUpdate, linear, bytes);
     });
   }
