@@ -90,9 +90,8 @@ makes it slower than it could be. \`7z b\` prints times and no results: only tha
 
 Programs with much code of which each part runs little (gcc, perl, sqlite3) get faster with each run, for tens of runs: V8
 compiles the translated code on what the host has left beside the guest, and until then the interpreter runs it.
-[translator.md](translator.md#what-was-measured) says what profiles show, and what was tried. What is kept for later runs is
-4,096 regions for all guests of a host together, so that a boot may find little of its own after many programs. The
-integer mix is bound by chains of pointers through pages that lie apart, which wait for the TLB and for what they load.
+[translator.md](translator.md#what-was-measured) says what profiles show, and what was tried. The integer
+mix is bound by chains of pointers through pages that lie apart, which wait for the TLB and for what they load.
 
 ## Notes
 

@@ -142,6 +142,8 @@ export interface Host {
   unpacker?(packing: "gzip" | "zstd"): Promise<UnpackNow>;
   /** Makes the processor's regions on another thread; without it they are made in place. */
   regions?(settings: RegionSettings): RegionMaker;
+  /** A machine is about to be made that will ask for regions with its first instructions. */
+  expectRegions?(): void;
   /** Told of a machine's memory before it is used; `isSoonUsed` where the machine is about to fill much of it itself. */
   prepareMemory?(memory: WebAssembly.Memory, isSoonUsed: boolean): void;
 }

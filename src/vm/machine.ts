@@ -126,7 +126,7 @@ export class Machine {
     this.#check = parts.lockStep && new parts.lockStep.LockStep({ ...options, heat: CHECK_HEAT }, ram.size);
     this.processor = this.#check?.processor ?? new Processor(options);
     this.tools?.attach(this.processor);
-    if (parts.start.fillsMemory) this.processor.prepareTranslation(parts.kept);
+    if (parts.start.fillsMemory || !definition.kernel) this.processor.prepareTranslation(parts.kept);
     if (definition.kernel && !this.tools && !this.#check) void this.#takeHandlers(this.processor);
     if (ram instanceof WatchedRam) ram.onWrite = (address, length) => this.#check?.written(address, length);
     ram.onCodeWritten = (first, last) => this.processor.physicalWritten(first, last);

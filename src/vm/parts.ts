@@ -14,6 +14,8 @@ export type OptionalDevices = Awaited<ReturnType<typeof loadDevices>>;
 export async function loadParts(definition: MachineDefinition, host: Host) {
   // What runs when must depend on the inputs alone where time is a count of instructions.
   const regions = definition.clock === "icount" ? undefined : host.regions;
+  // Firmware runs at once, a kernel only when it is in place.
+  if (regions && !definition.kernel) host.expectRegions?.();
   const InPlace = regions ? undefined : (await import("../cpu/translate/in-place.ts")).InPlace;
   const devices = await loadDevices(definition);
   const start = await loadStart(definition, host);

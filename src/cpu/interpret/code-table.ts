@@ -19,7 +19,7 @@ export const MOST_KEPT = 2048;
 
 /** Table entries behind those, for regions that others have made. */
 export const FIRST_READY = FIRST_HANDLER + MOST_KEPT;
-export const MOST_READY = 4096;
+export const MOST_READY = 24576;
 
 /** A table of so many entries. All are a function that traps, entry 0 for ever. */
 export function createCodeTable(entries: number): WebAssembly.Table {

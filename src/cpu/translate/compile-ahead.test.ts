@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { HANDLER } from "../emit/enter-block.ts";
 import { codeModule, FIRST_READY } from "../interpret/code-table.ts";
 import { linkageOf } from "../interpret/handlers.ts";
-import { compileAhead, emptyMemory } from "./compile-ahead.ts";
+import { compileAhead, emptyMachine } from "./compile-ahead.ts";
 
 const memoryPages = { initial: 1200, maximum: 65536 };
 
@@ -23,9 +23,9 @@ test("each function is called once, whatever it does", () => {
     module.function(HANDLER, (f) => f.store("i32", 0, f.load("i32", 0, 0x10c).add(1), 0x10c)),
   ];
   module.elements(FIRST_READY + 7, functions);
-  const memory = emptyMemory({ memoryPages });
-  assert.ok(memory);
+  const machine = emptyMachine({ memoryPages });
+  assert.ok(machine);
   const compiled = { at: FIRST_READY + 7, count: functions.length, module: new WebAssembly.Module(module.build()) };
-  assert.equal([...compileAhead(compiled, memory)].length, functions.length);
-  assert.deepEqual([...new Int32Array(memory.buffer, 0x100, 4)], [1, 1, 0, 1]);
+  assert.equal([...compileAhead(compiled, machine)].length, functions.length);
+  assert.deepEqual([...new Int32Array(machine.memory.buffer, 0x100, 4)], [1, 1, 0, 1]);
 });

@@ -24,9 +24,14 @@ const nothing = new Proxy(
   },
 );
 
+/** Where functions are called that are to be compiled. */
+export interface EmptyMachine {
+  readonly memory: WebAssembly.Memory;
+  readonly table: WebAssembly.Table;
+}
+
 /** Calls the functions one after the other, with a pause after each. */
-export function* compileAhead({ module, at, count }: TableModule, memory: WebAssembly.Memory): Generator<void> {
-  const table = createCodeTable(FIRST_READY + MOST_READY);
+export function* compileAhead({ module, at, count }: TableModule, { memory, table }: EmptyMachine): Generator<void> {
   new WebAssembly.Instance(module, { env: { memory, table }, runtime: nothing, host: nothing });
   for (let entry = at; entry < at + count; entry++) {
     try {
@@ -39,12 +44,13 @@ export function* compileAhead({ module, at, count }: TableModule, memory: WebAss
 }
 
 /**
- * A memory for that, as large as the machine's: what is not used of it takes no room. Undefined where the host has not so
- * much to give: functions are then compiled where they run.
+ * A machine for that, with as much memory as the guest's: what is not used of it takes no room. Undefined where the host has
+ * not so much to give: functions are then compiled where they run.
  */
-export function emptyMemory({ memoryPages }: Pick<RegionSettings, "memoryPages">): WebAssembly.Memory | undefined {
+export function emptyMachine({ memoryPages }: Pick<RegionSettings, "memoryPages">): EmptyMachine | undefined {
   try {
-    return new WebAssembly.Memory({ ...memoryPages, shared: true });
+    const memory = new WebAssembly.Memory({ ...memoryPages, shared: true });
+    return { memory, table: createCodeTable(FIRST_READY + MOST_READY) };
   } catch {
     return undefined;
   }

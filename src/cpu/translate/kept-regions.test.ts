@@ -4,10 +4,11 @@ import { test } from "node:test";
 import { assemble } from "../../isa/assemble.ts";
 import type { RegionSettings } from "../processor.ts";
 import { BareMachine } from "../system/testing/bare-machine.ts";
-import { KeptRegions } from "./kept-regions.ts";
-import type { ReadyModule } from "./ready-regions.ts";
+import { GROUP, KeptRegions } from "./kept-regions.ts";
+import { NO_PLACE, type ReadyIndex, type ReadyModule } from "./ready-regions.ts";
 import { type CompiledRegions, RegionCompiler } from "./region-compiler.ts";
 import type { RegionJob } from "./region-job.ts";
+import type { RegionPart, RegionStore, StoredRegion } from "./region-store.ts";
 import type { RegionMaker } from "./translator.ts";
 
 /** Offset of the program in its page: a part of it lies on the next one. */
@@ -47,13 +48,24 @@ class Maker implements RegionMaker {
     this.#compiler = new RegionCompiler(settings, kept);
   }
 
+  expect: (index: ReadyIndex) => void = () => {};
   ready: (module: ReadyModule) => void = () => {};
   readonly inUse: number[] = [];
   used(regions: readonly number[]): void {
     this.inUse.push(...regions);
   }
-  makeReady(): void {
-    for (const module of this.kept.toReady(this.#settings, 2)) this.ready(module);
+  /** How many groups were asked for. */
+  loads = 0;
+  makeReady(loads: boolean): void {
+    this.expect(this.kept.index());
+    if (!loads) for (const module of this.kept.first(this.#settings)) this.ready(module);
+  }
+  load(regions: readonly number[]): void {
+    for (const group of new Set(regions.map((region) => Math.floor(region / GROUP)))) {
+      this.loads++;
+      const module = this.kept.load(this.#settings, group);
+      if (module) this.ready(module);
+    }
   }
 
   request(job: RegionJob): void {
@@ -67,11 +79,11 @@ class Maker implements RegionMaker {
  * Runs the program from `page` on; what it came to, and how many regions were made. With `kept` all becomes regions, of
  * which those that are kept may be ready from the start.
  */
-function run(page: number, kept?: KeptRegions, program = PROGRAM, isReady = false) {
+function run(page: number, kept?: KeptRegions, program = PROGRAM, ready?: "at once" | "when asked for") {
   let maker: Maker | undefined;
   const makeRegions = kept && ((settings: RegionSettings) => (maker = new Maker(settings, kept)));
   const machine = new BareMachine(64, "max", makeRegions);
-  if (isReady) maker?.makeReady();
+  if (ready) maker?.makeReady(ready === "when asked for");
   const { processor, ram } = machine;
   const { registers } = processor;
   const start = page + OFFSET;
@@ -84,28 +96,58 @@ function run(page: number, kept?: KeptRegions, program = PROGRAM, isReady = fals
   const data = Buffer.from(ram.buffer, ram.byteOffset + DATA, 0x100).toString("hex");
   const state = [data, ...[0, 1, 2, 7].map((register) => registers.gpr(register))];
   const { regions, asked } = processor.statistics.translated;
-  return { state, regions, asked, used: maker?.inUse ?? [] };
+  return { state, regions, asked, used: maker?.inUse ?? [], loads: maker?.loads ?? 0 };
+}
+
+/** Keeps regions in memory. */
+class MemoryStore implements RegionStore {
+  readonly parts: RegionPart[] = [];
+  /** Bodies are gone. */
+  isEmptied = false;
+  readonly used = new Set<RegionPart>();
+
+  add(regions: readonly StoredRegion[]): RegionPart {
+    const part: RegionPart = {
+      count: regions.length,
+      head: (region) => (regions[region] as StoredRegion).head,
+      bodies: (first, count) => {
+        if (this.isEmptied) return undefined;
+        return regions.slice(first, first + count).map(({ body }) => body);
+      },
+      use: () => void this.used.add(part),
+    };
+    this.parts.push(part);
+    return part;
+  }
 }
 
 /** As another process finds them. */
-const stored = (kept: KeptRegions) => new KeptRegions(Buffer.concat(kept.toKeep()));
+function stored(kept: KeptRegions, store: MemoryStore): KeptRegions {
+  kept.store();
+  return new KeptRegions(store);
+}
+/** A new set, and what it is stored in. */
+function newSet(): { first: KeptRegions; store: MemoryStore } {
+  const store = new MemoryStore();
+  return { first: new KeptRegions(store), store };
+}
 
 test("code at another address runs in the regions that were made of it, and does the same", () => {
   const expected = run(0x10_0000);
-  const first = new KeptRegions();
+  const { first, store } = newSet();
   const made = run(0x10_0000, first);
   assert.deepEqual(made.state, expected.state);
   assert.ok(made.regions > 0 && first.added > 0);
-  const second = stored(first);
+  const second = stored(first, store);
   const used = run(0x18_3000, second);
   assert.deepEqual(used.state, expected.state);
   assert.ok(used.regions > 0);
   assert.equal(second.added, 0);
-  assert.deepEqual(Buffer.concat(second.toKeep()), Buffer.concat(first.toKeep()));
+  assert.ok(store.used.size > 0);
 });
 
 test("code that differs in one place gets regions of its own", () => {
-  const first = new KeptRegions();
+  const { first, store } = newSet();
   run(0x10_0000, first);
   for (const [from, to] of [
     ["0x1003", "0x1005"],
@@ -113,7 +155,7 @@ test("code that differs in one place gets regions of its own", () => {
     ["jb over", "jae over"],
   ] as const) {
     const program = PROGRAM.replace(from, to);
-    const second = stored(first);
+    const second = stored(first, store);
     assert.deepEqual(run(0x10_0000, second, program).state, run(0x10_0000, undefined, program).state);
     assert.ok(second.added > 0, to);
   }
@@ -134,7 +176,7 @@ test("addresses of a kernel may be others, even where only they differ", () => {
     dec ecx
     jnz again
     ud2`;
-  const first = new KeptRegions();
+  const { first, store } = newSet();
   run(0x10_0000, first, program("-0x7efff000"));
   assert.ok(first.added > 0);
   for (const [page, address] of [
@@ -142,7 +184,7 @@ test("addresses of a kernel may be others, even where only they differ", () => {
     [0x10_0000, "-0x40000001"],
     [0x10_0000, "-0x7efff000"],
   ] as const) {
-    const second = stored(first);
+    const second = stored(first, store);
     const { state, regions } = run(page, second, program(address));
     assert.deepEqual(state, run(page, undefined, program(address)).state);
     assert.ok(regions > 0);
@@ -150,7 +192,7 @@ test("addresses of a kernel may be others, even where only they differ", () => {
   }
   // These are no addresses.
   for (const address of ["-0x3ffff000", "0x1003"]) {
-    const second = stored(first);
+    const second = stored(first, store);
     const { state } = run(0x10_0000, second, program(address));
     assert.deepEqual(state, run(0x10_0000, undefined, program(address)).state);
     assert.ok(second.added > 0, address);
@@ -158,25 +200,67 @@ test("addresses of a kernel may be others, even where only they differ", () => {
 });
 
 test("regions that are ready are used without being asked for", () => {
-  const first = new KeptRegions();
+  const { first, store } = newSet();
   const expected = run(0x10_0000, first);
-  const kept = stored(first);
-  const used = run(0x18_3000, kept, PROGRAM, true);
+  const kept = stored(first, store);
+  const used = run(0x18_3000, kept, PROGRAM, "at once");
   assert.deepEqual(used.state, run(0x18_3000).state);
   assert.notEqual(used.regions, 0);
   assert.equal(used.asked, 0);
   assert.ok(expected.asked > 0);
+  assert.equal(used.loads, 0);
   assert.deepEqual([...used.used].sort(), [...new Set(used.used)].sort());
   const other = PROGRAM.replace("0x1003", "0x1005");
-  const refused = run(0x10_0000, stored(first), other, true);
+  const refused = run(0x10_0000, stored(first, store), other, "at once");
   assert.deepEqual(refused.state, run(0x10_0000, undefined, other).state);
   assert.ok(refused.asked > 0);
 });
 
-test("what is no file of regions is refused", () => {
-  const first = new KeptRegions();
+test("regions that are not given from the start come when they are needed", () => {
+  const { first, store } = newSet();
   run(0x10_0000, first);
-  const bytes = Buffer.concat(first.toKeep());
-  assert.throws(() => new KeptRegions(bytes.subarray(0, bytes.length - 1)), RangeError);
-  assert.throws(() => new KeptRegions(Buffer.alloc(64, 0xff)), RangeError);
+  const used = run(0x18_3000, stored(first, store), PROGRAM, "when asked for");
+  assert.deepEqual(used.state, run(0x18_3000).state);
+  assert.ok(used.loads > 0);
+  assert.notEqual(used.regions, 0);
+  assert.equal(used.asked, 0);
+});
+
+test("regions that are gone are made anew", () => {
+  const { first, store } = newSet();
+  run(0x10_0000, first);
+  for (const ready of ["at once", "when asked for"] as const) {
+    const kept = stored(first, store);
+    store.isEmptied = true;
+    const made = run(0x18_3000, kept, PROGRAM, ready);
+    assert.deepEqual(made.state, run(0x18_3000).state);
+    assert.ok(made.asked > 0 && made.regions > 0 && kept.added > 0);
+    store.isEmptied = false;
+  }
+});
+
+test("a process adds so many at the most, and finds them whether or not they are stored", () => {
+  const store = new MemoryStore();
+  const kept = new KeptRegions(store);
+  const body = { bytes: Uint8Array.of(0, 0x0b), hints: [], marks: [], calls: [] };
+  const add = (key: number) =>
+    kept.add(
+      { key, model: "max", context: 0, offset: 0, first: 0 },
+      { instructions: 1, nodes: [0], code: [] },
+      [],
+      body,
+    );
+  for (let key = 0; key < 100; key++) add(key);
+  kept.store();
+  assert.equal(kept.added, 0);
+  for (let key = 100; key < 20_000; key++) add(key);
+  assert.equal(kept.added, 16_384 - 100);
+  kept.store();
+  assert.deepEqual(
+    store.parts.map(({ count }) => count),
+    [100, 16_384 - 100],
+  );
+  const { keys, places } = new KeptRegions(store).index();
+  // The first part takes two groups of 64.
+  assert.deepEqual([keys[0], keys[99], places[100], keys[128], keys[129]], [0, 99, NO_PLACE, 100, 101]);
 });

@@ -2,6 +2,9 @@
  * Regions that earlier processes have made, to be used again where the same code runs. What a region of the first size
  * does depends on the bytes of its instructions, on how far they lie apart and on the mode: not on the addresses they are
  * at. A kernel that lies elsewhere each time it is started finds most of its regions here.
+ *
+ * Those that were found when the process began have numbers, in groups of which each is loaded as a whole: what was made
+ * together is often needed together.
  */
 import { ByteReader } from "../../wasm/byte-reader.ts";
 import type { EncodedFunction } from "../../wasm/emitter.ts";
@@ -9,7 +12,7 @@ import { HANDLER } from "../emit/enter-block.ts";
 import { codeModule, FIRST_READY, MOST_READY } from "../interpret/code-table.ts";
 import type { RegionSettings } from "../processor.ts";
 import type { CodeConstant, CodeReader, PlacedCode } from "./code-reader.ts";
-import type { ReadyModule } from "./ready-regions.ts";
+import { NO_PLACE, placeOf, type ReadyIndex, type ReadyModule } from "./ready-regions.ts";
 import {
   type BodyFor,
   encodeRegion,
@@ -18,13 +21,18 @@ import {
   readBody,
   readIdentity,
   readSize,
-  takeHead,
 } from "./region-encoding.ts";
+import type { RegionPart, RegionStore, StoredRegion } from "./region-store.ts";
 
-/** As many are kept, and as many bytes: a boot has 1,500 of 2 KB. */
-const MOST_REGIONS = 4096;
-const MOST_BYTES = 12 * 1024 * 1024;
-/** In front of each region's bytes where all are one after the other: their number. */
+/** Regions of a group. */
+export const GROUP = 64;
+/** So many groups are given from the start, and so many of them in one module at the most: a boot has 1,500 regions. */
+const GROUPS_AT_START = 48;
+const GROUPS_TOGETHER = 8;
+/** What one process adds at the most: a guest can make new code for ever. */
+const MOST_MADE = 16384;
+const MOST_BYTES = 48 * 1024 * 1024;
+/** In front of each head where they are one after the other: its length. */
 const LENGTH_BYTES = 4;
 
 export interface FoundRegion extends PlacedCode {
@@ -34,32 +42,43 @@ export interface FoundRegion extends PlacedCode {
   readonly bodyFor: BodyFor;
 }
 
-export class KeptRegions {
-  /** All that were found: thousands of objects would have to be looked at by each garbage collection. */
-  readonly #found: Uint8Array;
-  /** Where regions begin in `#found`. */
-  readonly #starts: Uint32Array;
-  readonly #made: Uint8Array[] = [];
-  #bytesMade = 0;
-  /** Regions by their keys: numbers of those that were found, then of those that were made. */
-  readonly #byKey = new Map<number, number | number[]>();
-  /** Numbers of those that this process has used or made, as one came after the other. */
-  readonly #used = new Set<number>();
-  /** How many were added that are in no file yet. */
-  added = 0;
+/** Regions of one part that are loaded together. */
+interface Group {
+  readonly part: RegionPart;
+  readonly first: number;
+  readonly count: number;
+}
 
-  /** `found` is what `toKeep` gave. Throws a RangeError where it is something else. */
-  constructor(found = new Uint8Array()) {
-    this.#found = found;
-    const starts: number[] = [];
-    const view = new DataView(found.buffer, found.byteOffset, found.byteLength);
-    for (let at = 0; at < found.length; at += LENGTH_BYTES + view.getUint32(at, true)) {
-      if (at + LENGTH_BYTES + view.getUint32(at, true) > found.length) throw new RangeError("a kept region is cut off");
-      const head = new ByteReader(takeHead(new ByteReader(found, at + LENGTH_BYTES)));
-      this.#note(readIdentity(head).key, starts.length);
-      starts.push(at + LENGTH_BYTES);
+/** A region that this process has made: as bytes until it is stored. */
+type Made = StoredRegion | { readonly part: RegionPart; readonly index: number };
+
+export class KeptRegions {
+  readonly #store: RegionStore | undefined;
+  readonly #groups: Group[] = [];
+  readonly #loaded = new Set<number>();
+  /** Their numbers begin behind those of what was found. */
+  readonly #made: Made[] = [];
+  #bytesMade = 0;
+  /** How many of them are stored. */
+  #stored = 0;
+  readonly #byKey = new Map<number, number | number[]>();
+
+  constructor(store?: RegionStore) {
+    this.#store = store;
+    for (const part of store?.parts ?? []) {
+      for (let first = 0; first < part.count; first += GROUP) {
+        if (this.#groups.length * GROUP >= MOST_READY) return;
+        this.#addGroup({ part, first, count: Math.min(GROUP, part.count - first) });
+      }
     }
-    this.#starts = Uint32Array.from(starts);
+  }
+
+  #addGroup(group: Group): void {
+    const number = this.#groups.length * GROUP;
+    this.#groups.push(group);
+    for (let i = 0; i < group.count; i++) {
+      this.#note(readIdentity(new ByteReader(group.part.head(group.first + i))).key, number + i);
+    }
   }
 
   #note(key: number, region: number): void {
@@ -69,99 +88,119 @@ export class KeptRegions {
     else known.push(region);
   }
 
+  /** How many were added that are not stored yet. */
+  get added(): number {
+    return this.#made.length - this.#stored;
+  }
+
   add(
     identity: RegionIdentity,
     made: Omit<FoundRegion, "bodyFor" | "constants">,
     constants: readonly Omit<CodeConstant, "value">[],
     body: EncodedFunction,
   ): void {
-    // A guest can make new code for ever.
-    if (this.#made.length >= MOST_REGIONS || this.#bytesMade >= MOST_BYTES) return;
+    if (this.#made.length >= MOST_MADE || this.#bytesMade >= MOST_BYTES) return;
     const region = encodeRegion(identity, made, constants, body);
     if (region === undefined) return;
-    this.#bytesMade += region.length;
-    const number = this.#starts.length + this.#made.length;
-    this.#note(identity.key, number);
+    this.#bytesMade += region.head.length + region.body.length;
+    this.#note(identity.key, MOST_READY + this.#made.length);
     this.#made.push(region);
-    this.#used.add(number);
-    this.added++;
   }
 
-  /** Regions of these numbers are in use: those that `toReady` gave. */
+  /** Stores what was added. */
+  store(): void {
+    const first = this.#stored;
+    const part = this.#store?.add(this.#made.slice(first) as StoredRegion[]);
+    if (part) for (let i = first; i < this.#made.length; i++) this.#made[i] = { part, index: i - first };
+    this.#stored = this.#made.length;
+  }
+
+  /** Regions of these numbers are in use. */
   use(regions: readonly number[]): void {
-    for (const region of regions) this.#used.add(region);
+    for (const region of regions) this.#groups[Math.floor(region / GROUP)]?.part.use();
   }
 
-  #bytes(region: number): Uint8Array {
-    const start = this.#starts[region];
-    if (start === undefined) return this.#made[region - this.#starts.length] as Uint8Array;
-    const next = this.#starts[region + 1];
-    return this.#found.subarray(start, next === undefined ? this.#found.length : next - LENGTH_BYTES);
+  #placeOf(region: number): Made {
+    if (region >= MOST_READY) return this.#made[region - MOST_READY] as Made;
+    const { part, first } = this.#groups[Math.floor(region / GROUP)] as Group;
+    return { part, index: first + (region % GROUP) };
   }
 
   /** A region of just the code that `reader` finds now. */
   find(identity: RegionIdentity, reader: CodeReader): FoundRegion | undefined {
     const regions = this.#byKey.get(identity.key) ?? [];
     for (const region of typeof regions === "number" ? [regions] : regions) {
-      const bytes = new ByteReader(this.#bytes(region));
-      const head = new ByteReader(takeHead(bytes));
+      const place = this.#placeOf(region);
+      const head = new ByteReader("part" in place ? place.part.head(place.index) : place.head);
       const placed = matchHead(head, identity, reader);
       if (placed === undefined) continue;
-      this.#used.add(region);
-      return { ...readSize(head), ...placed, bodyFor: readBody(bytes) };
+      const body = "part" in place ? place.part.bodies(place.index, 1)?.[0] : place.body;
+      if (body === undefined) continue;
+      if ("part" in place) place.part.use();
+      return { ...readSize(head), ...placed, bodyFor: readBody(new ByteReader(body)) };
     }
     return undefined;
   }
 
-  /**
-   * Modules of regions that were found, `each` in one, for table entries that are theirs alone: a guest's code then need
-   * only be compared.
-   */
-  *toReady(settings: Pick<RegionSettings, "memoryPages">, each: number): Generator<ReadyModule> {
-    const count = Math.min(this.#starts.length, MOST_READY);
-    for (let first = 0; first < count; first += each) {
-      const module = codeModule(settings.memoryPages);
-      const heads: Uint8Array[] = [];
-      const functions = Array.from({ length: Math.min(each, count - first) }, (_, i) => {
-        const bytes = new ByteReader(this.#bytes(first + i));
-        heads.push(takeHead(bytes));
-        return module.function(HANDLER, readBody(bytes)(module));
-      });
-      module.elements(FIRST_READY + first, functions);
-      yield { first, count: functions.length, module: new WebAssembly.Module(module.build()), heads: joined(heads) };
+  /** What tells those that were found. */
+  index(): ReadyIndex {
+    const keys = new Uint32Array(this.#groups.length * GROUP);
+    const places = new Uint32Array(keys.length).fill(NO_PLACE);
+    this.#groups.forEach(({ part, first, count }, group) => {
+      for (let i = 0; i < count; i++) {
+        const identity = readIdentity(new ByteReader(part.head(first + i)));
+        keys[group * GROUP + i] = identity.key;
+        places[group * GROUP + i] = placeOf(identity);
+      }
+    });
+    return { keys, places };
+  }
+
+  /** Modules of what was used last. */
+  *first(settings: Pick<RegionSettings, "memoryPages">): Generator<ReadyModule> {
+    const count = Math.min(this.#groups.length, GROUPS_AT_START);
+    for (let group = 0; group < count; group += GROUPS_TOGETHER) {
+      const module = this.load(settings, group, Math.min(GROUPS_TOGETHER, count - group));
+      if (module) yield module;
     }
   }
 
-  /** What is worth keeping for later processes: what this one has made or used, then the others as far as there is room. */
-  toKeep(): Uint8Array[] {
-    const parts: Uint8Array[] = [];
-    let room = MOST_BYTES;
-    const put = (number: number) => {
-      const region = this.#bytes(number);
-      room -= LENGTH_BYTES + region.length;
-      if (room >= 0 && parts.length < 2 * MOST_REGIONS) parts.push(...withLength(region));
-    };
-    for (const region of this.#used) put(region);
-    this.#starts.forEach((_, region) => {
-      if (!this.#used.has(region)) put(region);
-    });
-    return parts;
+  /**
+   * A module of groups from `group` on, for table entries that are theirs alone: a guest's code then need only be compared.
+   * Undefined where nothing of them is there that was not loaded before.
+   */
+  load(settings: Pick<RegionSettings, "memoryPages">, group: number, count = 1): ReadyModule | undefined {
+    const module = codeModule(settings.memoryPages);
+    const heads: Uint8Array[] = [];
+    let functions = 0;
+    for (let i = group; i < group + count; i++) {
+      const { part, first, count } = this.#groups[i] as Group;
+      const bodies = (this.#loaded.has(i) ? undefined : part.bodies(first, count)) ?? [];
+      this.#loaded.add(i);
+      const callees = bodies.map((body) => module.function(HANDLER, readBody(new ByteReader(body))(module)));
+      if (callees.length > 0) module.elements(FIRST_READY + i * GROUP, callees);
+      functions += callees.length;
+      heads.push(...bodies.map((_, at) => part.head(first + at)));
+      heads.push(...Array<Uint8Array>(GROUP - bodies.length).fill(NO_HEAD));
+    }
+    if (functions === 0) return undefined;
+    const first = group * GROUP;
+    return { first, count: count * GROUP, module: new WebAssembly.Module(module.build()), heads: joined(heads) };
   }
 }
 
-function withLength(bytes: Uint8Array): [Uint8Array, Uint8Array] {
-  const length = new Uint8Array(LENGTH_BYTES);
-  new DataView(length.buffer).setUint32(0, bytes.length, true);
-  return [length, bytes];
-}
+/** Stands where a group has less than others. */
+const NO_HEAD = new Uint8Array();
 
 /** Copies them into one array, each with its length in front. */
 function joined(parts: readonly Uint8Array[]): Uint8Array {
   const all = new Uint8Array(parts.reduce((sum, { length }) => sum + LENGTH_BYTES + length, 0));
+  const view = new DataView(all.buffer);
   let at = 0;
-  for (const part of parts.flatMap(withLength)) {
-    all.set(part, at);
-    at += part.length;
+  for (const part of parts) {
+    view.setUint32(at, part.length, true);
+    all.set(part, at + LENGTH_BYTES);
+    at += LENGTH_BYTES + part.length;
   }
   return all;
 }

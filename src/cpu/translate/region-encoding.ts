@@ -1,7 +1,4 @@
-/**
- * A kept region as bytes: its head, which is what tells it and its code, and its function, in this order, as one after the
- * other is needed. In front of the head stands its length.
- */
+/** A kept region as bytes: its head, which is what tells it and its code, and its body, which is its function. */
 import type { ByteReader } from "../../wasm/byte-reader.ts";
 import { ByteWriter } from "../../wasm/bytes.ts";
 import type { EncodedFunction } from "../../wasm/emitter.ts";
@@ -9,6 +6,7 @@ import type { Callee } from "../../wasm/function.ts";
 import type { ModuleBuilder } from "../../wasm/module.ts";
 import { TYPE_CODE, type ValueType } from "../../wasm/opcodes.ts";
 import type { CodeConstant, CodeReader, CodeRun, PlacedCode, ReadCode } from "./code-reader.ts";
+import type { StoredRegion } from "./region-store.ts";
 
 export interface RegionIdentity {
   /** `codeKey` of the block that it begins with. */
@@ -30,17 +28,14 @@ interface Made {
 
 type ConstantPlace = Omit<CodeConstant, "value">;
 
-/** The region's bytes; undefined where its function calls others of its module. */
+/** The region as bytes; undefined where its function calls others of its module. */
 export function encodeRegion(
   identity: RegionIdentity,
   made: Made,
   constants: readonly ConstantPlace[],
   body: EncodedFunction,
-): Uint8Array | undefined {
-  const head = encodeHead(identity, made, constants);
+): StoredRegion | undefined {
   const writer = new ByteWriter(4096);
-  writer.unsigned(head.length);
-  writer.bytes(head);
   writer.unsigned(body.bytes.length);
   writer.bytes(body.bytes);
   writer.unsigned(body.hints.length);
@@ -61,7 +56,7 @@ export function encodeRegion(
     writer.unsigned(at);
     writer.unsigned(callees.indexOf(callee));
   }
-  return writer.view().slice();
+  return { head: encodeHead(identity, made, constants), body: writer.view().slice() };
 }
 
 function encodeHead(identity: RegionIdentity, made: Made, constants: readonly ConstantPlace[]): Uint8Array {
@@ -90,12 +85,7 @@ function encodeHead(identity: RegionIdentity, made: Made, constants: readonly Co
   writer.unsigned(made.instructions);
   writer.unsigned(made.nodes.length);
   for (const node of made.nodes) writer.signed(node);
-  return writer.view();
-}
-
-/** The bytes of the head that `bytes` goes on with. */
-export function takeHead(bytes: ByteReader): Uint8Array {
-  return bytes.take(bytes.unsigned());
+  return writer.view().slice();
 }
 
 export function readIdentity(bytes: ByteReader): RegionIdentity {

@@ -9,7 +9,7 @@ import type { RegionSettings, StartKind } from "../processor.ts";
 import { hostAddress } from "../state.ts";
 import { isUnchanged } from "./code-reader.ts";
 import type { TableModule } from "./compile-ahead.ts";
-import { type ReadyModule, ReadyRegions } from "./ready-regions.ts";
+import { type ReadyIndex, type ReadyModule, ReadyRegions } from "./ready-regions.ts";
 import type { CompiledRegion, CompiledRegions } from "./region-compiler.ts";
 import { type CodeMemory, codeReader, identityOf, keyOfCode, type RegionJob, unsureByte } from "./region-job.ts";
 
@@ -42,8 +42,11 @@ export interface RegionMaker {
   done: (compiled: CompiledRegions) => void;
   /** Told once of the interpreter's handlers, for a maker that can keep them for later processes. */
   keepHandlers?(start: StartKind, handlers: Pick<Handlers, "keys" | "kept">): void;
-  /** Set by the translator: takes regions that the maker has kept. */
+  /** Set by the translator: told which regions the maker has kept, and given some of them. */
+  expect?: (index: ReadyIndex) => void;
   ready?: (module: ReadyModule) => void;
+  /** Asks for kept regions by their numbers: they come with others. */
+  load?(regions: readonly number[]): void;
   /** How many it was asked for and has not made yet; undefined where the guest waits for each. */
   readonly waiting?: number;
   /** Told now and then of those that are in use, by their numbers. */
@@ -88,11 +91,14 @@ export class Translator {
     this.#memory = new Uint8Array(wiring.settings.memory.buffer);
     this.#source = { bytes: this.#memory, walk: new CodeWalk(this.#memory.buffer), has: wiring.has };
     wiring.maker.done = (compiled) => this.#install(compiled);
+    wiring.maker.expect = (index) => {
+      this.#ready.expect(index);
+      wiring.blocks.hurry(this.#part(FIRST_LOOK));
+      this.#oldUpTo = wiring.blocks.end;
+    };
     wiring.maker.ready = (module) => {
       this.#ready.add(module);
       wiring.handlers.instantiate(module.module);
-      wiring.blocks.hurry(this.#part(FIRST_LOOK));
-      this.#oldUpTo = wiring.blocks.end;
     };
   }
 
@@ -139,7 +145,8 @@ export class Translator {
     const place = { linear, physical, ip, context, paging: paging(), marks: marks(), large: false };
     const isReady = this.#lookForReady(record, place);
     if (isReady === "taken") return;
-    const heat = this.#heatAfter(runs, isReady);
+    const heat =
+      isReady === "awaited" && runs < this.#part() ? 2 * runs : this.#heatAfter(runs, isReady === "possible");
     if (heat > runs) {
       blocks.countOn(record, runs, heat);
       return;
@@ -149,24 +156,32 @@ export class Translator {
     this.#request({ ...place, seen });
   }
 
-  /** Has the block run in a region that is ready, or tells whether there may be one. */
-  #lookForReady(record: number, place: Omit<RegionJob, "handler" | "seen">): "taken" | boolean {
+  /** Has the block run in a region that is ready, or tells whether there may be one later. */
+  #lookForReady(record: number, place: Omit<RegionJob, "handler" | "seen">): "taken" | "awaited" | "possible" | "none" {
     const { settings, maker } = this.#wiring;
     let key = this.#keys.get(record);
-    if (key === undefined && record >= this.#oldUpTo) return false;
+    if (key === undefined && record >= this.#oldUpTo) return "none";
     const reader = codeReader(place, this.#source);
     key ??= keyOfCode(place, reader, this.#memory);
-    if (!this.#ready.has(key)) return false;
+    if (!this.#ready.has(key)) return "none";
     const unsure = unsureByte(settings.vcpu, place);
-    if (place.marks.length > 0 || this.#memory[unsure]) return false;
-    const found = this.#ready.take(identityOf(place, key, this.#memory, settings.model), reader);
-    if (!found) return true;
+    if (place.marks.length > 0 || this.#memory[unsure]) return "none";
+    const identity = identityOf(place, key, this.#memory, settings.model);
+    let found = this.#ready.take(identity, reader);
+    const missing = this.#ready.missing.splice(0);
+    if (!found && missing.length > 0) {
+      maker.load?.(missing);
+      // Some makers give them at once.
+      found = this.#ready.take(identity, reader);
+      if (!found && this.#ready.missing.splice(0).length > 0) return "awaited";
+    }
+    if (!found) return "possible";
     const { handler, ...region } = found;
     const job = { ...place, handler, seen: Number.POSITIVE_INFINITY };
     const isAdded = this.#add({ job, ...region, isCovered: false, unsure });
     if (!isAdded) this.#ready.release(handler);
     if (this.#ready.news.length >= NEWS) maker.used?.(this.#ready.news.splice(0));
-    return isAdded ? "taken" : false;
+    return isAdded ? "taken" : "none";
   }
 
   /** Asks for a region in place of the one whose function has the table entry `handler`: a large one, or as before. */

@@ -4,7 +4,7 @@ import type { Host } from "../definition.ts";
 import { keptHandlers } from "./kept-handlers.ts";
 import { keptRuntime } from "./kept-runtime.ts";
 import { askForLargePages } from "./large-pages.ts";
-import { TranslationThread } from "./translation-thread.ts";
+import { startTranslationThread, TranslationThread } from "./translation-thread.ts";
 
 /** Below this a timer of the event loop is too coarse: the wait is spent in turns of the loop. */
 const SHORTEST_TIMER = 1_200_000;
@@ -19,6 +19,7 @@ export function nodeHost(): Host {
     handlers: (start) => keptHandlers(start),
     unpacker: async (packing) => (await import("../../disk/node/decompress.ts")).unpackNow(packing),
     regions: (settings) => new TranslationThread(settings),
+    expectRegions: startTranslationThread,
     prepareMemory(memory, isSoonUsed) {
       if (isSoonUsed) askForLargePages(memory);
       // The guest's first instructions need not wait for it.

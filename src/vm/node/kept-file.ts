@@ -15,9 +15,21 @@ const SOURCES = ["bits", "wasm", "isa", "cpu"];
 /** Where Node keeps compiled sources; undefined where it keeps none. */
 export const keptDirectory = (): string | undefined => module.getCompileCacheDir();
 
-/** One file for each place that Bunkhouse is installed in. */
-const fileFor = (directory: string, name: string) =>
-  path.join(directory, `${name}-${ROOT.replace(/[^\w.-]+/g, "-").slice(-200)}.wasm`);
+/** One for each place that Bunkhouse is installed in. */
+const nameHere = (name: string) => `${name}-${ROOT.replace(/[^\w.-]+/g, "-").slice(-200)}`;
+const fileFor = (directory: string, name: string) => path.join(directory, `${nameHere(name)}.wasm`);
+
+/**
+ * A folder for files that the same sources have made, beside those for other sources; `isCurrent` tells whether this
+ * process has loaded just these, so that it may put files there.
+ */
+export function keptFolder(directory: string, name: string): { readonly path: string; readonly isCurrent: boolean } {
+  const { text, newest } = describeSources();
+  // Loaded by whoever asks, which no machine waits for.
+  const digest = process.getBuiltinModule("node:crypto").hash("sha256", text);
+  const folder = path.join(directory, nameHere(name), digest.slice(0, 16));
+  return { path: folder, isCurrent: newest < performance.timeOrigin };
+}
 
 /** What was kept, if the same sources have made it. */
 export function readKept(directory: string, name: string): Buffer<ArrayBuffer> | undefined {
@@ -61,7 +73,7 @@ function read(file: string): Buffer<ArrayBuffer> | undefined {
 }
 
 /** Replaces the file at once, so that another process reads the one or the other. */
-function replace(file: string, bytes: Uint8Array): void {
+export function replace(file: string, bytes: Uint8Array): void {
   const fresh = `${file}.${process.pid}`;
   try {
     writeFileSync(fresh, bytes);

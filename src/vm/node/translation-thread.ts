@@ -3,7 +3,7 @@ import { Worker } from "node:worker_threads";
 import { MOST_KEPT } from "../../cpu/interpret/code-table.ts";
 import type { RegionSettings } from "../../cpu/processor.ts";
 import type { TableModule } from "../../cpu/translate/compile-ahead.ts";
-import type { ReadyModule } from "../../cpu/translate/ready-regions.ts";
+import type { ReadyIndex, ReadyModule } from "../../cpu/translate/ready-regions.ts";
 import type { CompiledRegions } from "../../cpu/translate/region-compiler.ts";
 import type { RegionJob } from "../../cpu/translate/region-job.ts";
 import type { RegionMaker } from "../../cpu/translate/translator.ts";
@@ -24,12 +24,13 @@ export interface TranslationTask {
   readonly handlers: TableModule | undefined;
 }
 
-/** What comes from it: regions that were made, or kept ones. */
-export type TranslationReply = CompiledRegions | { readonly ready: ReadyModule };
+/** What comes from it: regions that were made, what tells those that are kept, or some of them. */
+export type TranslationReply = CompiledRegions | { readonly index: ReadyIndex } | { readonly ready: ReadyModule };
 
-/** What the thread is sent: a region to make, numbers of kept ones that are in use, or handlers to build and keep. */
+/** What the thread is sent: a region to make, numbers of kept ones to give or in use, or handlers to build and keep. */
 export type TranslationRequest =
   | RegionJob
+  | { readonly load: readonly number[] }
   | { readonly used: readonly number[] }
   | { readonly keep: Parameters<typeof import("./kept-handlers.ts").keepHandlers> };
 
@@ -40,6 +41,20 @@ const KEEP_AFTER = 4000;
 /** Fewer new ones are not worth a file. */
 const LEAST_NEW = 16;
 const EMPTY_MODULE = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+
+/** A thread that has no machine yet. */
+let spare: Worker | undefined;
+
+/** Starts the thread of a machine that is to come: it loads its code meanwhile. */
+export function startTranslationThread(): void {
+  spare ??= newWorker();
+}
+
+function newWorker(): Worker {
+  const worker = new Worker(WORKER, { resourceLimits: LIMITS });
+  worker.unref();
+  return worker;
+}
 
 export class TranslationThread implements RegionMaker {
   readonly #settings: RegionSettings;
@@ -54,6 +69,7 @@ export class TranslationThread implements RegionMaker {
   /** Modules that the present thread has made. */
   #made = 0;
   done: (compiled: CompiledRegions) => void = () => {};
+  expect: (index: ReadyIndex) => void = () => {};
   ready: (module: ReadyModule) => void = () => {};
 
   constructor(settings: RegionSettings) {
@@ -77,9 +93,15 @@ export class TranslationThread implements RegionMaker {
     const directory = settings.observe ? undefined : keptDirectory();
     const task: TranslationTask = { settings, directory, givesReady, handlers: this.#handlers };
     this.#handlers = undefined;
-    const worker = new Worker(WORKER, { workerData: task, resourceLimits: LIMITS });
+    const worker = spare ?? newWorker();
+    spare = undefined;
+    worker.postMessage(task);
     this.#made = 0;
     worker.on("message", (reply: TranslationReply) => {
+      if ("index" in reply) {
+        this.expect(reply.index);
+        return;
+      }
       if ("ready" in reply) {
         this.ready(reply.ready);
         return;
@@ -89,7 +111,6 @@ export class TranslationThread implements RegionMaker {
       this.done(reply);
     });
     worker.on("error", () => this.#startAgain());
-    worker.unref();
     return worker;
   }
 
@@ -118,6 +139,10 @@ export class TranslationThread implements RegionMaker {
 
   get waiting(): number {
     return this.#pending.size;
+  }
+
+  load(regions: readonly number[]): void {
+    this.#worker?.postMessage({ load: regions } satisfies TranslationRequest);
   }
 
   used(regions: readonly number[]): void {

@@ -1,12 +1,14 @@
-/** The worker thread that makes regions: see translation-thread.ts. */
+/** The worker thread that makes regions: see translation-thread.ts. Its first message says what it is to do. */
 import { setImmediate as turn } from "node:timers/promises";
-import { parentPort, workerData } from "node:worker_threads";
+import { type MessagePort, parentPort } from "node:worker_threads";
 import { FIRST_READY } from "../../cpu/interpret/code-table.ts";
-import { compileAhead, emptyMemory, type TableModule } from "../../cpu/translate/compile-ahead.ts";
+import { compileAhead, type EmptyMachine, emptyMachine, type TableModule } from "../../cpu/translate/compile-ahead.ts";
+import { GROUP, KeptRegions } from "../../cpu/translate/kept-regions.ts";
 import type { ReadyModule } from "../../cpu/translate/ready-regions.ts";
 import type { RegionCompiler } from "../../cpu/translate/region-compiler.ts";
 import type { RegionJob } from "../../cpu/translate/region-job.ts";
-import { RegionKeeper, readRegions } from "./kept-regions.ts";
+import { RegionFiles } from "./region-files.ts";
+import { RegionKeeper } from "./region-keeper.ts";
 import { giveWayToGuests } from "./thread-priority.ts";
 import type { TranslationReply, TranslationRequest, TranslationTask } from "./translation-thread.ts";
 
@@ -14,66 +16,104 @@ import type { TranslationReply, TranslationRequest, TranslationTask } from "./tr
 const BATCH = 16;
 /** Milliseconds that jobs are gathered for one module: what becomes hot comes in groups. */
 const GATHER = 4;
-
-/** Kept regions of one module, and how many of them are compiled at once. */
-const TOGETHER = 512;
+/** How many functions are compiled ahead at once. */
 const AT_ONCE = 16;
 
-giveWayToGuests();
+class TranslationWorker {
+  readonly #port: MessagePort;
+  readonly #task: TranslationTask;
+  readonly #kept: KeptRegions | undefined;
+  readonly #keeper: RegionKeeper | undefined;
+  readonly #waiting: RegionJob[] = [];
+  /** What is to be compiled ahead, while there is nothing else to do. */
+  readonly #ahead: TableModule[] = [];
+  #isCompilingAhead = false;
+  #empty: EmptyMachine | undefined;
+  #compiler: RegionCompiler | undefined;
+
+  constructor(port: MessagePort, task: TranslationTask) {
+    this.#port = port;
+    this.#task = task;
+    this.#kept = task.directory === undefined ? undefined : new KeptRegions(new RegionFiles(task.directory));
+    this.#keeper = this.#kept && new RegionKeeper(this.#kept);
+  }
+
+  /** Gives the kept regions that were used last, and gets ready to make others. */
+  async prepare(): Promise<void> {
+    const { settings, givesReady, handlers } = this.#task;
+    if (handlers) this.#ahead.push(handlers);
+    if (givesReady && this.#kept) {
+      this.#reply({ index: this.#kept.index() });
+      for (const ready of this.#kept.first(settings)) this.#give(ready);
+    }
+    // What it loads takes longer than all that is done before.
+    const { RegionCompiler } = await import("../../cpu/translate/region-compiler.ts");
+    this.#compiler = new RegionCompiler(settings, this.#kept);
+    if (this.#waiting.length > 0) this.#compileWaiting();
+    await this.#compileAhead();
+  }
+
+  async answer(request: TranslationRequest): Promise<void> {
+    if ("keep" in request) {
+      const { keepHandlers } = await import("./kept-handlers.ts");
+      await keepHandlers(...request.keep);
+    } else if ("load" in request) this.#load(request.load);
+    else if ("used" in request) {
+      if (this.#task.givesReady) this.#kept?.use(request.used);
+    } else {
+      this.#waiting.push(request);
+      if (this.#waiting.length === 1) setTimeout(() => this.#compileWaiting(), GATHER);
+    }
+  }
+
+  #reply(message: TranslationReply): void {
+    this.#port.postMessage(message);
+  }
+
+  #give(ready: ReadyModule): void {
+    const { module, first, count } = ready;
+    this.#ahead.push({ module, at: FIRST_READY + first, count });
+    this.#reply({ ready });
+  }
+
+  /** Gives the groups that kept regions are in. */
+  #load(regions: readonly number[]): void {
+    const { settings, givesReady } = this.#task;
+    // Else the numbers are those of a thread that has failed.
+    if (!givesReady || !this.#kept) return;
+    for (const group of new Set(regions.map((region) => Math.floor(region / GROUP)))) {
+      const ready = this.#kept.load(settings, group);
+      if (ready) this.#give(ready);
+    }
+    if (this.#compiler) void this.#compileAhead();
+  }
+
+  #compileWaiting(): void {
+    if (!this.#compiler) return;
+    const jobs = this.#waiting.splice(0, BATCH);
+    if (this.#waiting.length > 0) setImmediate(() => this.#compileWaiting());
+    this.#reply(this.#compiler.compile(jobs));
+    this.#keeper?.changed();
+  }
+
+  async #compileAhead(): Promise<void> {
+    if (this.#isCompilingAhead) return;
+    this.#isCompilingAhead = true;
+    for (let next = this.#ahead.shift(); next; next = this.#ahead.shift()) {
+      this.#empty ??= emptyMachine(this.#task.settings);
+      if (!this.#empty) break;
+      let compiled = 0;
+      for (const _ of compileAhead(next, this.#empty)) if (++compiled % AT_ONCE === 0) await turn();
+    }
+    this.#isCompilingAhead = false;
+  }
+}
+
 const port = parentPort;
 if (!port) throw new Error("translation-worker.ts runs in a worker thread");
-const { settings, directory, givesReady, handlers } = workerData as TranslationTask;
-const kept = directory === undefined ? undefined : readRegions(directory);
-const keeper = directory === undefined || kept === undefined ? undefined : new RegionKeeper(directory, kept);
-
-const waiting: RegionJob[] = [];
-let compiler: RegionCompiler | undefined;
-void prepare();
-
-/** Gives the kept regions, gets ready to make others, and has code compiled while there is nothing else to do. */
-async function prepare(): Promise<void> {
-  const modules: ReadyModule[] = [];
-  for (const ready of givesReady && kept ? kept.toReady(settings, TOGETHER) : []) {
-    modules.push(ready);
-    reply({ ready });
-  }
-  const memory = handlers || modules.length > 0 ? emptyMemory(settings) : undefined;
-  if (handlers) await compile(handlers, memory);
-  // What it loads takes longer than all that is done before.
-  const { RegionCompiler } = await import("../../cpu/translate/region-compiler.ts");
-  compiler = new RegionCompiler(settings, kept);
-  if (waiting.length > 0) compileWaiting();
-  for (const { module, first, count } of modules) await compile({ module, at: FIRST_READY + first, count }, memory);
-}
-
-async function compile(module: TableModule, memory: WebAssembly.Memory | undefined): Promise<void> {
-  if (!memory) return;
-  let compiled = 0;
-  for (const _ of compileAhead(module, memory)) if (++compiled % AT_ONCE === 0) await turn();
-}
-
-function reply(message: TranslationReply): void {
-  port?.postMessage(message);
-}
-
-function compileWaiting(): void {
-  if (!compiler) return;
-  const jobs = waiting.splice(0, BATCH);
-  if (waiting.length > 0) setImmediate(compileWaiting);
-  reply(compiler.compile(jobs));
-  keeper?.changed();
-}
-
-port.on("message", async (request: TranslationRequest) => {
-  if ("keep" in request) {
-    const { keepHandlers } = await import("./kept-handlers.ts");
-    await keepHandlers(...request.keep);
-    return;
-  }
-  if ("used" in request) {
-    kept?.use(request.used);
-    return;
-  }
-  waiting.push(request);
-  if (waiting.length === 1) setTimeout(compileWaiting, GATHER);
+port.once("message", (task: TranslationTask) => {
+  giveWayToGuests();
+  const worker = new TranslationWorker(port, task);
+  port.on("message", (request: TranslationRequest) => void worker.answer(request));
+  void worker.prepare();
 });
