@@ -5,8 +5,9 @@ import { assemble } from "../../isa/assemble.ts";
 import type { RegionSettings } from "../processor.ts";
 import { BareMachine } from "../system/testing/bare-machine.ts";
 import { GROUP, KeptRegions } from "./kept-regions.ts";
-import { NO_PLACE, type ReadyIndex, type ReadyModule } from "./ready-regions.ts";
+import type { ReadyModule } from "./ready-regions.ts";
 import { type CompiledRegions, RegionCompiler } from "./region-compiler.ts";
+import { type RegionIndex, regionsOf } from "./region-index.ts";
 import type { RegionJob } from "./region-job.ts";
 import type { RegionPart, RegionStore, StoredRegion } from "./region-store.ts";
 import type { RegionMaker } from "./translator.ts";
@@ -48,7 +49,7 @@ class Maker implements RegionMaker {
     this.#compiler = new RegionCompiler(settings, kept);
   }
 
-  expect: (index: ReadyIndex) => void = () => {};
+  expect: (index: RegionIndex) => void = () => {};
   ready: (module: ReadyModule) => void = () => {};
   readonly inUse: number[] = [];
   used(regions: readonly number[]): void {
@@ -57,7 +58,7 @@ class Maker implements RegionMaker {
   /** How many groups were asked for. */
   loads = 0;
   makeReady(loads: boolean): void {
-    this.expect(this.kept.index());
+    this.expect(this.kept.index);
     if (!loads) for (const module of this.kept.first(this.#settings)) this.ready(module);
   }
   load(regions: readonly number[]): void {
@@ -108,12 +109,9 @@ class MemoryStore implements RegionStore {
 
   add(regions: readonly StoredRegion[]): RegionPart {
     const part: RegionPart = {
-      count: regions.length,
-      head: (region) => (regions[region] as StoredRegion).head,
-      bodies: (first, count) => {
-        if (this.isEmptied) return undefined;
-        return regions.slice(first, first + count).map(({ body }) => body);
-      },
+      keys: Uint32Array.from(regions, ({ key }) => key),
+      places: Uint32Array.from(regions, ({ place }) => place),
+      read: (first, count) => (this.isEmptied ? undefined : regions.slice(first, first + count)),
       use: () => void this.used.add(part),
     };
     this.parts.push(part);
@@ -257,10 +255,11 @@ test("a process adds so many at the most, and finds them whether or not they are
   assert.equal(kept.added, 16_384 - 100);
   kept.store();
   assert.deepEqual(
-    store.parts.map(({ count }) => count),
+    store.parts.map(({ keys }) => keys.length),
     [100, 16_384 - 100],
   );
-  const { keys, places } = new KeptRegions(store).index();
+  const { index } = new KeptRegions(store);
   // The first part takes two groups of 64.
-  assert.deepEqual([keys[0], keys[99], places[100], keys[128], keys[129]], [0, 99, NO_PLACE, 100, 101]);
+  const found = [0, 99, 100, 101, 16_383, 16_384].map((key) => regionsOf(index, key));
+  assert.deepEqual(found, [[0], [99], [128], [129], [16_383 + 28], []]);
 });

@@ -12,22 +12,15 @@ import { HANDLER } from "../emit/enter-block.ts";
 import { codeModule, FIRST_READY, MOST_READY } from "../interpret/code-table.ts";
 import type { RegionSettings } from "../processor.ts";
 import type { CodeConstant, CodeReader, PlacedCode } from "./code-reader.ts";
-import { NO_PLACE, placeOf, type ReadyIndex, type ReadyModule } from "./ready-regions.ts";
-import {
-  type BodyFor,
-  encodeRegion,
-  matchHead,
-  type RegionIdentity,
-  readBody,
-  readIdentity,
-  readSize,
-} from "./region-encoding.ts";
+import type { ReadyModule } from "./ready-regions.ts";
+import { type BodyFor, encodeRegion, matchHead, type RegionIdentity, readBody, readSize } from "./region-encoding.ts";
+import { indexOf, NO_PLACE, placeOf, type RegionIndex, regionsOf } from "./region-index.ts";
 import type { RegionPart, RegionStore, StoredRegion } from "./region-store.ts";
 
 /** Regions of a group. */
 export const GROUP = 64;
 /** So many groups are given from the start, and so many of them in one module at the most: a boot has 1,500 regions. */
-const GROUPS_AT_START = 48;
+const GROUPS_AT_START = 24;
 const GROUPS_TOGETHER = 8;
 /** What one process adds at the most: a guest can make new code for ever. */
 const MOST_MADE = 16384;
@@ -50,42 +43,30 @@ interface Group {
 }
 
 /** A region that this process has made: as bytes until it is stored. */
-type Made = StoredRegion | { readonly part: RegionPart; readonly index: number };
+type Made = StoredRegion | { readonly part: RegionPart; readonly at: number };
 
 export class KeptRegions {
   readonly #store: RegionStore | undefined;
-  readonly #groups: Group[] = [];
+  readonly #groups: Group[];
   readonly #loaded = new Set<number>();
-  /** Their numbers begin behind those of what was found. */
+  /** What was found. */
+  readonly index: RegionIndex;
   readonly #made: Made[] = [];
   #bytesMade = 0;
   /** How many of them are stored. */
   #stored = 0;
-  readonly #byKey = new Map<number, number | number[]>();
+  readonly #madeByKey = new Map<number, number[]>();
 
   constructor(store?: RegionStore) {
     this.#store = store;
-    for (const part of store?.parts ?? []) {
-      for (let first = 0; first < part.count; first += GROUP) {
-        if (this.#groups.length * GROUP >= MOST_READY) return;
-        this.#addGroup({ part, first, count: Math.min(GROUP, part.count - first) });
-      }
-    }
-  }
-
-  #addGroup(group: Group): void {
-    const number = this.#groups.length * GROUP;
-    this.#groups.push(group);
-    for (let i = 0; i < group.count; i++) {
-      this.#note(readIdentity(new ByteReader(group.part.head(group.first + i))).key, number + i);
-    }
-  }
-
-  #note(key: number, region: number): void {
-    const known = this.#byKey.get(key);
-    if (known === undefined) this.#byKey.set(key, region);
-    else if (typeof known === "number") this.#byKey.set(key, [known, region]);
-    else known.push(region);
+    this.#groups = groupsOf(store?.parts ?? []);
+    const keys = new Uint32Array(this.#groups.length * GROUP);
+    const places = new Uint32Array(keys.length).fill(NO_PLACE);
+    this.#groups.forEach(({ part, first, count }, group) => {
+      keys.set(part.keys.subarray(first, first + count), group * GROUP);
+      places.set(part.places.subarray(first, first + count), group * GROUP);
+    });
+    this.index = indexOf(keys, places);
   }
 
   /** How many were added that are not stored yet. */
@@ -100,18 +81,21 @@ export class KeptRegions {
     body: EncodedFunction,
   ): void {
     if (this.#made.length >= MOST_MADE || this.#bytesMade >= MOST_BYTES) return;
-    const region = encodeRegion(identity, made, constants, body);
-    if (region === undefined) return;
-    this.#bytesMade += region.head.length + region.body.length;
-    this.#note(identity.key, MOST_READY + this.#made.length);
-    this.#made.push(region);
+    const bytes = encodeRegion(identity, made, constants, body);
+    if (bytes === undefined) return;
+    const { key } = identity;
+    this.#bytesMade += bytes.head.length + bytes.body.length;
+    const others = this.#madeByKey.get(key);
+    if (others) others.push(this.#made.length);
+    else this.#madeByKey.set(key, [this.#made.length]);
+    this.#made.push({ key, place: placeOf(identity), ...bytes });
   }
 
   /** Stores what was added. */
   store(): void {
     const first = this.#stored;
     const part = this.#store?.add(this.#made.slice(first) as StoredRegion[]);
-    if (part) for (let i = first; i < this.#made.length; i++) this.#made[i] = { part, index: i - first };
+    if (part) for (let i = first; i < this.#made.length; i++) this.#made[i] = { part, at: i - first };
     this.#stored = this.#made.length;
   }
 
@@ -120,40 +104,24 @@ export class KeptRegions {
     for (const region of regions) this.#groups[Math.floor(region / GROUP)]?.part.use();
   }
 
-  #placeOf(region: number): Made {
-    if (region >= MOST_READY) return this.#made[region - MOST_READY] as Made;
-    const { part, first } = this.#groups[Math.floor(region / GROUP)] as Group;
-    return { part, index: first + (region % GROUP) };
-  }
-
   /** A region of just the code that `reader` finds now. */
   find(identity: RegionIdentity, reader: CodeReader): FoundRegion | undefined {
-    const regions = this.#byKey.get(identity.key) ?? [];
-    for (const region of typeof regions === "number" ? [regions] : regions) {
-      const place = this.#placeOf(region);
-      const head = new ByteReader("part" in place ? place.part.head(place.index) : place.head);
+    const { key } = identity;
+    const found = regionsOf(this.index, key).map((region): Made => {
+      const { part, first } = this.#groups[Math.floor(region / GROUP)] as Group;
+      return { part, at: first + (region % GROUP) };
+    });
+    const made = (this.#madeByKey.get(key) ?? []).map((number) => this.#made[number] as Made);
+    for (const place of [...found, ...made]) {
+      const region = "part" in place ? place.part.read(place.at, 1)?.[0] : place;
+      if (region === undefined) continue;
+      const head = new ByteReader(region.head);
       const placed = matchHead(head, identity, reader);
       if (placed === undefined) continue;
-      const body = "part" in place ? place.part.bodies(place.index, 1)?.[0] : place.body;
-      if (body === undefined) continue;
       if ("part" in place) place.part.use();
-      return { ...readSize(head), ...placed, bodyFor: readBody(new ByteReader(body)) };
+      return { ...readSize(head), ...placed, bodyFor: readBody(new ByteReader(region.body)) };
     }
     return undefined;
-  }
-
-  /** What tells those that were found. */
-  index(): ReadyIndex {
-    const keys = new Uint32Array(this.#groups.length * GROUP);
-    const places = new Uint32Array(keys.length).fill(NO_PLACE);
-    this.#groups.forEach(({ part, first, count }, group) => {
-      for (let i = 0; i < count; i++) {
-        const identity = readIdentity(new ByteReader(part.head(first + i)));
-        keys[group * GROUP + i] = identity.key;
-        places[group * GROUP + i] = placeOf(identity);
-      }
-    });
-    return { keys, places };
   }
 
   /** Modules of what was used last. */
@@ -175,18 +143,28 @@ export class KeptRegions {
     let functions = 0;
     for (let i = group; i < group + count; i++) {
       const { part, first, count } = this.#groups[i] as Group;
-      const bodies = (this.#loaded.has(i) ? undefined : part.bodies(first, count)) ?? [];
+      const regions = (this.#loaded.has(i) ? undefined : part.read(first, count)) ?? [];
       this.#loaded.add(i);
-      const callees = bodies.map((body) => module.function(HANDLER, readBody(new ByteReader(body))(module)));
+      const callees = regions.map(({ body }) => module.function(HANDLER, readBody(new ByteReader(body))(module)));
       if (callees.length > 0) module.elements(FIRST_READY + i * GROUP, callees);
       functions += callees.length;
-      heads.push(...bodies.map((_, at) => part.head(first + at)));
-      heads.push(...Array<Uint8Array>(GROUP - bodies.length).fill(NO_HEAD));
+      heads.push(...regions.map(({ head }) => head), ...Array<Uint8Array>(GROUP - regions.length).fill(NO_HEAD));
     }
     if (functions === 0) return undefined;
     const first = group * GROUP;
     return { first, count: count * GROUP, module: new WebAssembly.Module(module.build()), heads: joined(heads) };
   }
+}
+
+/** The parts' regions in groups: as many as there are table entries for. */
+function groupsOf(parts: readonly RegionPart[]): Group[] {
+  const groups = parts.flatMap((part) =>
+    Array.from({ length: Math.ceil(part.keys.length / GROUP) }, (_, i): Group => {
+      const first = i * GROUP;
+      return { part, first, count: Math.min(GROUP, part.keys.length - first) };
+    }),
+  );
+  return groups.slice(0, MOST_READY / GROUP);
 }
 
 /** Stands where a group has less than others. */

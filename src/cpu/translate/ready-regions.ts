@@ -7,18 +7,7 @@ import { ByteReader } from "../../wasm/byte-reader.ts";
 import { FIRST_READY } from "../interpret/code-table.ts";
 import type { CodeReader, PlacedCode } from "./code-reader.ts";
 import { matchHead, type RegionIdentity, readSize } from "./region-encoding.ts";
-
-/** What is known of all of them (`KeptRegions.index`), by their numbers. */
-export interface ReadyIndex {
-  /** `codeKey` of the blocks that they begin with. */
-  readonly keys: Uint32Array;
-  /** What `placeOf` says; NO_PLACE where there is none of that number. */
-  readonly places: Uint32Array;
-}
-
-/** The offset in its page and the first byte that a region has. */
-export const placeOf = ({ offset, first }: Pick<RegionIdentity, "offset" | "first">): number => offset * 256 + first;
-export const NO_PLACE = 0xffff_ffff;
+import { hasPlace, placeOf, type RegionIndex, regionsOf } from "./region-index.ts";
 
 /** Some of them, made on another thread (`KeptRegions.load`). */
 export interface ReadyModule {
@@ -37,11 +26,9 @@ export interface ReadyRegion extends PlacedCode {
 }
 
 export class ReadyRegions {
+  #index: RegionIndex | undefined;
   /** Of those whose functions are in the table. */
   readonly #heads: (Uint8Array | undefined)[] = [];
-  readonly #byKey = new Map<number, number | number[]>();
-  /** Offsets in a page and first bytes of all of them, a bit each: few blocks need a closer look. */
-  readonly #places = new Uint8Array((4096 * 256) / 8);
   /** Numbers of those that stand for a block now: each can for one. */
   readonly #used = new Set<number>();
   /** Numbers of those that were used since this was last emptied. */
@@ -49,16 +36,8 @@ export class ReadyRegions {
   /** Numbers of those that were looked for and whose functions are not there, since this was last emptied. */
   missing: number[] = [];
 
-  expect({ keys, places }: ReadyIndex): void {
-    keys.forEach((key, region) => {
-      const place = places[region] as number;
-      if (place === NO_PLACE) return;
-      this.#places[place >> 3] = (this.#places[place >> 3] as number) | (1 << (place & 7));
-      const known = this.#byKey.get(key);
-      if (known === undefined) this.#byKey.set(key, region);
-      else if (typeof known === "number") this.#byKey.set(key, [known, region]);
-      else known.push(region);
-    });
+  expect(index: RegionIndex): void {
+    this.#index = index;
   }
 
   add({ first, heads }: ReadyModule): void {
@@ -70,25 +49,24 @@ export class ReadyRegions {
     }
   }
 
-  get size(): number {
-    return this.#byKey.size;
+  /** Whether it is known which there are. */
+  get areKnown(): boolean {
+    return this.#index !== undefined;
   }
 
   /** Whether there may be one that begins at this offset in a page, with this byte. */
   mayHave(offset: number, first: number): boolean {
-    const place = placeOf({ offset, first });
-    return ((this.#places[place >> 3] as number) & (1 << (place & 7))) !== 0;
+    return this.#index !== undefined && hasPlace(this.#index, placeOf({ offset, first }));
   }
 
   /** Whether there is one that begins with code of this `codeKey`. */
   has(key: number): boolean {
-    return this.#byKey.has(key);
+    return this.#index !== undefined && regionsOf(this.#index, key).length > 0;
   }
 
   /** One of just the code that `reader` finds now: it is in use until it is released. */
   take(identity: RegionIdentity, reader: CodeReader): ReadyRegion | undefined {
-    const regions = this.#byKey.get(identity.key) ?? [];
-    for (const region of typeof regions === "number" ? [regions] : regions) {
+    for (const region of this.#index ? regionsOf(this.#index, identity.key) : []) {
       if (this.#used.has(region)) continue;
       const bytes = this.#heads[region];
       if (bytes === undefined) {

@@ -34,7 +34,7 @@ export function encodeRegion(
   made: Made,
   constants: readonly ConstantPlace[],
   body: EncodedFunction,
-): StoredRegion | undefined {
+): Pick<StoredRegion, "head" | "body"> | undefined {
   const writer = new ByteWriter(4096);
   writer.unsigned(body.bytes.length);
   writer.bytes(body.bytes);

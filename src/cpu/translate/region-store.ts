@@ -6,18 +6,22 @@ export interface RegionStore {
   add(regions: readonly StoredRegion[]): RegionPart | undefined;
 }
 
-/** A region as bytes (region-encoding.ts). */
+/** A region as bytes (region-encoding.ts), and what it is looked for by. */
 export interface StoredRegion {
+  /** `codeKey` of the block that it begins with. */
+  readonly key: number;
+  /** What `placeOf` says of it (region-index.ts). */
+  readonly place: number;
   readonly head: Uint8Array;
   readonly body: Uint8Array;
 }
 
 export interface RegionPart {
-  /** How many regions it has. */
-  readonly count: number;
-  head(region: number): Uint8Array;
-  /** Bodies of `count` regions from `first` on; undefined where they are gone, or damaged. */
-  bodies(first: number, count: number): Uint8Array[] | undefined;
+  /** Keys and places of its regions. */
+  readonly keys: Uint32Array;
+  readonly places: Uint32Array;
+  /** `count` regions from `first` on; undefined where they are gone, or damaged. */
+  read(first: number, count: number): StoredRegion[] | undefined;
   /** Some of it is in use: what is not goes first. */
   use(): void;
 }

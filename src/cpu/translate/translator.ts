@@ -9,8 +9,9 @@ import type { RegionSettings, StartKind } from "../processor.ts";
 import { hostAddress } from "../state.ts";
 import { isUnchanged } from "./code-reader.ts";
 import type { TableModule } from "./compile-ahead.ts";
-import { type ReadyIndex, type ReadyModule, ReadyRegions } from "./ready-regions.ts";
+import { type ReadyModule, ReadyRegions } from "./ready-regions.ts";
 import type { CompiledRegion, CompiledRegions } from "./region-compiler.ts";
+import type { RegionIndex } from "./region-index.ts";
 import { type CodeMemory, codeReader, identityOf, keyOfCode, type RegionJob, unsureByte } from "./region-job.ts";
 
 /** How often a block runs in the interpreter before it is translated. */
@@ -43,7 +44,7 @@ export interface RegionMaker {
   /** Told once of the interpreter's handlers, for a maker that can keep them for later processes. */
   keepHandlers?(start: StartKind, handlers: Pick<Handlers, "keys" | "kept">): void;
   /** Set by the translator: told which regions the maker has kept, and given some of them. */
-  expect?: (index: ReadyIndex) => void;
+  expect?: (index: RegionIndex) => void;
   ready?: (module: ReadyModule) => void;
   /** Asks for kept regions by their numbers: they come with others. */
   load?(regions: readonly number[]): void;
@@ -108,7 +109,7 @@ export class Translator {
 
   /** How often a block runs before it is looked at. */
   heat(code?: BlockCode): number {
-    if (code === undefined || this.#ready.size === 0) return this.#heatAfter(0, false);
+    if (code === undefined || !this.#ready.areKnown) return this.#heatAfter(0, false);
     const { record, physical, context, instructions } = code;
     const [at, offset] = [hostAddress(physical), physical % 4096];
     let key = 0;

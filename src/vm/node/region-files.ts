@@ -1,6 +1,7 @@
 /**
- * Regions kept in files, one for each part: a checksum of the index, its length, the index, and the bodies one after the
- * other. In the index is for each region how long its head and its body are, the body's checksum, and the head.
+ * Regions kept in files, one for each part: a checksum of the table, the number of regions, the table, and the regions one
+ * after the other, each its head and its body. The table has columns of 32-bit numbers: keys, places, lengths of heads,
+ * lengths of regions, checksums of regions. All numbers are as the host has them.
  */
 import { closeSync, mkdirSync, openSync, readdirSync, readSync, rmSync, statSync, utimesSync } from "node:fs";
 import path from "node:path";
@@ -17,7 +18,7 @@ const MOST_FILES = 256;
 /** Milliseconds after which a file that is being written is what an ended process has left. */
 const ABANDONED = 60 * 60 * 1000;
 const HEADER = 8;
-const ENTRY = 12;
+const COLUMNS = 5;
 
 export class RegionFiles implements RegionStore {
   readonly parts: readonly RegionPart[];
@@ -101,70 +102,68 @@ function makeRoom(folder: string): void {
 }
 
 function encode(regions: readonly StoredRegion[]): Uint8Array {
-  const index = regions.flatMap(({ head, body }) => {
-    const entry = Buffer.alloc(ENTRY);
-    entry.writeUInt32LE(head.length, 0);
-    entry.writeUInt32LE(body.length, 4);
-    entry.writeUInt32LE(crc32(body), 8);
-    return [entry, head];
+  const table = new Uint32Array(regions.length * COLUMNS);
+  const data = regions.flatMap(({ head, body }) => [head, body]);
+  regions.forEach(({ key, place, head, body }, i) => {
+    const row = [key, place, head.length, head.length + body.length, crc32(body, crc32(head))];
+    row.forEach((value, column) => {
+      table[column * regions.length + i] = value;
+    });
   });
-  const header = Buffer.alloc(HEADER);
-  const bytes = Buffer.concat([header, ...index, ...regions.map(({ body }) => body)]);
-  const end = HEADER + index.reduce((sum, { length }) => sum + length, 0);
-  bytes.writeUInt32LE(crc32(bytes.subarray(HEADER, end)), 0);
-  bytes.writeUInt32LE(end - HEADER, 4);
+  const bytes = new Uint8Array(table.buffer);
+  return Buffer.concat([Uint8Array.of(...littleEndian(crc32(bytes)), ...littleEndian(regions.length)), bytes, ...data]);
+}
+
+function littleEndian(value: number): Uint8Array {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
   return bytes;
 }
 
 class RegionFile implements RegionPart {
+  readonly keys: Uint32Array;
+  readonly places: Uint32Array;
   readonly #file: string;
-  readonly #index: Buffer;
-  /** Where the entries of regions lie in the index, and where their bodies begin in the file, with the end of the last. */
-  readonly #entries: Uint32Array;
-  readonly #bodies: Uint32Array;
+  readonly #heads: Uint32Array;
+  readonly #lengths: Uint32Array;
+  readonly #checksums: Uint32Array;
   #isUsed = false;
 
   /** The part in a file; undefined where the file is gone, or damaged. */
   static open(file: string): RegionFile | undefined {
     const header = readAt(file, 0, HEADER);
-    const index = header && readAt(file, HEADER, header.readUInt32LE(4));
-    if (!header || !index || crc32(index) !== header.readUInt32LE(0)) return undefined;
-    return new RegionFile(file, index);
+    const count = header?.readUInt32LE(4) ?? 0;
+    const table = header && readAt(file, HEADER, count * COLUMNS * 4);
+    if (!header || !table || crc32(table) !== header.readUInt32LE(0)) return undefined;
+    return new RegionFile(file, new Uint32Array(table.buffer, table.byteOffset, count * COLUMNS), count);
   }
 
-  private constructor(file: string, index: Buffer) {
+  private constructor(file: string, table: Uint32Array, count: number) {
     this.#file = file;
-    this.#index = index;
-    const entries: number[] = [];
-    const bodies = [HEADER + index.length];
-    for (let at = 0; at < index.length; at += ENTRY + index.readUInt32LE(at)) {
-      entries.push(at);
-      bodies.push((bodies.at(-1) as number) + index.readUInt32LE(at + 4));
-    }
-    this.#entries = Uint32Array.from(entries);
-    this.#bodies = Uint32Array.from(bodies);
+    const column = (number: number) => table.subarray(number * count, (number + 1) * count);
+    this.keys = column(0);
+    this.places = column(1);
+    this.#heads = column(2);
+    this.#lengths = column(3);
+    this.#checksums = column(4);
   }
 
-  get count(): number {
-    return this.#entries.length;
-  }
-
-  head(region: number): Uint8Array {
-    const at = this.#entries[region] as number;
-    return this.#index.subarray(at + ENTRY, at + ENTRY + this.#index.readUInt32LE(at));
-  }
-
-  bodies(first: number, count: number): Uint8Array[] | undefined {
-    const start = this.#bodies[first] as number;
-    const bytes = readAt(this.#file, start, (this.#bodies[first + count] as number) - start);
+  read(first: number, count: number): StoredRegion[] | undefined {
+    const sum = (from: number, to: number) => this.#lengths.subarray(from, to).reduce((all, each) => all + each, 0);
+    const start = HEADER + this.keys.length * COLUMNS * 4 + sum(0, first);
+    const bytes = readAt(this.#file, start, sum(first, first + count));
     if (!bytes) return undefined;
-    const bodies = Array.from({ length: count }, (_, i) =>
-      bytes.subarray((this.#bodies[first + i] as number) - start, (this.#bodies[first + i + 1] as number) - start),
-    );
-    const isWhole = bodies.every(
-      (body, i) => crc32(body) === this.#index.readUInt32LE((this.#entries[first + i] as number) + 8),
-    );
-    return isWhole ? bodies : undefined;
+    const regions: StoredRegion[] = [];
+    let at = 0;
+    for (let region = first; region < first + count; region++) {
+      const all = bytes.subarray(at, at + (this.#lengths[region] as number));
+      if (crc32(all) !== this.#checksums[region]) return undefined;
+      at += all.length;
+      const split = this.#heads[region] as number;
+      const [key, place] = [this.keys[region] as number, this.places[region] as number];
+      regions.push({ key, place, head: all.subarray(0, split), body: all.subarray(split) });
+    }
+    return regions;
   }
 
   use(): void {
@@ -185,7 +184,7 @@ function readAt(file: string, at: number, length: number): Buffer | undefined {
   let handle: number | undefined;
   try {
     handle = openSync(file, "r");
-    const bytes = Buffer.alloc(length);
+    const bytes = Buffer.from(new ArrayBuffer(length));
     return readSync(handle, bytes, 0, length, at) === length ? bytes : undefined;
   } catch {
     return undefined;

@@ -3,8 +3,9 @@ import { Worker } from "node:worker_threads";
 import { MOST_KEPT } from "../../cpu/interpret/code-table.ts";
 import type { RegionSettings } from "../../cpu/processor.ts";
 import type { TableModule } from "../../cpu/translate/compile-ahead.ts";
-import type { ReadyIndex, ReadyModule } from "../../cpu/translate/ready-regions.ts";
+import type { ReadyModule } from "../../cpu/translate/ready-regions.ts";
 import type { CompiledRegions } from "../../cpu/translate/region-compiler.ts";
+import type { RegionIndex } from "../../cpu/translate/region-index.ts";
 import type { RegionJob } from "../../cpu/translate/region-job.ts";
 import type { RegionMaker } from "../../cpu/translate/translator.ts";
 import { keptDirectory } from "./kept-file.ts";
@@ -25,7 +26,7 @@ export interface TranslationTask {
 }
 
 /** What comes from it: regions that were made, what tells those that are kept, or some of them. */
-export type TranslationReply = CompiledRegions | { readonly index: ReadyIndex } | { readonly ready: ReadyModule };
+export type TranslationReply = CompiledRegions | { readonly index: RegionIndex } | { readonly ready: ReadyModule };
 
 /** What the thread is sent: a region to make, numbers of kept ones to give or in use, or handlers to build and keep. */
 export type TranslationRequest =
@@ -69,7 +70,7 @@ export class TranslationThread implements RegionMaker {
   /** Modules that the present thread has made. */
   #made = 0;
   done: (compiled: CompiledRegions) => void = () => {};
-  expect: (index: ReadyIndex) => void = () => {};
+  expect: (index: RegionIndex) => void = () => {};
   ready: (module: ReadyModule) => void = () => {};
 
   constructor(settings: RegionSettings) {

@@ -43,7 +43,7 @@ class TranslationWorker {
     const { settings, givesReady, handlers } = this.#task;
     if (handlers) this.#ahead.push(handlers);
     if (givesReady && this.#kept) {
-      this.#reply({ index: this.#kept.index() });
+      this.#reply({ index: this.#kept.index });
       for (const ready of this.#kept.first(settings)) this.#give(ready);
     }
     // What it loads takes longer than all that is done before.
