@@ -19,16 +19,27 @@ export const keptDirectory = (): string | undefined => module.getCompileCacheDir
 const nameHere = (name: string) => `${name}-${ROOT.replace(/[^\w.-]+/g, "-").slice(-200)}`;
 const fileFor = (directory: string, name: string) => path.join(directory, `${nameHere(name)}.wasm`);
 
-/**
- * A folder for files that the same sources have made, beside those for other sources; `isCurrent` tells whether this
- * process has loaded just these, so that it may put files there.
- */
-export function keptFolder(directory: string, name: string): { readonly path: string; readonly isCurrent: boolean } {
+export interface KeptFolder {
+  readonly path: string;
+  /** Whether this process has loaded just the sources that the files there are of, so that it may add some. */
+  readonly isCurrent: boolean;
+}
+
+/** A folder for files that the same sources have made, beside those for other sources. */
+export function keptFolder(directory: string, name: string): KeptFolder {
   const { text, newest } = describeSources();
-  // Loaded by whoever asks, which no machine waits for.
-  const digest = process.getBuiltinModule("node:crypto").hash("sha256", text);
-  const folder = path.join(directory, nameHere(name), digest.slice(0, 16));
+  const folder = path.join(directory, nameHere(name), digestOf(text));
   return { path: folder, isCurrent: newest < performance.timeOrigin };
+}
+
+/** 64 bits of a hash as text: `node:crypto` takes longer to load than a machine's start has. */
+function digestOf(bytes: Uint8Array): string {
+  let [a, b] = [0x811c_9dc5, 0x9e37_79b9];
+  for (const byte of bytes) {
+    a = Math.imul(a ^ byte, 0x0100_0193);
+    b = Math.imul(b ^ byte ^ (a >>> 24), 0x85eb_ca6b);
+  }
+  return [a, b].map((half) => (half >>> 0).toString(16).padStart(8, "0")).join("");
 }
 
 /** What was kept, if the same sources have made it. */

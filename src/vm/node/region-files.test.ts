@@ -4,6 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { type TestContext, test } from "node:test";
 import type { StoredRegion } from "../../cpu/translate/region-store.ts";
+import { keptFolder } from "./kept-file.ts";
 import { RegionFiles } from "./region-files.ts";
 
 async function temporaryDirectory(t: TestContext): Promise<string> {
@@ -27,8 +28,10 @@ const inBuffers = (regions: readonly StoredRegion[] | undefined): StoredRegion[]
 
 /** All that a process finds there now, part by part. */
 function found(directory: string): (StoredRegion[] | undefined)[] {
-  return new RegionFiles(directory).parts.map((part) => inBuffers(part.read(0, part.keys.length)));
+  return filesOf(directory).parts.map((part) => inBuffers(part.read(0, part.keys.length)));
 }
+
+const filesOf = (directory: string): RegionFiles => new RegionFiles(keptFolder(directory, "regions"));
 
 async function filesIn(directory: string): Promise<string[]> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
@@ -38,12 +41,12 @@ async function filesIn(directory: string): Promise<string[]> {
 test("what was added is found by later processes, and by the same one", async (t) => {
   const directory = await temporaryDirectory(t);
   assert.deepEqual(found(directory), []);
-  const store = new RegionFiles(directory);
+  const store = filesOf(directory);
   const part = store.add(regions(5));
   assert.deepEqual(inBuffers(part?.read(1, 2)), regions(5).slice(1, 3));
   assert.equal(store.add([]), undefined);
   // Another machine runs at the same time.
-  new RegionFiles(directory).add(regions(2, 100));
+  filesOf(directory).add(regions(2, 100));
   const all = found(directory);
   assert.equal(all.length, 2);
   assert.deepEqual(
@@ -54,7 +57,7 @@ test("what was added is found by later processes, and by the same one", async (t
 
 test("what is damaged is not used", async (t) => {
   const directory = await temporaryDirectory(t);
-  new RegionFiles(directory).add(regions(3));
+  filesOf(directory).add(regions(3));
   const [file = ""] = await filesIn(directory);
   const bytes = await readFile(file);
   const withByte = (at: number, value: number) => {
@@ -74,20 +77,20 @@ test("what is damaged is not used", async (t) => {
 
 test("what other sources have made is not used, and goes", async (t) => {
   const directory = await temporaryDirectory(t);
-  new RegionFiles(directory).add(regions(3));
+  filesOf(directory).add(regions(3));
   const [file = ""] = await filesIn(directory);
   const folder = path.dirname(file);
   const other = path.join(path.dirname(folder), "0123456789abcdef");
   await (await import("node:fs/promises")).rename(folder, other);
   assert.deepEqual(found(directory), []);
-  new RegionFiles(directory).add(regions(1));
+  filesOf(directory).add(regions(1));
   assert.deepEqual(found(directory), [regions(1)]);
   await assert.rejects(stat(other));
 });
 
 test("what was not used for longest goes when there is no room, and what ended processes were writing", async (t) => {
   const directory = await temporaryDirectory(t);
-  const store = new RegionFiles(directory);
+  const store = filesOf(directory);
   const MIB = 1024 * 1024;
   for (let i = 0; i < 3; i++) store.add(regions(1, i, 20 * MIB));
   const files = (await filesIn(directory)).sort();
@@ -96,7 +99,7 @@ test("what was not used for longest goes when there is no room, and what ended p
   const abandoned = `${files[0]}.123`;
   await writeFile(abandoned, "");
   await utimes(abandoned, 1000, 1000);
-  const [, , oldest] = new RegionFiles(directory).parts;
+  const [, , oldest] = filesOf(directory).parts;
   oldest?.use();
   store.add(regions(1, 9, 20 * MIB));
   const left = await filesIn(directory);

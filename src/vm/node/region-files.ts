@@ -8,9 +8,8 @@ import path from "node:path";
 import process from "node:process";
 import { crc32 } from "node:zlib";
 import type { RegionPart, RegionStore, StoredRegion } from "../../cpu/translate/region-store.ts";
-import { keptFolder, replace } from "./kept-file.ts";
+import { type KeptFolder, replace } from "./kept-file.ts";
 
-const NAME = "regions";
 const SUFFIX = ".regions";
 /** Bytes of all files at the most: what was not used for longest goes first. */
 const MOST_BYTES = 64 * 1024 * 1024;
@@ -26,8 +25,7 @@ export class RegionFiles implements RegionStore {
   readonly #isCurrent: boolean;
   #written = 0;
 
-  constructor(directory: string) {
-    const { path: folder, isCurrent } = keptFolder(directory, NAME);
+  constructor({ path: folder, isCurrent }: KeptFolder) {
     this.#folder = folder;
     this.#isCurrent = isCurrent;
     this.parts = filesIn(folder).flatMap(({ file }) => RegionFile.open(file) ?? []);

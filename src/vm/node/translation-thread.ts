@@ -8,7 +8,7 @@ import type { CompiledRegions } from "../../cpu/translate/region-compiler.ts";
 import type { RegionIndex } from "../../cpu/translate/region-index.ts";
 import type { RegionJob } from "../../cpu/translate/region-job.ts";
 import type { RegionMaker } from "../../cpu/translate/translator.ts";
-import { keptDirectory } from "./kept-file.ts";
+import { type KeptFolder, keptDirectory, keptFolder } from "./kept-file.ts";
 import { SMALL_YOUNG_HEAP } from "./young-heap.ts";
 
 /** The worker's source, or its compiled form in the published package. */
@@ -18,7 +18,7 @@ const WORKER = new URL(`./translation-worker${import.meta.url.endsWith(".ts") ? 
 export interface TranslationTask {
   readonly settings: RegionSettings;
   /** Where regions are kept for later processes; undefined where none are. */
-  readonly directory: string | undefined;
+  readonly folder: KeptFolder | undefined;
   /** Whether it is to give those that are kept: once, as they are in use then. */
   readonly givesReady: boolean;
   /** What it is to have compiled first of all. */
@@ -92,7 +92,8 @@ export class TranslationThread implements RegionMaker {
   #start(givesReady: boolean): Worker {
     const settings = this.#settings;
     const directory = settings.observe ? undefined : keptDirectory();
-    const task: TranslationTask = { settings, directory, givesReady, handlers: this.#handlers };
+    const folder = directory === undefined ? undefined : keptFolder(directory, "regions");
+    const task: TranslationTask = { settings, folder, givesReady, handlers: this.#handlers };
     this.#handlers = undefined;
     const worker = spare ?? newWorker();
     spare = undefined;

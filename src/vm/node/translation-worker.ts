@@ -34,7 +34,7 @@ class TranslationWorker {
   constructor(port: MessagePort, task: TranslationTask) {
     this.#port = port;
     this.#task = task;
-    this.#kept = task.directory === undefined ? undefined : new KeptRegions(new RegionFiles(task.directory));
+    this.#kept = task.folder && new KeptRegions(new RegionFiles(task.folder));
     this.#keeper = this.#kept && new RegionKeeper(this.#kept);
   }
 
