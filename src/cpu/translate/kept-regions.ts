@@ -22,6 +22,8 @@ export const GROUP = 64;
 /** So many groups are given from the start, and so many of them in one module at the most: a boot has 1,500 regions. */
 const GROUPS_AT_START = 24;
 const GROUPS_TOGETHER = 8;
+/** So many are loaded at the most: each may take 10 KB of the host's memory, and a guest may come by code of all others. */
+const MOST_GROUPS = 160;
 /** What one process adds at the most: a guest can make new code for ever. */
 const MOST_MADE = 16384;
 const MOST_BYTES = 48 * 1024 * 1024;
@@ -135,9 +137,10 @@ export class KeptRegions {
 
   /**
    * A module of groups from `group` on, for table entries that are theirs alone: a guest's code then need only be compared.
-   * Undefined where nothing of them is there that was not loaded before.
+   * Undefined where nothing of them is there that was not loaded before, or enough is loaded.
    */
   load(settings: Pick<RegionSettings, "memoryPages">, group: number, count = 1): ReadyModule | undefined {
+    if (this.#loaded.size >= MOST_GROUPS) return undefined;
     const module = codeModule(settings.memoryPages);
     const heads: Uint8Array[] = [];
     let functions = 0;
