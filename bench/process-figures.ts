@@ -48,16 +48,19 @@ const PAGEMAP_ENTRY = 8;
 const PRESENT = 0x80;
 
 /**
- * Resident bytes of the last `size` bytes of the one writable mapping that has `size` plus `ahead` bytes;
- * undefined where there is no such mapping.
+ * Resident bytes of the last `size` bytes of a writable mapping that has `size` plus `ahead` bytes: of that which has most
+ * of them there. Undefined where there is no such mapping.
  */
 export async function residentPart(pid: number, size: number, ahead: number): Promise<number | undefined> {
   const maps = await readFile(`/proc/${pid}/maps`, "utf8");
+  let most: number | undefined;
   for (const [, first = "", end = ""] of maps.matchAll(/^([0-9a-f]+)-([0-9a-f]+) rw/gm)) {
     const start = Number.parseInt(first, 16);
-    if (Number.parseInt(end, 16) - start === ahead + size) return presentBytes(pid, start + ahead, size);
+    if (Number.parseInt(end, 16) - start !== ahead + size) continue;
+    // There may be another memory of that size, with nothing in it (translate/compile-ahead.ts).
+    most = Math.max(most ?? 0, await presentBytes(pid, start + ahead, size));
   }
-  return undefined;
+  return most;
 }
 
 async function presentBytes(pid: number, start: number, size: number): Promise<number> {

@@ -19,9 +19,8 @@ import type { RegionPart, RegionStore, StoredRegion } from "./region-store.ts";
 
 /** Regions of a group. */
 export const GROUP = 64;
-/** So many groups are given from the start, and so many of them in one module at the most: a boot has 1,500 regions. */
+/** So many groups are given from the start: a boot has 1,500 regions. */
 const GROUPS_AT_START = 24;
-const GROUPS_TOGETHER = 8;
 /** So many are loaded at the most: each may take 10 KB of the host's memory, and a guest may come by code of all others. */
 const MOST_GROUPS = 160;
 /** What one process adds at the most: a guest can make new code for ever. */
@@ -117,45 +116,39 @@ export class KeptRegions {
     for (const place of [...found, ...made]) {
       const region = "part" in place ? place.part.read(place.at, 1)?.[0] : place;
       if (region === undefined) continue;
-      const head = new ByteReader(region.head);
+      // What comes of them outlasts what is read next.
+      const head = new ByteReader(new Uint8Array(region.head));
       const placed = matchHead(head, identity, reader);
       if (placed === undefined) continue;
       if ("part" in place) place.part.use();
-      return { ...readSize(head), ...placed, bodyFor: readBody(new ByteReader(region.body)) };
+      return { ...readSize(head), ...placed, bodyFor: readBody(new ByteReader(new Uint8Array(region.body))) };
     }
     return undefined;
   }
 
   /** Modules of what was used last. */
   *first(settings: Pick<RegionSettings, "memoryPages">): Generator<ReadyModule> {
-    const count = Math.min(this.#groups.length, GROUPS_AT_START);
-    for (let group = 0; group < count; group += GROUPS_TOGETHER) {
-      const module = this.load(settings, group, Math.min(GROUPS_TOGETHER, count - group));
+    for (let group = 0; group < Math.min(this.#groups.length, GROUPS_AT_START); group++) {
+      const module = this.load(settings, group);
       if (module) yield module;
     }
   }
 
   /**
-   * A module of groups from `group` on, for table entries that are theirs alone: a guest's code then need only be compared.
-   * Undefined where nothing of them is there that was not loaded before, or enough is loaded.
+   * A module of a group, for table entries that are theirs alone: a guest's code then need only be compared. Undefined where
+   * it was loaded before or is gone, or enough is loaded.
    */
-  load(settings: Pick<RegionSettings, "memoryPages">, group: number, count = 1): ReadyModule | undefined {
-    if (this.#loaded.size >= MOST_GROUPS) return undefined;
+  load(settings: Pick<RegionSettings, "memoryPages">, group: number): ReadyModule | undefined {
+    if (this.#loaded.has(group) || this.#loaded.size >= MOST_GROUPS) return undefined;
+    this.#loaded.add(group);
+    const { part, first, count } = this.#groups[group] as Group;
+    const regions = part.read(first, count);
+    if (regions === undefined) return undefined;
     const module = codeModule(settings.memoryPages);
-    const heads: Uint8Array[] = [];
-    let functions = 0;
-    for (let i = group; i < group + count; i++) {
-      const { part, first, count } = this.#groups[i] as Group;
-      const regions = (this.#loaded.has(i) ? undefined : part.read(first, count)) ?? [];
-      this.#loaded.add(i);
-      const callees = regions.map(({ body }) => module.function(HANDLER, readBody(new ByteReader(body))(module)));
-      if (callees.length > 0) module.elements(FIRST_READY + i * GROUP, callees);
-      functions += callees.length;
-      heads.push(...regions.map(({ head }) => head), ...Array<Uint8Array>(GROUP - regions.length).fill(NO_HEAD));
-    }
-    if (functions === 0) return undefined;
-    const first = group * GROUP;
-    return { first, count: count * GROUP, module: new WebAssembly.Module(module.build()), heads: joined(heads) };
+    const callees = regions.map(({ body }) => module.function(HANDLER, readBody(new ByteReader(body))(module)));
+    module.elements(FIRST_READY + group * GROUP, callees);
+    const heads = joined(regions.map(({ head }) => head));
+    return { first: group * GROUP, count, module: new WebAssembly.Module(module.build()), heads };
   }
 }
 
@@ -169,9 +162,6 @@ function groupsOf(parts: readonly RegionPart[]): Group[] {
   );
   return groups.slice(0, MOST_READY / GROUP);
 }
-
-/** Stands where a group has less than others. */
-const NO_HEAD = new Uint8Array();
 
 /** Copies them into one array, each with its length in front. */
 function joined(parts: readonly Uint8Array[]): Uint8Array {

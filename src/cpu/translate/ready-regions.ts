@@ -15,7 +15,7 @@ export interface ReadyModule {
   readonly first: number;
   readonly count: number;
   readonly module: WebAssembly.Module;
-  /** Their heads (region-encoding.ts), each behind its length in 4 bytes: 0 where there is none of that number. */
+  /** Their heads (region-encoding.ts), each behind its length in 4 bytes. */
   readonly heads: Uint8Array;
 }
 
@@ -44,7 +44,7 @@ export class ReadyRegions {
     const view = new DataView(heads.buffer, heads.byteOffset, heads.byteLength);
     for (let at = 0, region = first; at < heads.length; region++) {
       const length = view.getUint32(at, true);
-      if (length > 0) this.#heads[region] = heads.subarray(at + 4, at + 4 + length);
+      this.#heads[region] = heads.subarray(at + 4, at + 4 + length);
       at += 4 + length;
     }
   }

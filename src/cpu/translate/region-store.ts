@@ -20,7 +20,7 @@ export interface RegionPart {
   /** Keys and places of its regions. */
   readonly keys: Uint32Array;
   readonly places: Uint32Array;
-  /** `count` regions from `first` on; undefined where they are gone, or damaged. */
+  /** `count` regions from `first` on, as they are until more is read; undefined where they are gone, or damaged. */
   read(first: number, count: number): StoredRegion[] | undefined;
   /** Some of it is in use: what is not goes first. */
   use(): void;

@@ -149,7 +149,8 @@ class RegionFile implements RegionPart {
   read(first: number, count: number): StoredRegion[] | undefined {
     const sum = (from: number, to: number) => this.#lengths.subarray(from, to).reduce((all, each) => all + each, 0);
     const start = HEADER + this.keys.length * COLUMNS * 4 + sum(0, first);
-    const bytes = readAt(this.#file, start, sum(first, first + count));
+    const length = sum(first, first + count);
+    const bytes = readAt(this.#file, start, length, scratch(length));
     if (!bytes) return undefined;
     const regions: StoredRegion[] = [];
     let at = 0;
@@ -176,14 +177,22 @@ class RegionFile implements RegionPart {
   }
 }
 
-/** Bytes of a file; undefined where it has not so many, or is gone. */
-function readAt(file: string, at: number, length: number): Buffer | undefined {
+let lastRead = Buffer.alloc(0);
+
+/** Room for so many bytes, which was that of what was read before: else V8 would leave tens of megabytes to be collected. */
+function scratch(length: number): Buffer {
+  if (lastRead.length < length) lastRead = Buffer.alloc(length * 2);
+  return lastRead.subarray(0, length);
+}
+
+/** Bytes of a file, put into `bytes`; undefined where it has not so many, or is gone. */
+function readAt(file: string, at: number, length: number, bytes?: Buffer): Buffer | undefined {
   if (length > MOST_BYTES) return undefined;
   let handle: number | undefined;
   try {
     handle = openSync(file, "r");
-    const bytes = Buffer.from(new ArrayBuffer(length));
-    return readSync(handle, bytes, 0, length, at) === length ? bytes : undefined;
+    const room = bytes ?? Buffer.from(new ArrayBuffer(length));
+    return readSync(handle, room, 0, length, at) === length ? room : undefined;
   } catch {
     return undefined;
   } finally {
