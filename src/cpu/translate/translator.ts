@@ -147,7 +147,7 @@ export class Translator {
     const isReady = this.#lookForReady(record, place);
     if (isReady === "taken") return;
     const heat =
-      isReady === "awaited" && runs < this.#part() ? 2 * runs : this.#heatAfter(runs, isReady === "possible");
+      isReady === "awaited" && runs < this.#part(EARLY) ? 2 * runs : this.#heatAfter(runs, isReady === "possible");
     if (heat > runs) {
       blocks.countOn(record, runs, heat);
       return;

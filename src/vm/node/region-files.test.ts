@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { type TestContext, test } from "node:test";
@@ -81,7 +81,7 @@ test("what other sources have made is not used, and goes", async (t) => {
   const [file = ""] = await filesIn(directory);
   const folder = path.dirname(file);
   const other = path.join(path.dirname(folder), "0123456789abcdef");
-  await (await import("node:fs/promises")).rename(folder, other);
+  await rename(folder, other);
   assert.deepEqual(found(directory), []);
   filesOf(directory).add(regions(1));
   assert.deepEqual(found(directory), [regions(1)]);

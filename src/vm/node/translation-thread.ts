@@ -54,6 +54,10 @@ export function startTranslationThread(): void {
 function newWorker(): Worker {
   const worker = new Worker(WORKER, { resourceLimits: LIMITS });
   worker.unref();
+  // One that fails before it is needed is not used.
+  worker.once("error", () => {
+    if (spare === worker) spare = undefined;
+  });
   return worker;
 }
 
