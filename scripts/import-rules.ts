@@ -19,10 +19,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cpu: ["bits", "wasm", "isa"],
   machine: ["bits"],
   disk: ["bits"],
-  net: ["bits"],
+  // Protocols have time-outs, and files to serve.
+  net: ["bits", "machine"],
   device: ["bits", "machine", "disk", "net"],
-  // The BIOS reads media, assembles its stubs, and tells what the display says of itself.
-  firmware: ["bits", "machine", "disk", "isa/assemble.ts", "device/vga/edid.ts"],
+  // The BIOS reads media and talks to networks, assembles its stubs, and tells what the display says of itself.
+  firmware: ["bits", "machine", "disk", "net", "isa/assemble.ts", "device/vga/edid.ts"],
 };
 const VM = [...Object.keys(MAY_IMPORT), "vm"];
 const ABOVE_VM: Readonly<Record<string, readonly string[]>> = {
