@@ -186,6 +186,7 @@ export class Machine {
       random: this.#random,
       clock: this.#time,
       hold: (operation, complete) => this.#hold(operation, complete),
+      immediate: this.#work.immediate,
       registerSet: () => this.#check?.registersSet(),
       end: (end) => this.#finish(end),
     });

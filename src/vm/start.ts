@@ -28,6 +28,8 @@ export interface StartParts {
    * Guest time goes on, devices with it; a reset drops the operation.
    */
   hold<T>(operation: Promise<T>, complete: Completion<T>): void;
+  /** Whether a host operation may be done at once, where the host can. */
+  readonly immediate: boolean;
   /** Must be called when a register of the processor was set while guest code runs or is held. */
   registerSet(): void;
   /** Ends the machine. */

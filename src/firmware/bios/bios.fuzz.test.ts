@@ -49,6 +49,7 @@ function rig(seed: number) {
       videoMemory: { write: () => {} },
       clock: { now: () => nanoseconds(random.below(1e9)) },
       processor,
+      immediate: true,
       nothingBoots: () => {
         reasons++;
         return true;
