@@ -1,5 +1,4 @@
 /** A virtio network device with a driver, on a hub with one other station. */
-import assert from "node:assert/strict";
 import { PlainMemory, SeededRandom } from "../../../machine/testing/rig.ts";
 import { EthernetHub } from "../../../net/hub.ts";
 import type { EthernetStation } from "../../../net/link.ts";
@@ -97,25 +96,18 @@ export function send(
 
 export const room = (length: number, at = 0): Buffer => ({ address: IN + at, length, writable: true });
 
-/** Gives a command; returns the answer. */
+/** Gives a command; returns the answer, or undefined where the chain does not come back with one byte. */
 export function command(r: Rig, commandClass: number, number: number, ...data: number[]): number | undefined {
   r.memory.bytes.set([commandClass, number, ...data], COMMAND);
   r.memory.bytes[ACK] = 0xee;
   r.queues.controlq.add(
     { address: COMMAND, length: 2 },
     { address: COMMAND + 2, length: data.length },
-    {
-      address: ACK,
-      length: 1,
-      writable: true,
-    },
+    { address: ACK, length: 1, writable: true },
   );
   r.device.notified(CONTROLQ);
-  assert.deepEqual(
-    r.queues.controlq.takeUsed().map(({ length }) => length),
-    [1],
-  );
-  return r.memory.bytes[ACK];
+  const used = r.queues.controlq.takeUsed();
+  return used.length === 1 && used[0]?.length === 1 ? r.memory.bytes[ACK] : undefined;
 }
 export const rxMode = (r: Rig, mode: keyof typeof RxCommand, value: number) =>
   command(r, ControlClass.rx, RxCommand[mode], value);
@@ -133,6 +125,6 @@ export function reaches(r: Rig, destination: readonly number[]): boolean {
   r.queues.receiveq.add(room(2048));
   r.device.notified(RECEIVEQ);
   const before = r.queues.receiveq.usedIndex;
-  assert.equal(r.port.transmit(frameTo(destination, 60)), true);
+  r.port.transmit(frameTo(destination, 60));
   return r.queues.receiveq.usedIndex !== before;
 }
