@@ -5,9 +5,9 @@
  * Not modelled: interleaved files, volumes of several discs, sparse and compressed (zisofs) files of Rock Ridge, UDF.
  */
 import { byteOffset } from "../../bits/units.ts";
+import { latin1 } from "../../bits/utf8.ts";
 import type { BlockDevice } from "../block-device.ts";
 import { holds } from "../sample.ts";
-import { latin1 } from "../utf8.ts";
 import { type BootEntry, parseCatalog } from "./el-torito.ts";
 import {
   BOOT_SYSTEM,

@@ -1,5 +1,5 @@
 /** The boot catalogue of a disc: what a BIOS or UEFI may start from it. @spec El Torito 1.0 */
-import { latin1 } from "../utf8.ts";
+import { latin1 } from "../../bits/utf8.ts";
 import { BootEntryLayout, ENTRY, Indicator, SectionHeader, VALIDATION_KEY, ValidationEntry } from "./layout.ts";
 
 export type BootMedia = "none" | "floppy-1.2M" | "floppy-1.44M" | "floppy-2.88M" | "hard-disk" | "unknown";

@@ -1,5 +1,5 @@
 /** Rock Ridge's extensions of a directory record: names as on Unix, modes, symbolic links. */
-import { decodeUtf8 } from "../utf8.ts";
+import { decodeUtf8 } from "../../bits/utf8.ts";
 
 export interface RockRidge {
   readonly name: string | undefined;

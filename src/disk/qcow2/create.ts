@@ -1,10 +1,10 @@
 /** Makes new qcow2 images: thin, or with everything in its place before the first write. */
 
 import { byteOffset, KIB } from "../../bits/units.ts";
+import { encodeUtf8 } from "../../bits/utf8.ts";
 import { BorrowedStore } from "../borrowed-store.ts";
 import type { ByteStore } from "../byte-store.ts";
 import type { CreateOptions, ImageHost } from "../image-format.ts";
-import { encodeUtf8 } from "../utf8.ts";
 import { l1EntriesFor, mostL1Entries } from "./header.ts";
 import {
   COPIED,

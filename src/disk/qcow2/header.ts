@@ -1,7 +1,7 @@
 /** The header of a qcow2 image, checked, as plain values. */
 import { type ByteOffset, byteOffset } from "../../bits/units.ts";
+import { decodeUtf8, latin1 as textOf } from "../../bits/utf8.ts";
 import type { ByteStore } from "../byte-store.ts";
-import { decodeUtf8, latin1 as textOf } from "../utf8.ts";
 import {
   Autoclear,
   Compatible,

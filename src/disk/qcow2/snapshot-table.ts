@@ -1,8 +1,8 @@
 /** The table of internal snapshots. @spec "Snapshots" */
 
 import { byteOffset } from "../../bits/units.ts";
+import { decodeUtf8, encodeUtf8 } from "../../bits/utf8.ts";
 import type { ByteStore } from "../byte-store.ts";
-import { decodeUtf8, encodeUtf8 } from "../utf8.ts";
 import { mostL1Entries, type Qcow2Header } from "./header.ts";
 import { ENTRY, SnapshotEntry, SnapshotExtra } from "./layout.ts";
 import { type OpenProblem, openFailure } from "./problems.ts";

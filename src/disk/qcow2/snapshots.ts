@@ -6,10 +6,10 @@
  */
 
 import { byteOffset } from "../../bits/units.ts";
+import { encodeUtf8 } from "../../bits/utf8.ts";
 import { BorrowedStore } from "../borrowed-store.ts";
 import type { ByteStore } from "../byte-store.ts";
 import type { ImageHost, SnapshotInfo } from "../image-format.ts";
-import { encodeUtf8 } from "../utf8.ts";
 import { checkImage } from "./check.ts";
 import { patchHeader, type Qcow2Header, readHeader } from "./header.ts";
 import { ENTRY, SnapshotExtra } from "./layout.ts";

@@ -1,6 +1,6 @@
 /** The text that describes a VMDK image: which files it is made of, and what it is based on. Pure. */
 
-import { decodeUtf8 } from "../utf8.ts";
+import { decodeUtf8 } from "../../bits/utf8.ts";
 
 /** The text in the sectors that are kept for it. */
 export function descriptorOf(bytes: Uint8Array): string {

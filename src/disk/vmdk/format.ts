@@ -1,9 +1,9 @@
 /** VMDK, VMware's format, as one of the formats of formats.ts. */
 import { byteOffset, KIB } from "../../bits/units.ts";
+import { encodeUtf8 } from "../../bits/utf8.ts";
 import { checkWith } from "../block-map/check.ts";
 import type { ByteStore } from "../byte-store.ts";
 import type { CreateOptions, ImageFormat, ImageHost } from "../image-format.ts";
-import { encodeUtf8 } from "../utf8.ts";
 import { descriptorText } from "./descriptor.ts";
 import { Flag, MAGIC, SparseHeader } from "./layout.ts";
 import { createFailure } from "./problems.ts";

@@ -1,4 +1,4 @@
-/** Texts in images. The portable code has no TextDecoder. */
+/** Texts in images and packets. The portable code has no TextDecoder. */
 
 /** Each byte up to the first zero as a character. */
 export function latin1(bytes: Uint8Array): string {
