@@ -11,6 +11,7 @@ const DEFAULTS: Omit<RunOptions, "source"> = {
   diskBus: "virtio",
   cdroms: [],
   floppies: [],
+  nics: [],
   bootOrder: undefined,
   bootMenu: false,
   serialScreen: true,
