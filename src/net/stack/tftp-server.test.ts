@@ -226,6 +226,21 @@ test("a block that is not acknowledged is sent again each second, and then no mo
   assert.equal(files.opened, 0);
 });
 
+test("a guest that repeats itself while it is given up is given up all the same", async () => {
+  const { files, ask, acknowledge, take, time, settle } = rig();
+  files.files.set("file", content(10_000));
+  const port = (await ask("file", { windowsize: 4 }))[0]?.port ?? assert.fail();
+  acknowledge(port, 0);
+  time.advance((TRIES - 0.5) * SECOND);
+  acknowledge(port, 0);
+  await settle();
+  assert.ok(take().length > 0);
+  time.advance(100 * SECOND);
+  await settle();
+  take();
+  assert.equal(files.opened, 0);
+});
+
 test("a guest may choose the time until then", async () => {
   const { files, ask, take, time } = rig();
   files.files.set("file", content(5));
