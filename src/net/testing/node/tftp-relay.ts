@@ -8,7 +8,7 @@ import type { FileTree } from "../../file-tree.ts";
 import { EthernetHub } from "../../hub.ts";
 import { VirtualNetwork } from "../../stack/virtual-network.ts";
 import { TFTP_PORT } from "../../wire/tftp.ts";
-import { FakeGuest } from "../network-rig.ts";
+import { FakeGuest } from "./network-rig.ts";
 
 const LOOPBACK = "127.0.0.1";
 
