@@ -220,7 +220,7 @@ for (const [args, message] of [
   ["frobnicate", "unknown command 'frobnicate'; see bunk --help"],
   [
     "run",
-    "run what? Name a guest (bunk list shows them) or a file to start, or give --kernel FILE, --cdrom FILE or --disk FILE",
+    "run what? Name a guest (bunk list shows them) or a file to start, or give --kernel FILE, --cdrom FILE, --disk FILE or --boot net",
   ],
   ["run --cdrom a.iso --boot cd,usb", '--boot cd,usb: "usb" must be one of cd, disk, floppy, net, separated by commas'],
   ["run --cdrom a.iso --boot cd,cd", "--boot cd,cd: cd is given twice"],
