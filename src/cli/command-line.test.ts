@@ -57,6 +57,8 @@ test("a kernel is run from files, with every option", () => {
       "b,snapshot=on",
       "--floppy",
       "f",
+      "--nic",
+      "isolated,model=e1000",
     ),
     {
       verb: "run",
@@ -72,6 +74,7 @@ test("a kernel is run from files, with every option", () => {
           { file: "d.iso", bus: "ahci" },
         ],
         floppies: [{ disk: { file: "f", readOnly: false, snapshot: false } }],
+        nics: [{ network: "isolated", model: "e1000" }],
         memory: 64 * 1024 * 1024,
         cpu: "i686",
         console: { kind: "file", file: "out.txt" },
@@ -271,4 +274,13 @@ test("a profile, listings and a trace are asked for by name, but not with --chec
   assert.deepEqual([options.tools.profile, options.tools.regions], ["-", "d"]);
   assert.deepEqual([options.tools.trace?.file, options.tools.trace?.blocks], ["t", true]);
   assert.throws(() => parse("run", "debian", "--check", "--trace", "t"), /--check goes without --profile/);
+});
+
+test("booting from the network needs a card", () => {
+  const { options } = parse("run", "--boot", "net", "--nic", "isolated,tftp=.,bootfile=x") as { options: RunOptions };
+  assert.deepEqual(options.source, { kind: "media" });
+  assert.throws(() => parse("run", "--boot", "disk,net", "--disk", "a"), {
+    name: "CliError",
+    message: "--boot disk,net needs a network card: --nic isolated,tftp=DIRECTORY,bootfile=PATH",
+  });
 });
