@@ -38,8 +38,11 @@ const SpecificStatus = bits({ link: 10, resolved: 11, duplex: 13, speed: [14, 15
 const REGISTERS = 32;
 /** Its address on the bus, and no other's. */
 const ADDRESS = 1;
-/** Guest time that negotiation takes; on a cable it is some seconds. */
-export const NEGOTIATION = 200_000_000;
+/**
+ * Guest time that negotiation takes. On a cable it is some seconds; but Linux looks for the link 4 ms after it was set up,
+ * and then every two seconds.
+ */
+export const NEGOTIATION = 1_000_000;
 
 const CONTROL_RESET = 0x1140;
 const CONTROL_STORED = 0x7dc0;
