@@ -111,7 +111,7 @@ test("whatever a guest writes, nothing is thrown, work and memory are bounded, a
     assert.equal(rig.nic.state.registers.length, 0x5c00 / 4);
     assert.equal(rig.nic.state.phy.registers.length, 32);
   }
-  assert.ok(total.sent > 1000 && total.received > 500 && total.refused > 20, JSON.stringify(total));
+  assert.ok(total.sent > 1000 && total.received > 500 && total.refused > 0, JSON.stringify(total));
   rig.other.hasRoom = true;
   rig.nic.reset();
   rig.nic.setLink(true);

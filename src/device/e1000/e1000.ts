@@ -166,7 +166,7 @@ export class E1000 implements Device<E1000State>, MemoryDevice, EthernetStation 
     if (size === 4 && offset % 4 === 0) this.#write(offset, value);
   }
 
-  /** §13.3.1: registers by their address, as dwords. */
+  /** §13.2.2: registers by their address, as dwords. */
   readPort(port: number, size: AccessSize): number {
     if (size !== 4) return 0;
     if (port === IO_ADDRESS) return this.state.ioAddress;

@@ -1,7 +1,7 @@
 /**
  * The transceiver inside the chip, as MDIC reaches it: a Marvell 88E1011 with a partner that does all that it does.
  *
- * @spec 317453 §13.4.6 MDIC and §13.7 "PHY Registers"; IEEE 802.3 §22.2.4 and §40.5
+ * @spec 317453 §13.4.6 MDIC, §13.4.7 "PHY Registers"; IEEE 802.3 §22.2.4 and §40.5
  *
  * Not modelled: speeds other than 1000 Mb/s and half duplex (they can be chosen, and change nothing), isolation,
  * interrupts of its own, cable tests, next pages.

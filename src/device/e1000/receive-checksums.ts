@@ -1,7 +1,7 @@
 /**
  * Checks the checksums of received packets.
  *
- * @spec 317453 §3.2.9 "Receive Packet Checksum Offloading", §13.5.4 RXCSUM
+ * @spec 317453 §3.2.9 "Receive Packet Checksum Offloading"
  *
  * Not modelled: the checksum of the whole packet from RXCSUM.PCSS on (it reads 0), IPv6, packets within VLAN tags or with
  * LLC headers: software is told to ignore the results for these.

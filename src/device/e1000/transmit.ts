@@ -2,7 +2,9 @@
  * The transmitter: takes packets from the ring's head and sends the frames that become of them.
  *
  * A packet is sent once all its descriptors are there, up to the one with EOP. Until its last frame is out the head stays
- * where it is: a ring that has had its turn, or whose frame another station had no room for, goes on there later.
+ * where it is: a ring that has had its turn, or whose frame another station had no room for, goes on there later. As on a
+ * wire, stations that had room then hear that frame twice. A station that has none for long is not waited for again before
+ * it says that it has: that frame and the next ones are lost for it.
  *
  * @spec 317453 §3.3 "Packet Transmission" to §3.6
  *
@@ -211,8 +213,8 @@ export class Transmitter {
   #sendPacket(packet: Packet, budget: { frames: number }): boolean {
     const { transmit, registers } = this.#state;
     const first = packet.descriptors.find(({ kind }) => kind === "legacy" || kind === "data")!;
-    const segmentation = first.kind === "data" && (first.words[2] & TSE) !== 0 ? transmit.segmentation : undefined;
     const isSegmented = first.kind === "data" && (first.words[2] & TSE) !== 0;
+    const segmentation = isSegmented ? transmit.segmentation : undefined;
     const frames = frameCount(packet, isSegmented, segmentation);
     const bytes = frames > transmit.framesSent ? this.#gather(packet) : undefined;
     while (bytes && transmit.framesSent < frames) {
