@@ -1,4 +1,5 @@
 /** The network cards of machines that have some, and the networks that the cards are on. */
+import { E1000 } from "../device/e1000/e1000.ts";
 import type { PciFunction } from "../device/pci/function.ts";
 import { VirtioPci } from "../device/virtio/virtio-pci.ts";
 import { VirtioNet } from "../device/virtio-net/virtio-net.ts";
@@ -64,6 +65,6 @@ function makeCard(
       return add(name, new VirtioPci({ name, device, ports, memory, intx, msi, ...(rom && { rom }) })).pci;
     }
     case "e1000":
-      throw new Error(`e1000 ${time.now()}`);
+      return add(name, new E1000({ ports, memory, ram, time, intx, connect, address, ...(rom && { rom }) })).pci;
   }
 }

@@ -6,6 +6,7 @@
  * @spec 317453 §3.5 "TCP Segmentation", §3.6 "IP/TCP/UDP Transmit Checksum Offloading"; RFC 1071
  */
 import { LARGEST_FRAME } from "../../net/link.ts";
+import { internetChecksum } from "../../net/wire/checksum.ts";
 
 /** A context descriptor, as it counts for the data descriptors behind it. */
 export interface OffloadContext {
@@ -46,15 +47,6 @@ export function put16(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 1] = value;
 }
 
-/** The ones' complement sum of the 16-bit words from `start` on, a last odd byte being an upper half. */
-export function onesComplementSum(bytes: Uint8Array, start: number, end: number, sum = 0): number {
-  let total = sum;
-  let at = start;
-  for (; at + 1 < end; at += 2) total += (bytes[at]! << 8) | bytes[at + 1]!;
-  if (at < end) total += bytes[at]! << 8;
-  return fold(total);
-}
-
 function fold(sum: number): number {
   let folded = sum;
   while (folded > 0xffff) folded = (folded & 0xffff) + (folded >>> 16);
@@ -71,7 +63,7 @@ export function insertChecksum(
 ): void {
   const stop = end === 0 ? frame.length : Math.min(end + 1, frame.length);
   if (at + 2 > frame.length || start >= stop) return;
-  const checksum = ~onesComplementSum(frame, start, stop) & 0xffff;
+  const checksum = internetChecksum(frame.subarray(start, Math.max(start, stop)));
   put16(frame, at, checksum === 0 && neverZero ? 0xffff : checksum);
 }
 

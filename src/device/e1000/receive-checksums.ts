@@ -7,7 +7,8 @@
  * LLC headers: software is told to ignore the results for these.
  */
 import { ETHERNET_HEADER } from "../../net/link.ts";
-import { get16, onesComplementSum } from "./offload.ts";
+import { addWords, internetChecksum } from "../../net/wire/checksum.ts";
+import { get16 } from "./offload.ts";
 import { Rxcsum } from "./registers.ts";
 
 /** Bits of a receive descriptor, §3.2.3. */
@@ -45,12 +46,12 @@ export function checkChecksums(frame: Uint8Array, rxcsum: number): ChecksumResul
   const result: ChecksumResult = { status: 0, errors: 0 };
   if (isIpChecked) {
     result.status |= RxStatus.ipcs;
-    if (onesComplementSum(ip, 0, headerLength) !== 0xffff) result.errors |= RxError.ipe;
+    if (internetChecksum(ip.subarray(0, headerLength)) !== 0) result.errors |= RxError.ipe;
   }
   if (isTransportChecked && hasTransportChecksum(ip, headerLength, length)) {
     result.status |= RxStatus.tcpcs;
-    const pseudoHeader = onesComplementSum(ip, 12, 20, ip[9]! + length - headerLength);
-    if (onesComplementSum(ip, headerLength, length, pseudoHeader) !== 0xffff) result.errors |= RxError.tcpe;
+    const pseudoHeader = addWords(ip.subarray(12, 20), ip[9]! + length - headerLength);
+    if (internetChecksum(ip.subarray(headerLength, length), pseudoHeader) !== 0) result.errors |= RxError.tcpe;
   }
   return result.status === 0 ? IGNORE : result;
 }

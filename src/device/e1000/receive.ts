@@ -6,8 +6,9 @@
  * Not modelled: the packet buffer. A frame for which no descriptors are free is refused, and counted as missed, though its
  * sender may send it again. Frames of more than 1518 bytes are dropped.
  */
+
+import { crc32 } from "../../bits/crc32.ts";
 import { guestPhysical } from "../../bits/units.ts";
-import { crc32 } from "../../disk/partition/layout.ts";
 import type { GuestMemory } from "../../machine/device.ts";
 import { ETHERNET_HEADER, LARGEST_FRAME } from "../../net/link.ts";
 import { get16 } from "./offload.ts";

@@ -1,8 +1,9 @@
 /** Reads a GUID partition table: the first copy, or the one at the end where that is damaged. */
+import { crc32 } from "../../bits/crc32.ts";
 import { byteOffset } from "../../bits/units.ts";
 import type { BlockDevice } from "../block-device.ts";
 import { holds } from "../sample.ts";
-import { crc32, GPT_SIGNATURE, GptEntry, GptHeader, guidText, SECTOR } from "./layout.ts";
+import { GPT_SIGNATURE, GptEntry, GptHeader, guidText, SECTOR } from "./layout.ts";
 import { type Partition, readSector } from "./partition.ts";
 
 /** Bytes of the list of entries. */
