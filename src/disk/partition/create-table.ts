@@ -1,8 +1,8 @@
 /** Writes a new partition table, with partitions one after the other, each from a whole MiB on. */
+import { crc32 } from "../../bits/crc32.ts";
 import { byteOffset, MIB } from "../../bits/units.ts";
 import { type BlockDevice, BlockError } from "../block-device.ts";
 import {
-  crc32,
   GPT_SIGNATURE,
   GptEntry,
   GptHeader,
