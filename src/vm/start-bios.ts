@@ -23,7 +23,7 @@ const ADAPTER_ROMS = [0x5a, 0x5b, 0x5c, 0x5d];
 const READ_AND_WRITE = 0x33;
 
 export function biosStart(parts: StartParts, { order, menu, serialScreen, keepTrying }: BiosDefinition): Start {
-  const { definition, board, processor, ram, hold, registerSet } = parts;
+  const { definition, board, processor, ram, hold, holdInTime, registerSet } = parts;
   const bios = new Bios(
     {
       map: memoryMap(definition.memory),
@@ -35,8 +35,8 @@ export function biosStart(parts: StartParts, { order, menu, serialScreen, keepTr
     {
       ports: board.ports,
       videoMemory: board.memory,
-      clock: parts.clock,
-      processor: new MachineBiosProcessor({ processor, ram, memory: board.memory, hold, registerSet }),
+      time: parts.time,
+      processor: new MachineBiosProcessor({ processor, ram, memory: board.memory, hold, holdInTime, registerSet }),
       nothingBoots: (reasons) => {
         if (!keepTrying) parts.end({ kind: "not-bootable", reasons });
         return keepTrying === true;
