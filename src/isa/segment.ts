@@ -15,6 +15,13 @@ const LOAD_USUAL_SEGMENT = declareFunction("loadUsualSegment", {
   result: "i32",
   changesAccess: true,
 });
+/** The same, where no code goes on after it: flat code may find a segment that is not. */
+const LOAD_SHAPING_SEGMENT = declareFunction("loadShapingSegment", {
+  in: "wasm",
+  params: ["i32", "i32"],
+  result: "i32",
+  changesMode: true,
+});
 /** (selector) in any mode but 64-bit mode: whether SS has been loaded, with nothing else to look at. */
 const LOAD_USUAL_STACK = declareFunction("loadUsualStack", {
   in: "wasm",
@@ -35,7 +42,8 @@ const shapesCode = (index: number): boolean => index === ES || index === SS || i
 function load(o: Semantics, index: number, selector: Parameters<Semantics["push"]>[0], rest: () => void): void {
   const loadByHost = () => {
     if (index === SS) o.call(LOAD_STACK_SEGMENT, selector);
-    else o.call(LOAD_SEGMENT, index, selector);
+    else if (o.long || !shapesCode(index)) o.call(LOAD_SEGMENT, index, selector);
+    else o.if(o.call(LOAD_SHAPING_SEGMENT, index, selector).eqz(), () => o.call(LOAD_SEGMENT, index, selector));
     rest();
   };
   if (!o.long) {

@@ -189,6 +189,7 @@ export class Machine {
       time: this.#time,
       hold: (operation, complete) => this.#hold(operation, complete),
       holdInTime: () => this.#holdInTime(),
+      immediate: this.#work.immediate,
       registerSet: () => this.#check?.registersSet(),
       end: (end) => this.#finish(end),
     });

@@ -37,6 +37,7 @@ export function biosStart(parts: StartParts, { order, menu, serialScreen, keepTr
       videoMemory: board.memory,
       time: parts.time,
       processor: new MachineBiosProcessor({ processor, ram, memory: board.memory, hold, holdInTime, registerSet }),
+      immediate: parts.immediate,
       nothingBoots: (reasons) => {
         if (!keepTrying) parts.end({ kind: "not-bootable", reasons });
         return keepTrying === true;

@@ -30,6 +30,8 @@ export interface StartParts {
   hold<T>(operation: Promise<T>, complete: Completion<T>): void;
   /** The same until the returned function is called, by what happens at a time of the guest's. */
   holdInTime(): () => void;
+  /** Whether a host operation may be done at once, where the host can. */
+  readonly immediate: boolean;
   /** Must be called when a register of the processor was set while guest code runs or is held. */
   registerSet(): void;
   /** Ends the machine. */

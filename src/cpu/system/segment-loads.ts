@@ -68,8 +68,11 @@ const isLegacy = (cpu: Privilege): Value => cpu.field("efer").and(EFER.LMA).eqz(
 const DATA_KIND = HIGH.present | HIGH.codeOrData | HIGH.code | HIGH.conforming | HIGH.accessed;
 const USUAL_DATA = HIGH.present | HIGH.codeOrData | HIGH.accessed;
 
-/** The parameters of `loadUsualSegment` in src/isa/segment.ts. @spec SDM 2, MOV */
-function loadUsualSegment(f: FunctionBuilder, vcpu: number): void {
+/**
+ * The parameters of `loadUsualSegment` and, where the segment may change what code is built for, of `loadShapingSegment` in
+ * src/isa/segment.ts. @spec SDM 2, MOV
+ */
+function loadDataSegment(f: FunctionBuilder, vcpu: number, mayShape: boolean): void {
   const cpu = new Privilege(f, vcpu);
   const [index, selector] = [f.param(0), f.param(1).and(0xffff)];
   const unless = refusing(f);
@@ -79,7 +82,7 @@ function loadUsualSegment(f: FunctionBuilder, vcpu: number): void {
   });
   unless(cpu.field("eflagsSystem").and(FLAG.VM).eqz());
   const shapes = index.eq(ES).or(index.eq(DS));
-  const isFlatCode = cpu.field("context").and(CONTEXT.flat);
+  const isFlatCode = mayShape ? f.i32(0) : cpu.field("context").and(CONTEXT.flat);
   // Flat code goes on after this and stays flat.
   const mustBeFlat = shapes.and(isFlatCode.ne(0));
   const follow = () => f.if(shapes.and(isFlatCode.eqz()), () => followSegments(f, vcpu, cpu));
@@ -218,7 +221,8 @@ function realVector(f: FunctionBuilder, vcpu: number): void {
 
 export function segmentLoadFunctions(): WasmFunctions {
   return {
-    loadUsualSegment: (f, _callee, vcpu) => loadUsualSegment(f, vcpu),
+    loadUsualSegment: (f, _callee, vcpu) => loadDataSegment(f, vcpu, false),
+    loadShapingSegment: (f, _callee, vcpu) => loadDataSegment(f, vcpu, true),
     loadUsualStack: (f, _callee, vcpu) => loadUsualStack(f, vcpu),
     enterUsualSegment: (f, _callee, vcpu) => enterUsualSegment(f, vcpu),
     switchProtection: (f, _callee, vcpu) => switchProtection(f, vcpu),

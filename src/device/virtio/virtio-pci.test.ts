@@ -328,3 +328,18 @@ test("a restored function goes on: BARs, vectors, queues and a pending interrupt
   assert.equal(copy.get("deviceStatus"), acknowledge | DRIVER | featuresOk | driverOk);
   assert.equal(copy.card.state.virtio, copy.console.state);
 });
+
+test("a card's expansion ROM can be read where firmware puts it, and names the card", () => {
+  const rom = new Uint8Array(1024);
+  rom.set([0x55, 0xaa, 2]);
+  rom[0x18] = 0x1c;
+  rom.set([...ascii("PCIR"), 0x86, 0x80, 0x0e, 0x10, 0, 0, 0x18, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 0x80], 0x1c);
+  const bus = new MemoryBus();
+  const device = new VirtioRng({ memory: new PlainMemory(0x1000), random: new SeededRandom(1) });
+  const card = new VirtioPci({ name: "rng", device, ports: new PortBus(), memory: bus, rom });
+  card.reset();
+  card.pci.writeConfig(0x30, 4, 0xfe02_0001);
+  card.pci.writeConfig(0x04, 2, 2);
+  assert.equal(bus.read(0xfe02_0000, 2), 0xaa55);
+  assert.equal(bus.read(0xfe02_0020, 4), card.pci.readConfig(0, 4));
+});

@@ -13,6 +13,7 @@ import type { MsiTarget } from "../../machine/apic-bus.ts";
 import type { AccessSize, Device, MemoryDevice, SignalLine } from "../../machine/device.ts";
 import type { BarBuses } from "../pci/bar.ts";
 import { readLittleEndian, writeLittleEndian } from "../pci/config-space.ts";
+import { withFunctionIds } from "../pci/expansion-rom.ts";
 import { type CapabilityDescription, PciFunction, type PciFunctionState } from "../pci/function.ts";
 import { CapabilityId } from "../pci/registers.ts";
 import type { VirtioTransport } from "./transport.ts";
@@ -37,6 +38,8 @@ export interface VirtioPciWiring extends BarBuses {
   /** INTA#, as routed by the board. */
   intx?: SignalLine;
   msi?: MsiTarget;
+  /** Expansion ROM, whichever card its images are for: firmware finds this one named in them. */
+  rom?: Uint8Array;
 }
 
 /** struct virtio_pci_common_cfg (§4.1.4.3). */
@@ -111,20 +114,22 @@ export class VirtioPci implements Device<VirtioPciState>, MemoryDevice, VirtioTr
   readonly #accessData: number;
   #dmaAllowed = false;
 
-  constructor({ name, device, ports, memory, intx, msi }: VirtioPciWiring) {
+  constructor({ name, device, ports, memory, intx, msi, rom }: VirtioPciWiring) {
     this.#device = device;
+    const identity = {
+      vendor: VENDOR,
+      device: FIRST_DEVICE + device.deviceId,
+      revision: 1,
+      classCode: CLASS_CODES[device.deviceId] ?? NO_CLASS,
+      subsystemVendor: VENDOR,
+      subsystem: SUBSYSTEM,
+    };
     this.pci = new PciFunction(
       {
         name,
-        identity: {
-          vendor: VENDOR,
-          device: FIRST_DEVICE + device.deviceId,
-          revision: 1,
-          classCode: CLASS_CODES[device.deviceId] ?? NO_CLASS,
-          subsystemVendor: VENDOR,
-          subsystem: SUBSYSTEM,
-        },
+        identity,
         interruptPin: 1,
+        ...(rom && { rom: withFunctionIds(rom, identity) }),
         bars: [
           { kind: "memory", index: STRUCTURES_BAR, width: 32, size: STRUCTURES_SIZE, device: this },
           { kind: "memory", index: MSIX_BAR, width: 32, size: MSIX_BAR_SIZE },

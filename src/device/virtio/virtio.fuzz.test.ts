@@ -8,10 +8,13 @@ import type { AccessSize } from "../../machine/device.ts";
 import { MemoryBus } from "../../machine/memory-bus.ts";
 import { PortBus } from "../../machine/port-bus.ts";
 import { ImmediateWork, PlainMemory, SeededRandom } from "../../machine/testing/rig.ts";
+import { ETHERNET_HEADER, LARGEST_FRAME } from "../../net/link.ts";
 import { VirtioBalloon } from "../virtio-balloon/virtio-balloon.ts";
 import { BlkFeature, RangeSegment, RequestHeader, RequestType } from "../virtio-blk/layout.ts";
 import { VirtioBlk } from "../virtio-blk/virtio-blk.ts";
 import { VirtioConsole } from "../virtio-console/virtio-console.ts";
+import { NetFeature, NetHeader } from "../virtio-net/layout.ts";
+import { VirtioNet } from "../virtio-net/virtio-net.ts";
 import { VirtioRng } from "../virtio-rng/virtio-rng.ts";
 import { type Buffer, type DriverQueue, INDIRECT, NEXT, needsReset, start, WRITE } from "./testing/guest-driver.ts";
 import { FEATURE, type VirtioDevice } from "./virtio-device.ts";
@@ -84,7 +87,56 @@ const devices: Record<string, (memory: PlainMemory, random: SeededRandom) => Rig
       request,
     };
   },
+  net: (memory, random) => {
+    const address = Uint8Array.of(0x52, 0x54, 0, 0, 0, 1);
+    const port = {
+      transmit: ({ length }: Uint8Array) => {
+        assert.ok(length >= ETHERNET_HEADER && length <= LARGEST_FRAME);
+        return random.below(4) !== 0;
+      },
+      roomAgain: () => void device.receive(new Uint8Array(60)),
+    };
+    const device: VirtioNet = new VirtioNet({ memory, connect: () => port, address });
+    const transmit = () => {
+      const at = HEADERS + 16 * random.below(128);
+      const flags = random.below(2);
+      const csumStart = random.below(200);
+      const csumOffset = random.below(20);
+      memory.bytes.set(NetHeader.make({ flags, gsoType: random.below(8) === 0 ? 1 : 0, csumStart, csumOffset }), at);
+      return [
+        { address: at, length: NetHeader.size },
+        { ...buffer(random, false), length: random.below(1600) },
+      ];
+    };
+    const command = () => {
+      const at = HEADERS + 0x1000 + 8 * random.below(64);
+      memory.bytes.set([random.below(3), random.below(7), random.below(100), 0, 0, 0], at);
+      const data = { ...buffer(random, false), length: 4 + random.below(1000) };
+      return [{ address: at, length: 2 + random.below(5) }, data, { ...data, length: 1, writable: true }];
+    };
+    const receive = () => [{ ...buffer(random, true), length: 12 + random.below(random.below(2) ? 200 : 3000) }];
+    return {
+      device,
+      features: Object.values(NetFeature).filter((bit) => bit !== NetFeature.mrgRxbuf || random.below(4) !== 0),
+      request: (index) => [receive, transmit, command][index]!(),
+      poke: () => {
+        if (random.below(10) === 0) device.setLink(random.below(2) === 0);
+        for (let i = random.below(30); i > 0; i--) device.receive(frame(random));
+      },
+    };
+  },
 };
+
+/** A frame to the device, a group or another station, and sometimes none. */
+function frame(random: SeededRandom): Uint8Array {
+  const bytes = new Uint8Array(random.below(10) === 0 ? random.below(2000) : 14 + random.below(1501));
+  bytes.set(
+    [[0x52, 0x54, 0, 0, 0, 1], [0xff, 0xff, 0xff, 0xff, 0xff, 0xff], [1, 0, 0x5e, 0, 0, 1], [2]][
+      random.below(4)
+    ]!.slice(0, bytes.length),
+  );
+  return bytes;
+}
 
 function buffer(random: SeededRandom, writable: boolean): Buffer {
   return { address: BUFFERS + random.below(0x1_0000), length: random.below(5000), writable };

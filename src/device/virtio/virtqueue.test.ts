@@ -190,6 +190,22 @@ for (const [what, reason, arrange] of violations) {
   });
 }
 
+test("chains that were put back come again, across the wrap of the indices too", () => {
+  const { driver, queue } = rig();
+  for (let i = 0; i < 65534; i++) {
+    driver.add({ address: 0x4000, length: 4 });
+    queue.push(queue.pop()!.head, 0);
+  }
+  const heads = [1, 2, 3, 4].map((length) => driver.add({ address: 0x4000, length }));
+  assert.deepEqual([queue.pop()?.head, queue.pop()?.head, queue.pop()?.head], heads.slice(0, 3));
+  queue.putBack(3);
+  assert.deepEqual(
+    heads.map(() => queue.pop()?.head),
+    heads,
+  );
+  assert.equal(queue.pop(), undefined);
+});
+
 test("an indirect descriptor is a fault where the feature was not negotiated", () => {
   const r = rig();
   r.driver.addIndirect(0x6000, { address: 0x4000, length: 1 });

@@ -143,6 +143,12 @@ export class Virtqueue {
     return chain;
   }
 
+  /** Gives up the last `count` chains taken, none of which was handed back: `pop` takes them again. */
+  putBack(count: number): void {
+    const { state } = this;
+    state.nextAvailable = (state.nextAvailable - count) & 0xffff;
+  }
+
   /** The chain that starts at descriptor `head`, validated; undefined after a fault. */
   chain(head: number): DescriptorChain | undefined {
     const problem = this.#walk(head);

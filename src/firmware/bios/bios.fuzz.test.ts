@@ -50,6 +50,7 @@ function rig(seed: number) {
       videoMemory: { write: () => {} },
       time: new ManualTime(),
       processor,
+      immediate: true,
       nothingBoots: () => {
         reasons++;
         return true;

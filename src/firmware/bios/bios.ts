@@ -63,6 +63,8 @@ export interface BiosWiring {
   readonly videoMemory: VgaMemory;
   readonly time: TimeSource;
   readonly processor: BiosProcessor;
+  /** As `AsyncWork.immediate`: media that can be read at once may be. */
+  readonly immediate: boolean;
   /**
    * Told when nothing could be booted, with a line for each thing that was tried. Returns whether somebody may press a key,
    * upon which all is tried again.
@@ -117,7 +119,11 @@ export class Bios implements PortDevice, Device<BiosState> {
     this.#keyboard = new Keyboard({ reset: () => this.#restart(), typed: () => this.#serial?.typed() });
     this.#clock = new ClockService(ports, wiring.time);
     this.#table = new DriveTable(config.drives);
-    this.#disks = new DiskService(this.#table, TableAt.floppyParameters);
+    this.#disks = new DiskService({
+      table: this.#table,
+      floppyParameters: TableAt.floppyParameters,
+      immediate: wiring.immediate,
+    });
     this.#mouse = new MouseService(ports, BIOS_BASE + (this.#code.symbols.get("mouse_handler") as number));
     this.#system = new SystemService({
       ports,

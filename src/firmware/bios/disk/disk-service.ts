@@ -9,7 +9,15 @@
 import { byteOffset } from "../../../bits/units.ts";
 import type { BiosCall } from "../call.ts";
 import { Bda } from "../data-area.ts";
-import { CD_SECTOR, floppyGeometry, type Medium, mediumOf, type NumberedDrive, readMedium } from "./drive.ts";
+import {
+  CD_SECTOR,
+  floppyGeometry,
+  type Medium,
+  mediumOf,
+  type NumberedDrive,
+  readMedium,
+  readMediumNow,
+} from "./drive.ts";
 import type { DriveTable } from "./drive-table.ts";
 import { serveElTorito } from "./el-torito-service.ts";
 
@@ -33,16 +41,25 @@ const FORMAT_FILL = 0xf6;
 const EDD_PACKET = 0x10;
 const FAR_BUFFER = 0xffff_ffff;
 
+export interface DiskServiceParts {
+  readonly table: DriveTable;
+  /** Offset in F000h of the floppy parameters. */
+  readonly floppyParameters: number;
+  /** Whether media that can be read at once may be, while the guest waits. */
+  readonly immediate: boolean;
+}
+
 export class DiskService {
   readonly #table: DriveTable;
-  /** Offset in F000h of the floppy parameters. */
   readonly #floppyParameters: number;
+  readonly #immediate: boolean;
   /** The medium that was in a drive when it was last used, by drive number: to tell that it was changed. */
   readonly #lastMedium = new Map<number, object | undefined>();
 
-  constructor(table: DriveTable, floppyParameters: number) {
+  constructor({ table, floppyParameters, immediate }: DiskServiceParts) {
     this.#table = table;
     this.#floppyParameters = floppyParameters;
+    this.#immediate = immediate;
   }
 
   reset(): void {
@@ -198,6 +215,11 @@ export class DiskService {
     if (offset + length > Math.ceil(medium.bytes / sectorSize) * sectorSize) return fail(DiskStatus.notFound);
     if (kind === "verify") return this.#end(call, DiskStatus.ok);
     if (kind === "read") {
+      const bytes = this.#immediate ? readMediumNow(medium, offset, length) : undefined;
+      if (bytes) {
+        call.setBytes(buffer, bytes);
+        return this.#end(call, DiskStatus.ok);
+      }
       call.hold(readMedium(medium, offset, length), (result) => {
         if (!result.ok) return fail(DiskStatus.failure);
         call.setBytes(buffer, result.value);

@@ -91,6 +91,18 @@ export function mediumOf({ drive, emulation, geometry }: NumberedDrive): Medium 
   return { device, start, bytes, readOnly, geometry: geometry(emulation?.length ?? device.size) };
 }
 
+/** What `readMedium` gives, where the medium can be read at once. */
+export function readMediumNow(
+  { device, start, bytes }: Medium,
+  offset: number,
+  length: number,
+): Uint8Array | undefined {
+  const target = new Uint8Array(length);
+  const there = Math.max(Math.min(length, bytes - offset), 0);
+  const isRead = there === 0 || device.readNow?.(byteOffset(start + offset), [target.subarray(0, there)]);
+  return isRead ? target : undefined;
+}
+
 /** Reads from a medium; what lies behind its end, in its last sector, reads as zeros. */
 export async function readMedium(
   { device, start, bytes }: Medium,
