@@ -26,8 +26,10 @@ export type Found = BootProgram | { readonly reason: string };
 
 export interface BootSource {
   readonly kind: BootKind;
-  /** In menus and messages: "disk 1". */
+  /** In messages: "disk 1". */
   readonly name: string;
+  /** In menus, where it is not the name. */
+  readonly title?: string;
   /** Whether there is a chance that something is found: a medium in the drive, a card in the machine. */
   isReady(): boolean;
   /** Looks for something to start, with the processor held where that takes time, and tells `found` once. */

@@ -78,6 +78,7 @@ export class Boot {
     if (this.state.phase === "menu") return this.#choose(call);
     if (this.state.phase === "failed") return this.#afterFailure(call);
     const isFirst = this.state.phase === "start";
+    this.#leave(call);
     this.state.reasons = [];
     this.state.queue = this.#candidates;
     if (this.#parts.settings.menu === true) return this.#showMenu(call);
@@ -112,15 +113,21 @@ export class Boot {
   /** INT 18h: what was booted gives up. */
   goOn(call: BiosCall): Outcome {
     if (this.state.phase === "failed") return this.#afterFailure(call);
-    const entered = this.#source(this.state.entered);
+    const entered = this.#leave(call);
     if (entered) {
-      entered.left?.(call);
       this.state.reasons.push(`${entered.name}: what was booted gave up`);
       // It may have left the cursor anywhere.
       this.#parts.print(call, "\r\n");
     }
-    this.state.entered = -1;
     return this.#next(call);
+  }
+
+  /** What was booted has no control any more; what it was booted from. */
+  #leave(call: BiosCall): BootSource | undefined {
+    const entered = this.#source(this.state.entered);
+    entered?.left?.(call);
+    this.state.entered = -1;
+    return entered;
   }
 
   /** Tries the next source. */
@@ -162,7 +169,10 @@ export class Boot {
     this.state.phase = "menu";
     const { print } = this.#parts;
     print(call, "\r\nBoot from:\r\n\r\n");
-    for (const [i, index] of this.state.queue.entries()) print(call, `  ${i + 1}  ${this.#source(index)?.name}\r\n`);
+    for (const [i, index] of this.state.queue.entries()) {
+      const source = this.#source(index);
+      print(call, `  ${i + 1}  ${source?.title ?? source?.name}\r\n`);
+    }
     print(call, "\r\nPress a number, or Escape for the usual order.\r\n");
     return "again";
   }

@@ -43,6 +43,8 @@ export interface Lease {
   /** The messages, as programs may ask for them. */
   readonly discover: Uint8Array;
   readonly acknowledgment: Uint8Array;
+  /** The one that named the boot file. */
+  readonly reply: Uint8Array;
 }
 
 /** Seconds for which answers are waited for, after each time that was asked: a minute in all. */
@@ -127,7 +129,7 @@ function* converse(stack: NetworkStack, progress: () => void): Operation<Lease |
     ]);
     yield* broadcast(stack, request);
     const reply = yield* answer(now() + wait * SECOND, [DHCP_TYPE.ack, DHCP_TYPE.nak]);
-    if (reply && dhcpType(reply.message) === DHCP_TYPE.ack) return leaseOf(offer.message, reply, discover);
+    if (reply && dhcpType(reply.message) === DHCP_TYPE.ack) return leaseOf(offer, reply, discover);
     // Refused: the offer does not hold any more.
     if (reply) offer = undefined;
   }
@@ -164,17 +166,19 @@ function bootServerOf(message: DhcpMessage): Ipv4Address {
   return named ?? serverOf(message);
 }
 
-function leaseOf(offer: DhcpMessage, { message, bytes }: Reply, discover: Uint8Array): Lease {
+function leaseOf(offer: Reply, acknowledgment: Reply, discover: Uint8Array): Lease {
+  const { message } = acknowledgment;
   const { options } = message;
-  const told = bootFileOf(message) === "" ? offer : message;
+  const told = bootFileOf(message) === "" ? offer : acknowledgment;
   return {
     address: message.yourAddress,
     mask: addressIn(options.get(DHCP_OPTION.subnetMask)) ?? (SLASH_24 as Ipv4Address),
     gateway: addressIn(options.get(DHCP_OPTION.routers)) ?? UNSPECIFIED_IPV4,
     server: serverOf(message),
-    bootServer: bootServerOf(told),
-    bootFile: bootFileOf(told),
+    bootServer: bootServerOf(told.message),
+    bootFile: bootFileOf(told.message),
     discover,
-    acknowledgment: bytes,
+    acknowledgment: acknowledgment.bytes,
+    reply: told.bytes,
   };
 }

@@ -38,7 +38,8 @@ export function networkSource(parts: NetworkSourceParts): BootSource {
   const { stack, pxe } = parts;
   return {
     kind: "net",
-    name: `network (${formatMacAddress(stack.network.address)})`,
+    name: "network",
+    title: `network (${formatMacAddress(stack.network.address)})`,
     isReady: () => true,
     find(call, found) {
       stack.reset();

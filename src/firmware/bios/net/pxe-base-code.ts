@@ -28,7 +28,7 @@ import {
 } from "./tftp-client.ts";
 import { OTHER_PORTS } from "./udp-client.ts";
 
-/** Messages of DHCP by their number: DISCOVER, ACK, and the reply that named the boot file, here the same. */
+/** Messages of DHCP by their number: DISCOVER, ACK, and the one that named the boot file. */
 const CACHED = { first: 1, last: 3 } as const;
 /** Guest time for which a datagram is waited for: less than between two ticks of the clock, which callers count. */
 const READ_WAIT = 10e6;

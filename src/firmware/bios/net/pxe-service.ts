@@ -85,7 +85,7 @@ export class PxeService {
   /** Puts the structures and messages where programs find them. */
   load(call: BiosCall, lease: Lease): void {
     this.#state.isLoaded = true;
-    const cached = [lease.discover, lease.acknowledgment, lease.acknowledgment];
+    const cached = [lease.discover, lease.acknowledgment, lease.reply];
     this.#baseCode.state.cached = cached;
     this.#memory.take(call);
     for (const [i, message] of cached.entries()) this.#memory.fill(call, i + 1, message);

@@ -86,6 +86,10 @@ export class NetworkStation implements EthernetStation {
     const isPassed = state.opened && !this.#wiring.isWaiting();
     // A sender is never kept waiting, as a system without use for the BIOS may be running.
     if (!state.listens || frame.length < ETHERNET_HEADER || frame.length > LARGEST_FRAME) return true;
+    if (isSameMac(frame.subarray(MAC_LENGTH, 2 * MAC_LENGTH), state.address)) {
+      this.#leaveToCard();
+      return true;
+    }
     if (!this.#accepts(frame.subarray(0, MAC_LENGTH), isPassed)) return true;
     const queue = isPassed ? state.passed : state.own;
     if (queue.length >= MOST_FRAMES) {
@@ -96,6 +100,12 @@ export class NetworkStation implements EthernetStation {
     queue.push(frame.slice());
     if (!isPassed) this.#timer.arm(this.#wiring.time.now());
     return true;
+  }
+
+  /** A system has the card send: it has a driver of its own, and no use for the BIOS. */
+  #leaveToCard(): void {
+    if (this.state.opened || this.#wiring.isWaiting()) return;
+    Object.assign(this.state, { listens: false, own: [] });
   }
 
   #accepts(destination: MacAddress, isPassed: boolean): boolean {

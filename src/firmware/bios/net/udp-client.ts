@@ -64,7 +64,9 @@ export class UdpClient {
     if (datagram === undefined) return;
     const { sourcePort, destinationPort, payload } = datagram;
     const waiting = this.#waiting(destinationPort) ?? this.#waiting(OTHER_PORTS);
-    if (waiting === undefined || waiting.length >= MOST_DATAGRAMS) return;
+    if (waiting === undefined) return;
+    // The oldest is the one that nobody wants.
+    if (waiting.length >= MOST_DATAGRAMS) waiting.shift();
     const { source, destination } = packet;
     waiting.push({ source, sourcePort, destination, destinationPort, payload: payload.slice() });
   }
