@@ -12,7 +12,7 @@ for (const [text, message] of [
   ["", /names no file/],
   ["a,readonly=on", /"readonly=on" is no setting of a CD drive; known is bus=/],
   ["a,bus=virtio", /bus=virtio must be one of ide, ahci, scsi/],
-  ["a,bus", /bus=undefined must be one of/],
+  ["a,bus", /bus needs a value, such as bus=ahci/],
   ["a,bus=ide,bus=ide", /bus is given twice/],
 ] as const) {
   test(`--cdrom "${text}" is refused with what to change`, () => {

@@ -11,6 +11,7 @@ const DEFAULTS: Omit<RunOptions, "source"> = {
   diskBus: "virtio",
   cdroms: [],
   floppies: [],
+  nics: [],
   bootOrder: undefined,
   bootMenu: false,
   serialScreen: true,
@@ -56,6 +57,8 @@ test("a kernel is run from files, with every option", () => {
       "b,snapshot=on",
       "--floppy",
       "f",
+      "--nic",
+      "isolated,model=e1000",
     ),
     {
       verb: "run",
@@ -71,6 +74,7 @@ test("a kernel is run from files, with every option", () => {
           { file: "d.iso", bus: "ahci" },
         ],
         floppies: [{ disk: { file: "f", readOnly: false, snapshot: false } }],
+        nics: [{ network: "isolated", model: "e1000" }],
         memory: 64 * 1024 * 1024,
         cpu: "i686",
         console: { kind: "file", file: "out.txt" },
@@ -219,7 +223,7 @@ for (const [args, message] of [
   ["frobnicate", "unknown command 'frobnicate'; see bunk --help"],
   [
     "run",
-    "run what? Name a guest (bunk list shows them) or a file to start, or give --kernel FILE, --cdrom FILE or --disk FILE",
+    "run what? Name a guest (bunk list shows them) or a file to start, or give --kernel FILE, --cdrom FILE, --disk FILE or --boot net",
   ],
   ["run --cdrom a.iso --boot cd,usb", '--boot cd,usb: "usb" must be one of cd, disk, floppy, net, separated by commas'],
   ["run --cdrom a.iso --boot cd,cd", "--boot cd,cd: cd is given twice"],
@@ -270,4 +274,13 @@ test("a profile, listings and a trace are asked for by name, but not with --chec
   assert.deepEqual([options.tools.profile, options.tools.regions], ["-", "d"]);
   assert.deepEqual([options.tools.trace?.file, options.tools.trace?.blocks], ["t", true]);
   assert.throws(() => parse("run", "debian", "--check", "--trace", "t"), /--check goes without --profile/);
+});
+
+test("booting from the network needs a card", () => {
+  const { options } = parse("run", "--boot", "net", "--nic", "isolated,tftp=.,bootfile=x") as { options: RunOptions };
+  assert.deepEqual(options.source, { kind: "media" });
+  assert.throws(() => parse("run", "--boot", "disk,net", "--disk", "a"), {
+    name: "CliError",
+    message: "--boot disk,net needs a network card: --nic isolated,tftp=DIRECTORY,bootfile=PATH",
+  });
 });

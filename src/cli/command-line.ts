@@ -5,6 +5,7 @@ import { CPU_MODELS, type CpuModel, POINTER_KINDS, type PointerKind } from "../v
 import { DISK_BUSES, type DiskBus } from "../vm/drive-places.ts";
 import type { FloppyOptions } from "../vm/node/floppies.ts";
 import type { GdbAddress } from "../vm/node/gdb-server.ts";
+import type { NicOptions } from "../vm/node/nics.ts";
 import { parseBootOrder } from "./boot-option.ts";
 import { type CdromOption, parseCdrom } from "./cdrom-option.ts";
 import type { ControlInvocation } from "./control/control-commands.ts";
@@ -19,6 +20,7 @@ import { MOST_FLOPPIES, parseFloppy } from "./floppy-option.ts";
 import { parseGdb } from "./gdb-option.ts";
 import { CACHE_HELP, LIST_HELP, MAIN_HELP, RUN_HELP } from "./help-text.ts";
 import { parseMemory } from "./memory-size.ts";
+import { parseNic } from "./nic-option.ts";
 import {
   CLOCKS,
   type ConsoleTarget,
@@ -131,6 +133,7 @@ interface RawRunOptions {
   readonly diskBus: DiskBus;
   readonly cdrom: readonly CdromOption[];
   readonly floppy: readonly FloppyOptions[];
+  readonly nic: readonly NicOptions[];
   readonly memory?: number;
   readonly cpu: CpuModel;
   readonly console: string;
@@ -206,6 +209,14 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
         .argParser(addFloppy)
         .default([], "none"),
     )
+    .addOption(
+      new Option(
+        "--nic <NETWORK[,SETTING...]>",
+        "network card, for each card once; isolated is a network that has a server for addresses (DHCP) and files (TFTP), and no way out; settings: model=e1000 (virtio unless given), mac=ADDRESS, tftp=DIRECTORY (the server's files), bootfile=PATH (what is booted by --boot net), rom=FILE (from which --firmware boots)",
+      )
+        .argParser((text: string, nics: readonly NicOptions[]) => [...nics, parseNic(text)])
+        .default([], "none"),
+    )
     .option(
       "--memory <SIZE>",
       "memory, 2M to 3G, such as 512M (which it is unless given or the GUEST's own)",
@@ -237,7 +248,7 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
     .addOption(new Option("--entry <MODE>", "entry of a Linux kernel to start at").choices(ENTRIES).default("auto"))
     .option(
       "--boot <KINDS>",
-      "what the BIOS boots from, in this order: cd, disk, floppy, separated by commas (a FILE's own kind first, unless given)",
+      "what the BIOS boots from, in this order: cd, disk, floppy, net, separated by commas (a FILE's own kind first, unless given)",
       parseBootOrder,
     )
     .option("--boot-menu", "choose what to boot from")
@@ -284,6 +295,7 @@ function checkRun(guest: string | undefined, raw: RawRunOptions): RunOptions {
     diskBus: raw.diskBus,
     cdroms: raw.cdrom,
     floppies: raw.floppy,
+    nics: raw.nic,
     memory: raw.memory,
     cpu: raw.cpu,
     console: consoleTarget(raw.console),
@@ -294,7 +306,7 @@ function checkRun(guest: string | undefined, raw: RawRunOptions): RunOptions {
     noReboot: !raw.reboot,
     clock: raw.check ? "icount" : raw.clock,
     entry: raw.entry,
-    bootOrder: raw.boot,
+    bootOrder: bootOrder(raw),
     bootMenu: raw.bootMenu ?? false,
     serialScreen: raw.serialScreen,
     firmware: firmwareOption(raw),
@@ -302,6 +314,11 @@ function checkRun(guest: string | undefined, raw: RawRunOptions): RunOptions {
     check: raw.check ?? false,
     tools: toolOptions(raw),
   };
+}
+
+function bootOrder({ boot, nic }: RawRunOptions): RunOptions["bootOrder"] {
+  if (!boot?.includes("net") || nic.length > 0) return boot;
+  throw usageError(`--boot ${boot.join(",")} needs a network card: --nic isolated,tftp=DIRECTORY,bootfile=PATH`);
 }
 
 function toolOptions({ profile, regions, trace, check = false }: RawRunOptions): ToolOptions {
@@ -342,9 +359,9 @@ function guestSource(guest: string | undefined, raw: RawRunOptions): GuestSource
   if (guest === undefined) {
     if (kernel !== undefined) return { kind: "files", kernel, initrd, append };
     const hasMedia = raw.disk.length + raw.cdrom.length + raw.floppy.length > 0;
-    if (!hasMedia && firmware === undefined) {
+    if (!hasMedia && !raw.boot?.includes("net") && firmware === undefined) {
       throw usageError(
-        "run what? Name a guest (bunk list shows them) or a file to start, or give --kernel FILE, --cdrom FILE or --disk FILE",
+        "run what? Name a guest (bunk list shows them) or a file to start, or give --kernel FILE, --cdrom FILE, --disk FILE or --boot net",
       );
     }
     if (initrd !== undefined) throw usageError("--initrd goes with --kernel");

@@ -54,7 +54,7 @@ for (const [text, message] of [
   ["a,serial=ü", /must be 1 to 20 printable/],
   ["a,format=qed", /format=qed is not supported; it must be one of raw, qcow2, vmdk, vdi, vhd, vhdx/],
   ["a,size=big", /size=big must be a size of at least 512 bytes, such as size=8G/],
-  ["a,bus=mfm", /bus=mfm is not there; it must be one of virtio, ide, ahci, nvme, scsi/],
+  ["a,bus=mfm", /bus=mfm must be one of virtio, ide, ahci, nvme, scsi/],
   ["a,quota=1", /quota=1 must be a size of at least 512 bytes, such as quota=4G/],
 ] as const) {
   test(`--disk "${text}" is refused with what to change`, () => {

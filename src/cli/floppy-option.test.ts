@@ -15,7 +15,7 @@ test("a floppy is a file, with settings, or an empty drive", () => {
 test("mistakes are told with what to change", () => {
   for (const [text, says] of [
     ["", /names no file/],
-    ["a.img,size=3", /"size" is no setting of a floppy; known are readonly=, snapshot=, type=/],
+    ["a.img,size=3", /"size=3" is no setting of a floppy; known are readonly=, snapshot=, type=/],
     ["a.img,type=8inch", /must be one of 360K, 1.2M, 720K, 1.44M, 2.88M/],
     ["a.img,readonly", /needs a value, such as readonly=on/],
     ["a.img,readonly=yes", /must be readonly=on or readonly=off/],

@@ -60,6 +60,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
   const plan = await withSignals(process, (signal) => makePlan(options, signal));
   const kernel = plan.kernel && (await readKernel(plan.kernel, plan.memory, options.entry));
   const output = await openOutput(options.console);
+  const nics = options.nics.length > 0 ? await (await import("../vm/node/nics.ts")).openNics(options.nics) : [];
   const cdroms = await openCdroms(plan.cdroms);
   const disks = await openDiskFiles(plan.disks);
   const floppies = await openFloppies(plan.floppies).catch(async (error: unknown) => {
@@ -104,6 +105,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
       disks: disks.devices,
       cdroms,
       floppies: floppies.drives,
+      nics,
       pointer: options.pointer,
       debugExit: options.debugExit,
       noReboot: options.noReboot,

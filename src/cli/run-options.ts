@@ -4,6 +4,7 @@ import type { CpuModel, PointerKind } from "../vm/definition.ts";
 import type { DiskBus } from "../vm/drive-places.ts";
 import type { FloppyOptions } from "../vm/node/floppies.ts";
 import type { GdbAddress } from "../vm/node/gdb-server.ts";
+import type { NicOptions } from "../vm/node/nics.ts";
 import type { CdromOption } from "./cdrom-option.ts";
 import type { DiskOption } from "./disk-option.ts";
 import type { DisplayOption } from "./display-option.ts";
@@ -20,6 +21,7 @@ export interface RunOptions {
   readonly cdroms: readonly CdromOption[];
   /** Drives A and B. */
   readonly floppies: readonly FloppyOptions[];
+  readonly nics: readonly NicOptions[];
   /** Bytes; undefined for the guest's own measure. */
   readonly memory: number | undefined;
   readonly cpu: CpuModel;

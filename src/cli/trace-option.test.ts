@@ -40,7 +40,7 @@ test("settings follow the file's name, whose commas are doubled", () => {
 test("what is wrong is said with what may stand there", () => {
   assert.match(message(""), /names no file/);
   assert.match(message("t,block=on"), /"block=on" is no setting of a trace; known are blocks=/);
-  assert.match(message("t,blocks=yes"), /blocks= must be on or off/);
+  assert.match(message("t,blocks=yes"), /blocks=yes must be blocks=on or blocks=off/);
   assert.match(message("t,from=x"), /from= must be a count of instructions/);
   assert.match(message("t,every=0"), /every= must be a count/);
   assert.match(message("t,size=big"), /size= must be a size such as 64M/);

@@ -41,9 +41,10 @@ import type { DisplaySource } from "../machine/display.ts";
 import { fanOut, OrGate } from "../machine/lines.ts";
 import { MemoryBus } from "../machine/memory-bus.ts";
 import { PortBus } from "../machine/port-bus.ts";
-import type { FirmwareDefinition, FloppyDrive, PointerKind } from "./definition.ts";
+import type { FirmwareDefinition, FloppyDrive, NicDefinition, PointerKind } from "./definition.ts";
 import { type CdromDefinition, type DiskDefinition, type Drive, placeDrives } from "./drive-places.ts";
 import type { GuestRam } from "./guest-ram.ts";
+import type { Nic } from "./nics.ts";
 import type { OptionalDevices } from "./parts.ts";
 
 /** Ticks a second of the time stamp counter. */
@@ -68,6 +69,7 @@ export interface BoardConfig {
   readonly cdroms: readonly CdromDefinition[];
   /** Up to two; a disk that its drive does not take is no disk. */
   readonly floppies: readonly FloppyDrive[];
+  readonly nics: readonly NicDefinition[];
   readonly pointer: PointerKind;
   readonly debugExit: boolean;
   readonly serial: ByteSink;
@@ -121,6 +123,8 @@ export class Board {
   readonly pci: PciBus;
   /** The CD drives, by number. */
   readonly cdroms: ScsiCdrom[] = [];
+  /** The network cards, by number. */
+  readonly nics: readonly Nic[];
   /** The timer, whose counter 2 is the speaker's tone. */
   readonly pit: I8254;
   /** Where the machine has floppy drives. */
@@ -358,6 +362,20 @@ export class Board {
       );
       plug("virtio-scsi", new optional.virtioScsi!.VirtioScsi({ memory: ram, work, units }));
     }
+    this.nics =
+      optional.nics?.plugNics(config.nics, {
+        ports,
+        memory,
+        ram,
+        time,
+        work,
+        msi: apicBus,
+        add: (name, device) => this.#add(name, device),
+        plug: (make) => {
+          this.pci.attach(slot, 0, make(pirq.pin(slot, 0, 1)));
+          return slot++;
+        },
+      }) ?? [];
     if (config.pointer === "tablet") {
       const { tablet, pci } = optional.usbTablet!.makeUsbTablet(
         { ports, memory, ram, clock: time, intx: pirq.pin(slot, 0, 1), msi: apicBus },

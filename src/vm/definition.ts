@@ -7,6 +7,8 @@ import type { BlockDevice } from "../disk/block-device.ts";
 import type { UnpackNow } from "../disk/decompress.ts";
 import type { BootKind } from "../firmware/bios/boot-order.ts";
 import type { ByteSink } from "../machine/device.ts";
+import type { FileTree } from "../net/file-tree.ts";
+import type { MacAddress } from "../net/wire/addresses.ts";
 import type { CdromDefinition, DiskDefinition } from "./drive-places.ts";
 import type { FlashContents } from "./flash-file.ts";
 import type { ToolsDefinition } from "./tools/machine-tools.ts";
@@ -16,6 +18,29 @@ export type CpuModel = (typeof CPU_MODELS)[number];
 
 export const POINTER_KINDS = ["mouse", "tablet"] as const;
 export type PointerKind = (typeof POINTER_KINDS)[number];
+
+export const NIC_MODELS = ["virtio", "e1000"] as const;
+export type NicModel = (typeof NIC_MODELS)[number];
+
+/** A network card. */
+export interface NicDefinition {
+  readonly model: NicModel;
+  readonly address: MacAddress;
+  readonly network: NetworkDefinition;
+  /** The card's expansion ROM, from which stock firmware boots from the network; the machine's own BIOS does without. */
+  readonly rom?: Uint8Array;
+}
+
+export const NETWORK_KINDS = ["isolated"] as const;
+
+/** "isolated": a network of the card's own, on which there is a server for addresses (DHCP) and files (TFTP), and no way out. */
+export interface NetworkDefinition {
+  readonly kind: (typeof NETWORK_KINDS)[number];
+  /** What the server offers. */
+  readonly files?: FileTree;
+  /** The path in `files` that is told to whoever boots from the network. */
+  readonly bootFile?: string;
+}
 
 /** A kernel that is started without firmware and boot loader. */
 export interface KernelDefinition {
@@ -81,6 +106,8 @@ export interface MachineDefinition {
   readonly cdroms?: readonly CdromDefinition[];
   /** Floppy drives: A, or A and B; none, and no controller, if left out or empty. */
   readonly floppies?: readonly FloppyDrive[];
+  /** Network cards. The machine's BIOS boots from the first one's network. */
+  readonly nics?: readonly NicDefinition[];
   /** Where COM1's bytes go. */
   readonly serial: ByteSink;
   /** Where COM2's bytes go; dropped if left out. */

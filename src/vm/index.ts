@@ -10,11 +10,6 @@ export {
   type VmKeyboard,
   type VmMouse,
 } from "./node/screen/vm-screen.ts";
-export {
-  type CdromDrive,
-  DefinitionError,
-  type FloppyDisk,
-  VirtualMachine,
-  type VirtualMachineOptions,
-} from "./node/virtual-machine.ts";
+export { type CdromDrive, VirtualMachine } from "./node/virtual-machine.ts";
+export { DefinitionError, type FloppyDisk, type VirtualMachineOptions } from "./node/vm-options.ts";
 export { ExpectError, type ExpectResult, type SerialStream } from "./serial-stream.ts";

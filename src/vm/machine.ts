@@ -144,6 +144,7 @@ export class Machine {
         disks: definition.disks,
         cdroms: definition.cdroms ?? [],
         floppies: definition.floppies ?? [],
+        nics: definition.nics ?? [],
         pointer: definition.pointer ?? "mouse",
         debugExit: definition.debugExit,
         serial: definition.serial,

@@ -51,7 +51,7 @@ async function loadRuntime(
 
 /** Modules of the devices that a machine has beyond those of every board. */
 async function loadDevices(definition: MachineDefinition) {
-  const { disks, cdroms = [], floppies = [], firmware, pointer } = definition;
+  const { disks, cdroms = [], floppies = [], nics = [], firmware, pointer } = definition;
   const { ide, ahci, nvme, scsi } = placeDrives(disks, cdroms);
   const hasAta = ahci.length > 0 || ide.some((drive) => drive !== undefined);
   return {
@@ -63,6 +63,7 @@ async function loadDevices(definition: MachineDefinition) {
     scsiUnits: scsi.length > 0 ? await import("./scsi-units.ts") : undefined,
     virtioScsi: scsi.length > 0 ? await import("../device/virtio-scsi/virtio-scsi.ts") : undefined,
     usbTablet: pointer === "tablet" ? await import("./usb-tablet.ts") : undefined,
+    nics: nics.length > 0 ? await import("./nics.ts") : undefined,
     systemRom: firmware ? await import("./system-rom.ts") : undefined,
   };
 }

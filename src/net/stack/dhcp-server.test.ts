@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytes, type FakeGuest, hex, ip, mac, networkRig, SERVER, stationOf } from "../testing/network-rig.ts";
+import { bytes, type FakeGuest, hex, ip, mac, networkRig, SERVER, stationOf } from "../testing/node/network-rig.ts";
 import { formatIpv4Address, formatMacAddress } from "../wire/addresses.ts";
 import { DHCP_TYPE, type DhcpMessage, dhcpType, makeDhcp } from "../wire/dhcp.ts";
 import {

@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytes, FakeGuest, hex, ip, mac, networkRig, SERVER, SERVER_MAC, stationOf } from "../testing/network-rig.ts";
+import {
+  bytes,
+  FakeGuest,
+  hex,
+  ip,
+  mac,
+  networkRig,
+  SERVER,
+  SERVER_MAC,
+  stationOf,
+} from "../testing/node/network-rig.ts";
 import { formatIpv4Address, formatMacAddress } from "../wire/addresses.ts";
 import { ARP_OPERATION, makeArp, parseArp } from "../wire/arp.ts";
 import { ETHER_TYPE } from "../wire/ethernet.ts";

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { SeededRandom } from "../../bits/testing/seeded-random.ts";
 import type { FileTree } from "../file-tree.ts";
 import { FilesInMemory } from "../files-in-memory.ts";
-import { FakeGuest, ip, mac, networkRig } from "../testing/network-rig.ts";
+import { FakeGuest, ip, mac, networkRig } from "../testing/node/network-rig.ts";
 import { makeTftp, parseTftp, TFTP_ERROR, type TftpPacket } from "../wire/tftp.ts";
 import { servedPath } from "./file-path.ts";
 import { TRIES } from "./tftp-transfer.ts";
@@ -223,6 +223,23 @@ test("a block that is not acknowledged is sent again each second, and then no mo
   time.advance(100 * SECOND);
   await settle();
   assert.equal(take().length, 0);
+  assert.equal(files.opened, 0);
+});
+
+test("a guest that repeats itself while it is given up is given up all the same", async () => {
+  const { files, ask, acknowledge, take, time, settle } = rig();
+  files.files.set("file", content(10_000));
+  const port = (await ask("file", { windowsize: 4 }))[0]?.port ?? assert.fail();
+  acknowledge(port, 0);
+  await settle();
+  time.advance((TRIES - 0.5) * SECOND);
+  take();
+  acknowledge(port, 0);
+  await settle();
+  assert.ok(take().length > 0);
+  time.advance(100 * SECOND);
+  await settle();
+  take();
   assert.equal(files.opened, 0);
 });
 

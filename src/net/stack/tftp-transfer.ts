@@ -199,7 +199,7 @@ export class TftpTransfer {
   }
 
   #timedOut(): void {
-    if (this.#triesLeft === 0) void this.end();
+    if (this.#triesLeft <= 0) void this.end();
     else if (this.#isWaiting) this.#armTimer();
     else this.#proceed();
   }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { SeededRandom } from "../../bits/testing/seeded-random.ts";
 import { FilesInMemory } from "../files-in-memory.ts";
 import { LARGEST_FRAME } from "../link.ts";
-import { hex, ip, networkRig, SERVER, SERVER_MAC } from "../testing/network-rig.ts";
+import { hex, ip, networkRig, SERVER, SERVER_MAC } from "../testing/node/network-rig.ts";
 import { makeArp } from "../wire/arp.ts";
 import { internetChecksum } from "../wire/checksum.ts";
 import { DHCP_TYPE, makeDhcp } from "../wire/dhcp.ts";

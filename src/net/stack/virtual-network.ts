@@ -28,6 +28,16 @@ import { UdpPorts } from "./udp-ports.ts";
 /** The network unless another is asked for. */
 export const DEFAULT_SUBNET = "10.0.2.0/24";
 
+/** Where hosts lie in the subnet. */
+const HOST = 2;
+const FIRST_GUEST = 15;
+/** In networks too small for the usual place. */
+const FIRST_GUEST_OF_FEW = 3;
+const FEW = 32;
+/** Most addresses that are given to guests. */
+const MOST_GUESTS = 256;
+const LONGEST_DOMAIN = 63;
+
 export interface VirtualNetworkConfig {
   /** As `parseSubnet` takes it; DEFAULT_SUBNET if absent. */
   readonly subnet?: string;
@@ -85,22 +95,12 @@ export class VirtualNetwork implements EthernetStation, Device<LeaseState> {
     void this.close();
   }
 
-  /** Ends what is under way. Resolves once all files are closed. */
+  /** Ends what is under way. Resolves once its files are closed. */
   async close(): Promise<void> {
     this.#outbox.clear();
     await this.#tftp?.end();
   }
 }
-
-/** Where hosts lie in the subnet. */
-const HOST = 2;
-const FIRST_GUEST = 15;
-/** In networks too small for the usual place. */
-const FIRST_GUEST_OF_FEW = 3;
-const FEW = 32;
-/** Most addresses that are given to guests. */
-const MOST_GUESTS = 256;
-const LONGEST_DOMAIN = 63;
 
 function checkedSubnet({ subnet: text = DEFAULT_SUBNET, bootFile, domain }: VirtualNetworkConfig): Subnet {
   const subnet = parseSubnet(text);

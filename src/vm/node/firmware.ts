@@ -75,7 +75,8 @@ async function readIfThere(file: string): Promise<Uint8Array | undefined> {
   }
 }
 
-async function readImage(file: string): Promise<Uint8Array> {
+/** Reads a file of firmware, or of an option ROM. Rejects with BlockError. */
+export async function readImage(file: string): Promise<Uint8Array> {
   const store = await FileStore.open(file, { readOnly: true });
   try {
     if (store.size > MOST) throw new BlockError("io", `${file} is no firmware: it has ${store.size} bytes`);

@@ -11,10 +11,12 @@ import { openFirmware } from "./firmware.ts";
 import { openFloppies } from "./floppies.ts";
 import { GdbServer } from "./gdb-server.ts";
 import { nodeHost } from "./host.ts";
+import { openNics } from "./nics.ts";
 import { answerScreen } from "./screen/screen-port.ts";
 import { SerialBatch } from "./serial-batch.ts";
 import { stateHash } from "./state-hash.ts";
-import type { FromWorker, ToWorker, WorkerDefinition } from "./virtual-machine.ts";
+import type { FromWorker, ToWorker } from "./virtual-machine.ts";
+import type { WorkerDefinition } from "./vm-options.ts";
 
 const port = parentPort;
 if (!port) throw new Error("machine-worker.ts runs in a worker thread");
@@ -28,6 +30,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
   const virtioConsole = definition.virtioConsole
     ? new SerialBatch((bytes) => post({ kind: "console", bytes }))
     : undefined;
+  const nics = await openNics(definition.nics);
   const cdroms = await openCdroms(definition.cdroms);
   const disks = await openDisks(definition.disks);
   const floppies = await openFloppies(definition.floppies);
@@ -45,6 +48,7 @@ async function main(definition: WorkerDefinition): Promise<void> {
       bios: definition.boot,
       disks: disks.devices,
       floppies: floppies.drives,
+      nics,
       cdroms,
       serial,
       ...(virtioConsole ? { virtioConsole } : {}),

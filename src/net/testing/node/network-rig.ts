@@ -1,13 +1,13 @@
 /** A virtual network and a station on it that sends what a test wants and keeps what it gets. */
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
-import { ImmediateWork, ManualTime } from "../../machine/testing/rig.ts";
-import { EthernetHub } from "../hub.ts";
-import type { EthernetPort, EthernetStation } from "../link.ts";
-import type { Ipv4Host } from "../stack/ipv4-host.ts";
-import { LATENCY } from "../stack/outbox.ts";
-import { VirtualNetwork, type VirtualNetworkConfig } from "../stack/virtual-network.ts";
-import { type Ipv4Address, parseIpv4Address, parseMacAddress } from "../wire/addresses.ts";
+import { ImmediateWork, ManualTime } from "../../../machine/testing/rig.ts";
+import { EthernetHub } from "../../hub.ts";
+import type { EthernetPort, EthernetStation } from "../../link.ts";
+import type { Ipv4Host } from "../../stack/ipv4-host.ts";
+import { LATENCY } from "../../stack/outbox.ts";
+import { VirtualNetwork, type VirtualNetworkConfig } from "../../stack/virtual-network.ts";
+import { type Ipv4Address, parseIpv4Address, parseMacAddress } from "../../wire/addresses.ts";
 import {
   DHCP_CLIENT_PORT,
   DHCP_SERVER_PORT,
@@ -15,10 +15,10 @@ import {
   type DhcpMessage,
   makeDhcp,
   parseDhcp,
-} from "../wire/dhcp.ts";
-import { ETHER_TYPE, type EthernetFrame, makeEthernet, parseEthernet } from "../wire/ethernet.ts";
-import { IP_PROTOCOL, type Ipv4Packet, makeIpv4, parseIpv4 } from "../wire/ipv4.ts";
-import { makeUdp, parseUdp, type UdpDatagram } from "../wire/udp.ts";
+} from "../../wire/dhcp.ts";
+import { ETHER_TYPE, type EthernetFrame, makeEthernet, parseEthernet } from "../../wire/ethernet.ts";
+import { IP_PROTOCOL, type Ipv4Packet, makeIpv4, parseIpv4 } from "../../wire/ipv4.ts";
+import { makeUdp, parseUdp, type UdpDatagram } from "../../wire/udp.ts";
 
 export const mac = (text: string) => parseMacAddress(text) ?? assert.fail(text);
 export const ip = (text: string) => parseIpv4Address(text) ?? assert.fail(text);
