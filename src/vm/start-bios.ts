@@ -4,15 +4,17 @@ import { Bios } from "../firmware/bios/bios.ts";
 import { DEFAULT_ORDER } from "../firmware/bios/boot-order.ts";
 import { writeCmos, writePci } from "../firmware/bios/chips.ts";
 import type { BiosDrive } from "../firmware/bios/disk/drive.ts";
+import type { BiosNetwork } from "../firmware/bios/net/station.ts";
 import { BIOS_PORT } from "../firmware/bios/segment.ts";
 import { realModeState } from "../firmware/boot-state.ts";
 import { cmosBytes } from "../firmware/cmos.ts";
 import { memoryMap } from "../firmware/memory-map.ts";
+import { uuidBytes } from "../firmware/smbios.ts";
 import { MachineBiosProcessor } from "./bios-processor.ts";
 import type { Board } from "./board.ts";
 import { applyBootState } from "./boot-processor.ts";
 import type { BiosDefinition, MachineDefinition } from "./definition.ts";
-import { describedBoard, type Start, type StartParts, setUpBoard } from "./start.ts";
+import { describedBoard, type Start, type StartParts, setUpBoard, smbiosSystem } from "./start.ts";
 
 /** Where the stack is until a boot sector has one of its own: right below it. */
 const STACK = 0x7c00;
@@ -31,6 +33,7 @@ export function biosStart(parts: StartParts, { order, menu, serialScreen, keepTr
       drives: biosDrives(definition, board),
       boot: { order: order ?? DEFAULT_ORDER, menu: menu ?? false },
       serialScreen: serialScreen ?? false,
+      ...network(parts),
     },
     {
       ports: board.ports,
@@ -55,6 +58,20 @@ export function biosStart(parts: StartParts, { order, menu, serialScreen, keepTr
     const { segment, offset } = bios.entry;
     applyBootState(processor, realModeState({ cs: segment, ip: offset, ds: 0, sp: STACK }));
     bios.powerOnSelfTest();
+  };
+}
+
+/** The first network card, which the BIOS is beside. */
+function network({ definition, board, processor }: StartParts): { readonly network?: BiosNetwork } {
+  const [nic] = board.nics;
+  if (nic === undefined) return {};
+  return {
+    network: {
+      address: nic.definition.address,
+      connect: (station) => nic.hub.connect(station),
+      card: nic.slot << 3,
+      uuid: uuidBytes(smbiosSystem(definition, processor).uuid),
+    },
   };
 }
 
