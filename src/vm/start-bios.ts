@@ -1,9 +1,10 @@
 /** Starts the machine by its own BIOS. */
 import type { BlockDevice } from "../disk/block-device.ts";
-import { Bios } from "../firmware/bios/bios.ts";
+import { Bios, type BiosConfig } from "../firmware/bios/bios.ts";
 import { DEFAULT_ORDER } from "../firmware/bios/boot-order.ts";
 import { writeCmos, writePci } from "../firmware/bios/chips.ts";
 import type { BiosDrive } from "../firmware/bios/disk/drive.ts";
+import type { Network } from "../firmware/bios/net/network.ts";
 import type { BiosNetwork } from "../firmware/bios/net/station.ts";
 import { BIOS_PORT } from "../firmware/bios/segment.ts";
 import { realModeState } from "../firmware/boot-state.ts";
@@ -24,7 +25,12 @@ const HOST_BRIDGE = 0;
 const ADAPTER_ROMS = [0x5a, 0x5b, 0x5c, 0x5d];
 const READ_AND_WRITE = 0x33;
 
-export function biosStart(parts: StartParts, { order, menu, serialScreen, keepTrying }: BiosDefinition): Start {
+/** `NetworkOf` is what boots from a network, where the machine has a card. */
+export function biosStart(
+  parts: StartParts,
+  { order, menu, serialScreen, keepTrying }: BiosDefinition,
+  NetworkOf: typeof Network | undefined,
+): Start {
   const { definition, board, processor, ram, hold, holdInTime, registerSet } = parts;
   const bios = new Bios(
     {
@@ -33,7 +39,7 @@ export function biosStart(parts: StartParts, { order, menu, serialScreen, keepTr
       drives: biosDrives(definition, board),
       boot: { order: order ?? DEFAULT_ORDER, menu: menu ?? false },
       serialScreen: serialScreen ?? false,
-      ...network(parts),
+      ...network(parts, NetworkOf),
     },
     {
       ports: board.ports,
@@ -61,18 +67,20 @@ export function biosStart(parts: StartParts, { order, menu, serialScreen, keepTr
   };
 }
 
-/** The first network card, which the BIOS is beside. */
-function network({ definition, board, processor }: StartParts): { readonly network?: BiosNetwork } {
+/** The BIOS beside the first network card. */
+function network(
+  { definition, board, processor }: StartParts,
+  NetworkOf: typeof Network | undefined,
+): Pick<BiosConfig, "network"> {
   const [nic] = board.nics;
-  if (nic === undefined) return {};
-  return {
-    network: {
-      address: nic.definition.address,
-      connect: (station) => nic.hub.connect(station),
-      card: nic.slot << 3,
-      uuid: uuidBytes(smbiosSystem(definition, processor).uuid),
-    },
+  if (nic === undefined || NetworkOf === undefined) return {};
+  const place: BiosNetwork = {
+    address: nic.definition.address,
+    connect: (station) => nic.hub.connect(station),
+    card: nic.slot << 3,
+    uuid: uuidBytes(smbiosSystem(definition, processor).uuid),
   };
+  return { network: (wiring) => new NetworkOf(place, wiring) };
 }
 
 /** The drives, in the order of their kinds' numbers. */

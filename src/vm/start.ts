@@ -69,7 +69,8 @@ export async function loadStart(definition: MachineDefinition, host: Host): Prom
     return { of, fillsMemory: unpack !== undefined };
   }
   const { biosStart } = await import("./start-bios.ts");
-  return { of: (parts) => biosStart(parts, bios), fillsMemory: false };
+  const network = definition.nics?.length ? await import("../firmware/bios/net/network.ts") : undefined;
+  return { of: (parts) => biosStart(parts, bios, network?.Network), fillsMemory: false };
 }
 
 /** The board as tables describe it. */

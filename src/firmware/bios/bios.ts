@@ -14,6 +14,7 @@ import type { AcpiBoard } from "../acpi/board.ts";
 import type { MemoryMap } from "../memory-map.ts";
 import type { VgaMemory } from "../vga/set-mode.ts";
 import { Boot, type BootSettings, type BootState } from "./boot.ts";
+import { NO_NETWORK } from "./boot-source.ts";
 import { BiosCall, type Outcome } from "./call.ts";
 import type { Ports } from "./chips.ts";
 import { ClockService } from "./clock.ts";
@@ -24,10 +25,7 @@ import { driveSource } from "./disk/drive-source.ts";
 import { type DiscState, DriveTable } from "./disk/drive-table.ts";
 import { Keyboard } from "./keyboard.ts";
 import { MouseService } from "./mouse.ts";
-import { Network } from "./net/network.ts";
-import { NO_NETWORK } from "./net/network-source.ts";
-import { PXE_CHECK } from "./net/pxe-service.ts";
-import type { BiosNetwork } from "./net/station.ts";
+import type { Network, NetworkWiring } from "./net/network.ts";
 import { pciService } from "./pci-service.ts";
 import { printerService, serialService } from "./ports-service.ts";
 import { setUpChips, setUpData } from "./post.ts";
@@ -52,8 +50,8 @@ export interface BiosConfig {
   readonly board: AcpiBoard;
   readonly drives: readonly BiosDrive[];
   readonly boot: BootSettings;
-  /** The machine's network card; without one it cannot boot from a network. */
-  readonly network?: BiosNetwork;
+  /** Makes what boots from the machine's network; absent where there is none. */
+  readonly network?: (wiring: NetworkWiring) => Network;
   /** The screen is on COM1 too, and what is typed there counts as keys. */
   readonly serialScreen: boolean;
 }
@@ -141,8 +139,7 @@ export class Bios implements PortDevice, Device<BiosState> {
       vbeStrings: TableAt.vbeStrings,
     });
     const print = (call: BiosCall, text: string) => this.#print(call, text);
-    this.#network =
-      config.network && new Network(config.network, { time: wiring.time, ports, print, symbols: this.#code.symbols });
+    this.#network = config.network?.({ time: wiring.time, ports, print, symbols: this.#code.symbols });
     const boot = new Boot({
       sources: [...config.drives.map((drive) => driveSource(this.#table, drive)), this.#network?.source ?? NO_NETWORK],
       settings: config.boot,
@@ -302,7 +299,7 @@ export class Bios implements PortDevice, Device<BiosState> {
   }
 
   #time(call: BiosCall): void {
-    if (call.ax === PXE_CHECK && this.#network?.pxe.check(call)) return;
+    if (this.#network?.pxe.check(call)) return;
     if (call.ah === 0xb1) call.carry = pciService(call, this.#wiring.ports);
     else this.#clock.service(call);
   }

@@ -38,6 +38,14 @@ export interface BootSource {
   left?(call: BiosCall): void;
 }
 
+/** A machine whose boot order has a network that it does not have. */
+export const NO_NETWORK: BootSource = {
+  kind: "net",
+  name: "network",
+  isReady: () => false,
+  find: (_call, found) => found({ reason: "the machine has no network card" }),
+};
+
 export const BOOT_AT = 0x7c00;
 /** An interrupt's frame: IP, CS, FLAGS. */
 const FRAME = 6;

@@ -26,14 +26,6 @@ export interface NetworkSourceParts {
   print(call: BiosCall, text: string): void;
 }
 
-/** A machine whose boot order has a network that it does not have. */
-export const NO_NETWORK: BootSource = {
-  kind: "net",
-  name: "network",
-  isReady: () => false,
-  find: (_call, found) => found({ reason: "the machine has no network card" }),
-};
-
 export function networkSource(parts: NetworkSourceParts): BootSource {
   const { stack, pxe } = parts;
   return {

@@ -291,6 +291,7 @@ test("a program that unloads the base code and keeps UNDI still has its frames, 
   status(PXE.undiShutdown);
   assert.equal(status(PXE.unloadStack), PXE_STATUS.success);
   assert.equal(stack.station.state.listens, false);
+  processor.registers[GPR.eax] = 0x5650;
   assert.equal(pxe.check(new BiosCall(processor, 0)), false);
   status(PXE.undiStartup);
   status(PXE.undiInitialize);

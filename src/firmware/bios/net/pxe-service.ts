@@ -31,7 +31,7 @@ export interface PxePlaces {
 }
 
 /** "VN", and what INT 1Ah answers to it. */
-export const PXE_CHECK = 0x5650;
+const PXE_CHECK = 0x5650;
 const PXE_IS_THERE = 0x564e;
 /** On the stack of a call through "!PXE", above an interrupt's frame and a far return address. */
 const NUMBER_AT = 10;
@@ -108,9 +108,9 @@ export class PxeService {
     return { es: BIOS_SEGMENT, ebx: pxenvAt, stack: [returned, BIOS_SEGMENT, pxeAt, BIOS_SEGMENT] };
   }
 
-  /** INT 1Ah AX=5650h: whether PXE is there. */
+  /** INT 1Ah AX=5650h: whether PXE is there. Returns false for all else, and where it is not. */
   check(call: BiosCall): boolean {
-    if (!this.#state.isLoaded) return false;
+    if (call.ax !== PXE_CHECK || !this.#state.isLoaded) return false;
     call.ax = PXE_IS_THERE;
     call.es = BIOS_SEGMENT;
     call.bx = this.#places.pxenvAt;
