@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { type TestContext, test } from "node:test";
+import type { BiosState } from "../../src/firmware/bios/bios.ts";
 import { biosGuest, needs, PATIENCE, screenText, screenWith } from "./bios-guest.ts";
 import { ADDRESS, hostFile, onNetwork } from "./network-guest.ts";
 
@@ -48,7 +49,12 @@ for (const loader of ["pxelinux.0", "lpxelinux.0"]) {
     const files = syslinux(t, loader, "DEFAULT test\nLABEL test\nLINUX kernels/memtest\n");
     if (!files) return;
     const network = onNetwork({ ...files, "kernels/memtest": hostFile(MEMTEST) }, loader);
-    await screenWith(await biosGuest({ memory: MEMORY, ...network }), /Memory +: +\d[\s\S]*Pass:[\s\S]*Errors/);
+    const guest = await biosGuest({ memory: MEMORY, ...network });
+    await screenWith(guest, /Memory +: +\d[\s\S]*Pass:[\s\S]*Errors/);
+    // It has freed what PXE had.
+    const { board } = guest.machine;
+    const left = (board.devices.get("bios")?.state as BiosState | undefined)?.network;
+    assert.deepEqual([left?.pxe.isLoaded, left?.station.listens, left?.memory.startKib], [false, false, 0]);
   });
 }
 
