@@ -39,7 +39,7 @@ export async function roleOfFile(file: string): Promise<FileRole> {
 
 /** Rejects with CliError where a BIOS finds nothing to boot on the medium that the user named. */
 export async function requireBootable(file: string, kind: DriveKind, medium: BlockDevice): Promise<void> {
-  const { findBoot } = await import("../firmware/bios/boot.ts");
+  const { findBoot } = await import("../firmware/bios/disk/drive-source.ts");
   const found = await findBoot({ kind, name: file, medium: () => medium });
   if (found.kind !== "none") return;
   const remedy = /UEFI/.test(found.reason) ? "; start it with UEFI firmware: --firmware OVMF.fd" : "";

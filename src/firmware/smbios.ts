@@ -213,8 +213,8 @@ function addMemory(
   );
 }
 
-/** The first three fields are little-endian. @spec 7.2.1 */
-function uuidBytes(uuid: string): Uint8Array {
+/** A UUID's bytes: the first three fields are little-endian. Throws RangeError for what is none. @spec 7.2.1 */
+export function uuidBytes(uuid: string): Uint8Array {
   const digits = uuid.replaceAll("-", "");
   if (!/^[0-9a-fA-F]{32}$/.test(digits)) throw new RangeError(`"${uuid}" is no UUID`);
   const order = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];

@@ -19,6 +19,7 @@ export interface BiosProcessorParts {
   readonly ram: GuestMemory;
   readonly memory: MemoryBus;
   hold<T>(operation: Promise<T>, complete: Completion<T>): void;
+  holdInTime(): () => void;
   /** Told that a register was set. */
   registerSet(): void;
 }
@@ -168,6 +169,9 @@ export class MachineBiosProcessor implements BiosProcessor {
 
   hold<T>(operation: Promise<T>, complete: Completion<T>): void {
     this.#parts.hold(operation, complete);
+  }
+  holdInTime(): () => void {
+    return this.#parts.holdInTime();
   }
 }
 

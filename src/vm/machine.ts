@@ -65,6 +65,8 @@ export class Machine {
   readonly #start: Start;
   /** Operations that must end before guest code runs again. */
   #held = 0;
+  /** Those of them that end at a time of the guest's. */
+  readonly #holdsInTime = new Set<object>();
   #end: MachineEnd | undefined;
   #resetCause: string | undefined;
   #wake: () => void = () => {};
@@ -185,8 +187,9 @@ export class Machine {
       board: this.board,
       ram,
       random: this.#random,
-      clock: this.#time,
+      time: this.#time,
       hold: (operation, complete) => this.#hold(operation, complete),
+      holdInTime: () => this.#holdInTime(),
       immediate: this.#work.immediate,
       registerSet: () => this.#check?.registersSet(),
       end: (end) => this.#finish(end),
@@ -246,6 +249,17 @@ export class Machine {
     this.processor.requestReturn();
   }
 
+  /** Lets no guest code run until the returned function is called, by a timer or a device. */
+  #holdInTime(): () => void {
+    const hold = {};
+    this.#holdsInTime.add(hold);
+    this.#held++;
+    this.processor.requestReturn();
+    return () => {
+      if (this.#holdsInTime.delete(hold)) this.#held--;
+    };
+  }
+
   #requestReset(cause: string): void {
     if (this.#definition.noReboot) {
       this.#finish({ kind: "reset", cause });
@@ -259,6 +273,7 @@ export class Machine {
     this.#resetCause = undefined;
     this.#work.clear();
     this.#held = 0;
+    this.#holdsInTime.clear();
     this.board.reset();
     this.processor.reset();
     this.#boot();
@@ -445,10 +460,14 @@ export class Machine {
     }
   }
 
-  /** Waits for the operation that the processor is held for, or for the next deadline of guest time. */
+  /** Waits for the operation that the processor is held for, or for the next deadline of guest time, which icount skips to. */
   async #whileHeld(icount: boolean): Promise<void> {
-    if (icount) return this.#untilSettled();
+    if (icount && this.#work.pending > 0) return this.#untilSettled();
     const deadline = this.#time.nextDeadline;
+    if (icount && deadline !== undefined) {
+      this.#skipped += Math.max(deadline - this.#time.now(), 0);
+      return;
+    }
     const wait = deadline === undefined ? LONGEST_SLEEP : deadline - this.#time.now();
     if (wait > 0 && !this.#work.someSettled) await this.#sleep(wait);
   }

@@ -10,7 +10,7 @@ import { boardSetup } from "../firmware/board-setup.ts";
 import { installTables } from "../firmware/install-tables.ts";
 import { type MemoryMap, memoryMap } from "../firmware/memory-map.ts";
 import type { SmbiosSystem } from "../firmware/smbios.ts";
-import type { Clock, Completion, RandomSource } from "../machine/device.ts";
+import type { Completion, RandomSource, TimeSource } from "../machine/device.ts";
 import type { Board } from "./board.ts";
 import type { Host, MachineDefinition, MachineEnd } from "./definition.ts";
 import type { GuestRam } from "./guest-ram.ts";
@@ -22,12 +22,14 @@ export interface StartParts {
   readonly board: Board;
   readonly ram: GuestRam;
   readonly random: RandomSource;
-  readonly clock: Clock;
+  readonly time: TimeSource;
   /**
    * Keeps the processor from its next block of code until `operation` ends and `complete` was called with its result.
    * Guest time goes on, devices with it; a reset drops the operation.
    */
   hold<T>(operation: Promise<T>, complete: Completion<T>): void;
+  /** The same until the returned function is called, by what happens at a time of the guest's. */
+  holdInTime(): () => void;
   /** Whether a host operation may be done at once, where the host can. */
   readonly immediate: boolean;
   /** Must be called when a register of the processor was set while guest code runs or is held. */
@@ -67,7 +69,8 @@ export async function loadStart(definition: MachineDefinition, host: Host): Prom
     return { of, fillsMemory: unpack !== undefined };
   }
   const { biosStart } = await import("./start-bios.ts");
-  return { of: (parts) => biosStart(parts, bios), fillsMemory: false };
+  const network = definition.nics?.length ? await import("../firmware/bios/net/network.ts") : undefined;
+  return { of: (parts) => biosStart(parts, bios, network?.Network), fillsMemory: false };
 }
 
 /** The board as tables describe it. */

@@ -1,5 +1,8 @@
 /** Machines that the BIOS starts, for tests: boot sectors in assembly, and what the machine shows. */
 
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import type { TestContext } from "node:test";
 import type { BlockDevice } from "../../src/disk/block-device.ts";
 import { MemoryStore } from "../../src/disk/memory-store.ts";
 import { RawDisk } from "../../src/disk/raw/raw-disk.ts";
@@ -83,3 +86,33 @@ export async function runMachine(
 /** Rows of the text screen, as the display shows them, without what is blank at their ends. */
 export const screenText = ({ machine }: BiosGuest): string[] =>
   (machine.board.display?.text() ?? []).map((row) => row.trimEnd());
+
+/** Instructions within which a boot loader has its prompt, several times what it takes. */
+export const PATIENCE = 600_000_000;
+
+/** Skips the test where a file of a Debian package is missing. */
+export function needs(t: TestContext, file: string, debianPackage: string): boolean {
+  if (existsSync(file)) return true;
+  t.skip(`${file} is missing: apt install ${debianPackage}`);
+  return false;
+}
+
+/** Runs until the screen shows the text; what it shows then. */
+export async function screenWith(guest: BiosGuest, text: RegExp): Promise<string> {
+  const { machine } = guest;
+  let seen: string | undefined;
+  const look = setInterval(() => {
+    const shown = screenText(guest).join("\n");
+    if (text.test(shown)) seen = shown;
+    if (seen !== undefined || machine.instructions > PATIENCE) machine.stop();
+  }, 20);
+  try {
+    const end = await machine.run();
+    const shown = screenText(guest).join("\n");
+    assert.deepEqual(end, { kind: "stopped" }, shown);
+    assert.ok(seen, `the screen never showed ${text}:\n${shown}`);
+    return seen;
+  } finally {
+    clearInterval(look);
+  }
+}

@@ -56,7 +56,7 @@ test("where nothing can be booted the machine ends and says why, medium by mediu
     bios: { order: ["net", "cd", "disk", "floppy"] },
   });
   const reasons = [
-    "network: booting from a network is not supported",
+    "network: the machine has no network card",
     "CD 1: it boots by UEFI only: it has no entry for a BIOS",
     "CD 2: no medium",
     "disk 1: blank (its first sector is all zeros)",

@@ -1,24 +1,14 @@
 /** Boot loaders of Debian's packages on discs, floppies and disks reach their prompts. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { type TestContext, test } from "node:test";
 import { FileStore } from "../../src/disk/node/file-store.ts";
 import { RawDisk } from "../../src/disk/raw/raw-disk.ts";
-import { type BiosGuest, biosGuest, screenText } from "./bios-guest.ts";
+import { biosGuest, needs, screenWith } from "./bios-guest.ts";
 
-/** Instructions within which a boot loader has its prompt, several times what it takes. */
-const PATIENCE = 600_000_000;
-
-/** Skips the test where a file of a Debian package is missing. */
-function needs(t: TestContext, file: string, debianPackage: string): boolean {
-  if (existsSync(file)) return true;
-  t.skip(`${file} is missing: apt install ${debianPackage}`);
-  return false;
-}
 const program = (t: TestContext, name: string, debianPackage: string) => needs(t, `/usr/bin/${name}`, debianPackage);
 
 async function directoryFor(t: TestContext): Promise<string> {
@@ -31,26 +21,6 @@ async function open(t: TestContext, file: string): Promise<RawDisk> {
   const disk = new RawDisk(await FileStore.open(file, { readOnly: true }));
   t.after(() => disk.close());
   return disk;
-}
-
-/** Runs until the screen shows the text; what it shows then. */
-async function screenWith(guest: BiosGuest, text: RegExp): Promise<string> {
-  const { machine } = guest;
-  let seen: string | undefined;
-  const look = setInterval(() => {
-    const shown = screenText(guest).join("\n");
-    if (text.test(shown)) seen = shown;
-    if (seen !== undefined || machine.instructions > PATIENCE) machine.stop();
-  }, 20);
-  try {
-    const end = await machine.run();
-    const shown = screenText(guest).join("\n");
-    assert.deepEqual(end, { kind: "stopped" }, shown);
-    assert.ok(seen, `the screen never showed ${text}:\n${shown}`);
-    return seen;
-  } finally {
-    clearInterval(look);
-  }
 }
 
 const GRUB = "/usr/lib/grub-rescue";

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SeededRandom } from "../../bits/testing/seeded-random.ts";
-import { MIB, nanoseconds } from "../../bits/units.ts";
+import { MIB } from "../../bits/units.ts";
 import { MemoryStore } from "../../disk/memory-store.ts";
 import { RawDisk } from "../../disk/raw/raw-disk.ts";
 import type { AccessSize } from "../../machine/device.ts";
+import { ManualTime } from "../../machine/testing/rig.ts";
 import { i440fxBoard } from "../acpi/board.ts";
 import { memoryMap } from "../memory-map.ts";
 import { Bios } from "./bios.ts";
@@ -47,7 +48,7 @@ function rig(seed: number) {
         },
       },
       videoMemory: { write: () => {} },
-      clock: { now: () => nanoseconds(random.below(1e9)) },
+      time: new ManualTime(),
       processor,
       immediate: true,
       nothingBoots: () => {

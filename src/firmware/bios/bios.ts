@@ -9,20 +9,23 @@
  * Not modelled: the cassette, ROM BASIC, printers, joysticks, option ROMs, setup, PnP services, EISA and MCA functions, the
  * 16- and 32-bit interfaces of APM, 32-bit entries other than PCI's.
  */
-import type { AccessSize, Clock, Device, PortDevice } from "../../machine/device.ts";
+import type { AccessSize, Device, PortDevice, TimeSource } from "../../machine/device.ts";
 import type { AcpiBoard } from "../acpi/board.ts";
 import type { MemoryMap } from "../memory-map.ts";
 import type { VgaMemory } from "../vga/set-mode.ts";
 import { Boot, type BootSettings, type BootState } from "./boot.ts";
+import { NO_NETWORK } from "./boot-source.ts";
 import { BiosCall, type Outcome } from "./call.ts";
 import type { Ports } from "./chips.ts";
 import { ClockService } from "./clock.ts";
 import { Bda } from "./data-area.ts";
 import { DiskService } from "./disk/disk-service.ts";
 import type { BiosDrive } from "./disk/drive.ts";
+import { driveSource } from "./disk/drive-source.ts";
 import { type DiscState, DriveTable } from "./disk/drive-table.ts";
 import { Keyboard } from "./keyboard.ts";
 import { MouseService } from "./mouse.ts";
+import type { Network, NetworkWiring } from "./net/network.ts";
 import { pciService } from "./pci-service.ts";
 import { printerService, serialService } from "./ports-service.ts";
 import { setUpChips, setUpData } from "./post.ts";
@@ -47,6 +50,8 @@ export interface BiosConfig {
   readonly board: AcpiBoard;
   readonly drives: readonly BiosDrive[];
   readonly boot: BootSettings;
+  /** Makes what boots from the machine's network; absent where there is none. */
+  readonly network?: (wiring: NetworkWiring) => Network;
   /** The screen is on COM1 too, and what is typed there counts as keys. */
   readonly serialScreen: boolean;
 }
@@ -54,7 +59,7 @@ export interface BiosConfig {
 export interface BiosWiring {
   readonly ports: Ports;
   readonly videoMemory: VgaMemory;
-  readonly clock: Clock;
+  readonly time: TimeSource;
   readonly processor: BiosProcessor;
   /** As `AsyncWork.immediate`: media that can be read at once may be. */
   readonly immediate: boolean;
@@ -84,6 +89,7 @@ export interface BiosState {
   readonly clock: ClockService["state"];
   readonly system: SystemService["state"];
   readonly vbe: VideoService["vbe"]["state"];
+  readonly network?: Network["state"];
 }
 
 export class Bios implements PortDevice, Device<BiosState> {
@@ -100,6 +106,7 @@ export class Bios implements PortDevice, Device<BiosState> {
   readonly #video: VideoService;
   readonly #serial: SerialScreen | undefined;
   readonly #boot: Boot;
+  readonly #network: Network | undefined;
 
   constructor(config: BiosConfig, wiring: BiosWiring) {
     const { ports } = wiring;
@@ -108,7 +115,7 @@ export class Bios implements PortDevice, Device<BiosState> {
     this.#code = biosCode();
     this.#serial = config.serialScreen ? new SerialScreen(ports) : undefined;
     this.#keyboard = new Keyboard({ reset: () => this.#restart(), typed: () => this.#serial?.typed() });
-    this.#clock = new ClockService(ports, wiring.clock);
+    this.#clock = new ClockService(ports, wiring.time);
     this.#table = new DriveTable(config.drives);
     this.#disks = new DiskService({
       table: this.#table,
@@ -131,13 +138,15 @@ export class Bios implements PortDevice, Device<BiosState> {
       functionalityTable: TableAt.functionality,
       vbeStrings: TableAt.vbeStrings,
     });
+    const print = (call: BiosCall, text: string) => this.#print(call, text);
+    this.#network = config.network?.({ time: wiring.time, ports, print, symbols: this.#code.symbols });
     const boot = new Boot({
-      table: this.#table,
+      sources: [...config.drives.map((drive) => driveSource(this.#table, drive)), this.#network?.source ?? NO_NETWORK],
       settings: config.boot,
-      print: (call, text) => this.#print(call, text),
+      print,
       key: (call) => this.#keyboard.next(call, true),
       nextKey: (call) => this.#keyboard.next(call, false),
-      clock: wiring.clock,
+      clock: wiring.time,
       nothingBoots: wiring.nothingBoots,
       restart: () => this.#restart(),
     });
@@ -148,12 +157,18 @@ export class Bios implements PortDevice, Device<BiosState> {
       clock: this.#clock.state,
       system: this.#system.state,
       vbe: this.#video.vbe.state,
+      ...(this.#network ? { network: this.#network.state } : {}),
     };
   }
 
   reset(): void {
     for (const part of [this.#table, this.#disks, this.#clock, this.#system, this.#boot]) part.reset();
     this.#serial?.reset();
+    this.#network?.reset();
+  }
+
+  restored(): void {
+    this.#network?.restored();
   }
 
   /** Where the machine's first instruction is. */
@@ -272,6 +287,10 @@ export class Bios implements PortDevice, Device<BiosState> {
       case 0x1a:
         this.#time(call);
         return undefined;
+      case Internal.pxenv:
+        return this.#network?.pxe.pxenv(call);
+      case Internal.pxe:
+        return this.#network?.pxe.pxe(call);
       case Internal.reset:
         return this.#restart();
       default:
@@ -280,6 +299,7 @@ export class Bios implements PortDevice, Device<BiosState> {
   }
 
   #time(call: BiosCall): void {
+    if (this.#network?.pxe.check(call)) return;
     if (call.ah === 0xb1) call.carry = pciService(call, this.#wiring.ports);
     else this.#clock.service(call);
   }

@@ -1,25 +1,23 @@
 /**
- * Boots: tries the media in order, lets the user choose, and says why none could be booted.
- * @spec BIOS Boot Specification 1.01 (order of devices, INT 18h, INT 19h); "El Torito" 1.0
+ * Boots: tries what there is in order, lets the user choose, and says why nothing could be booted.
+ * @spec BIOS Boot Specification 1.01 (order of devices, INT 18h, INT 19h)
  */
 
 import type { Clock } from "../../machine/device.ts";
 import type { BootKind } from "./boot-order.ts";
+import { type BootSource, enterProgram } from "./boot-source.ts";
 import type { BiosCall, Outcome } from "./call.ts";
-import { type BiosDrive, mediumOf, numberDrive, readMedium } from "./disk/drive.ts";
-import type { DriveTable } from "./disk/drive-table.ts";
-import { type BootEntry, readBootCatalogue, readBootImage } from "./disk/el-torito.ts";
-import { GPR, SEG } from "./processor.ts";
 
 export interface BootSettings {
-  /** Kinds of drive in the order in which they are tried. */
+  /** Kinds of source in the order in which they are tried. */
   readonly order: readonly BootKind[];
   /** Lets the user choose, before anything is booted: at once, or, where it is "offered", if F12 is pressed in time. */
   readonly menu: boolean | "offered";
 }
 
 export interface BootParts {
-  readonly table: DriveTable;
+  /** All that there is; of one kind, in the order in which they are tried. */
+  readonly sources: readonly BootSource[];
   readonly settings: BootSettings;
   /** Writes to the screen; a line ends with CR LF. */
   print(call: BiosCall, text: string): void;
@@ -33,19 +31,6 @@ export interface BootParts {
   restart(): void;
 }
 
-/** What there is to start on a medium. */
-type Found =
-  | { readonly kind: "sector"; readonly bytes: Uint8Array }
-  | { readonly kind: "disc"; readonly entry: BootEntry; readonly bytes: Uint8Array }
-  | { readonly kind: "none"; readonly reason: string };
-
-const BOOT_AT = 0x7c00;
-/** An interrupt's frame below the boot sector: IP, CS, FLAGS. */
-const FRAME = 6;
-const FLAGS_ENABLED = 0x0202;
-const SIGNATURE_AT = 510;
-/** What boot sectors of the first floppies, which have no signature, begin with: jumps and the like. */
-const FLOPPY_STARTS = [0xeb, 0xe9, 0xfa, 0x33];
 const ESCAPE = 0x1b;
 const F12 = 0x8600;
 /** Nanoseconds in which F12 is waited for: long enough for a key that is held or was pressed early, short for all others. */
@@ -55,11 +40,11 @@ export interface BootState {
   phase: "start" | "offer" | "menu" | "try" | "failed";
   /** Guest time at which F12 is no longer waited for. */
   offerEnds: number;
-  /** Indices of the drives that are still to be tried. */
+  /** Indices of the sources that are still to be tried. */
   queue: number[];
   /** Why what was tried could not be booted. */
   reasons: string[];
-  /** The drive of what has control; -1 for none. */
+  /** The source of what has control; -1 for none. */
   entered: number;
 }
 
@@ -78,25 +63,24 @@ export class Boot {
   }
 
   get #candidates(): number[] {
-    const { table, settings } = this.#parts;
-    const all = table.drives.map(({ kind }, index) => ({ kind, index }));
-    return settings.order.flatMap((kind) => all.filter((drive) => drive.kind === kind).map(({ index }) => index));
+    const { sources, settings } = this.#parts;
+    const all = sources.map(({ kind }, index) => ({ kind, index }));
+    return settings.order.flatMap((kind) => all.filter((source) => source.kind === kind).map(({ index }) => index));
   }
 
-  #drive(index: number): BiosDrive | undefined {
-    return this.#parts.table.drives[index];
+  #source(index: number): BootSource | undefined {
+    return this.#parts.sources[index];
   }
 
-  /** INT 19h: from the first medium on. */
+  /** INT 19h: from the first source on. */
   start(call: BiosCall): Outcome {
     if (this.state.phase === "offer") return this.#afterOffer(call);
     if (this.state.phase === "menu") return this.#choose(call);
     if (this.state.phase === "failed") return this.#afterFailure(call);
     const isFirst = this.state.phase === "start";
+    this.#leave(call);
     this.state.reasons = [];
     this.state.queue = this.#candidates;
-    if (this.#parts.settings.order.includes("net"))
-      this.state.reasons.push("network: booting from a network is not supported");
     if (this.#parts.settings.menu === true) return this.#showMenu(call);
     // What calls INT 19h later may have left no clock to wait by.
     if (!isFirst || !this.#canChoose) return this.#next(call);
@@ -109,9 +93,9 @@ export class Boot {
     return this.#afterOffer(call);
   }
 
-  /** Whether there is more than one medium. */
+  /** Whether more than one source may have something. */
   get #canChoose(): boolean {
-    return this.state.queue.filter((index) => this.#drive(index)?.medium() !== undefined).length > 1;
+    return this.state.queue.filter((index) => this.#source(index)?.isReady()).length > 1;
   }
 
   /** Waits for F12; any other key is for what is booted, and ends the wait. */
@@ -129,55 +113,39 @@ export class Boot {
   /** INT 18h: what was booted gives up. */
   goOn(call: BiosCall): Outcome {
     if (this.state.phase === "failed") return this.#afterFailure(call);
-    const entered = this.#drive(this.state.entered);
+    const entered = this.#leave(call);
     if (entered) {
       this.state.reasons.push(`${entered.name}: what was booted gave up`);
       // It may have left the cursor anywhere.
       this.#parts.print(call, "\r\n");
     }
-    this.state.entered = -1;
     return this.#next(call);
   }
 
-  /** Tries the next medium. */
-  #next(call: BiosCall): Outcome {
-    this.state.phase = "try";
-    const drive = this.#drive(this.state.queue.shift() ?? -1);
-    if (drive === undefined) return this.#fail(call);
-    call.hold(findBoot(drive), (result) => {
-      const found: Found = result.ok ? result.value : { kind: "none", reason: result.error.message };
-      if (found.kind === "none") {
-        this.state.reasons.push(`${drive.name}: ${found.reason}`);
-        return this.#next(call);
-      }
-      return this.#enter(call, drive, found);
-    });
-    return undefined;
+  /** What was booted has no control any more; what it was booted from. */
+  #leave(call: BiosCall): BootSource | undefined {
+    const entered = this.#source(this.state.entered);
+    entered?.left?.(call);
+    this.state.entered = -1;
+    return entered;
   }
 
-  /** Gives control to what was loaded: the stub's IRET goes there. */
-  #enter(call: BiosCall, drive: BiosDrive, found: Exclude<Found, { kind: "none" }>): Outcome {
-    const { table, print } = this.#parts;
-    const number = found.kind === "disc" ? table.boot(drive, found.entry, found.bytes) : table.numberOf(drive);
-    this.state.entered = table.drives.indexOf(drive);
-    print(call, `Booting from ${drive.name}...\r\n`);
-    const segment = found.kind === "disc" ? found.entry.loadSegment : BOOT_AT >> 4;
-    call.processor.writePhysical(segment << 4, found.bytes);
-    // 07C0:0000 is entered as 0000:7C00, as most boot sectors expect it.
-    const [cs, ip] = [segment & 0xf000, (segment & 0xfff) << 4];
-    const { processor } = call;
-    for (const each of [SEG.es, SEG.ss, SEG.ds]) processor.load(each, 0);
-    call.sp = BOOT_AT - FRAME;
-    const frame = BOOT_AT - FRAME;
-    processor.writeWord(frame, 2, ip);
-    processor.writeWord(frame + 2, 2, cs);
-    processor.writeWord(frame + 4, 2, FLAGS_ENABLED);
-    call.eax = 0xaa55;
-    call.ebx = 0;
-    call.ecx = 0;
-    call.edx = number;
-    for (const each of [GPR.ebp, GPR.esi, GPR.edi]) processor.set(each, 0);
-    return undefined;
+  /** Tries the next source. */
+  #next(call: BiosCall): Outcome {
+    this.state.phase = "try";
+    const index = this.state.queue.shift() ?? -1;
+    const source = this.#source(index);
+    if (source === undefined) return this.#fail(call);
+    return source.find(call, (found) => {
+      if ("reason" in found) {
+        this.state.reasons.push(`${source.name}: ${found.reason}`);
+        return this.#next(call);
+      }
+      this.state.entered = index;
+      this.#parts.print(call, `Booting from ${source.name}...\r\n`);
+      enterProgram(call, found);
+      return undefined;
+    });
   }
 
   #fail(call: BiosCall): Outcome {
@@ -201,7 +169,10 @@ export class Boot {
     this.state.phase = "menu";
     const { print } = this.#parts;
     print(call, "\r\nBoot from:\r\n\r\n");
-    for (const [i, index] of this.state.queue.entries()) print(call, `  ${i + 1}  ${this.#drive(index)?.name}\r\n`);
+    for (const [i, index] of this.state.queue.entries()) {
+      const source = this.#source(index);
+      print(call, `  ${i + 1}  ${source?.title ?? source?.name}\r\n`);
+    }
     print(call, "\r\nPress a number, or Escape for the usual order.\r\n");
     return "again";
   }
@@ -214,32 +185,7 @@ export class Boot {
     if (character === ESCAPE || character === 0x0d) return this.#next(call);
     const chosen = this.state.queue[index];
     if (chosen === undefined) return "again";
-    this.state.queue = [chosen, ...this.state.queue.filter((drive) => drive !== chosen)];
+    this.state.queue = [chosen, ...this.state.queue.filter((index) => index !== chosen)];
     return this.#next(call);
   }
-}
-
-/** Reads what a BIOS would start from a medium. */
-export async function findBoot(drive: BiosDrive): Promise<Found> {
-  const medium = mediumOf(numberDrive(0, drive));
-  if (medium === undefined) return { kind: "none", reason: "no medium" };
-  if (drive.kind === "cd") {
-    const catalogue = await readBootCatalogue(medium.device);
-    if ("reason" in catalogue) return { kind: "none", reason: catalogue.reason };
-    const entry = catalogue.entries[0] as BootEntry;
-    const bytes = await readBootImage(medium.device, entry);
-    return bytes
-      ? { kind: "disc", entry, bytes }
-      : { kind: "none", reason: "its boot image lies behind the end of the disc" };
-  }
-  const bytes = await readMedium(medium, 0, 512);
-  if (bytes.every((byte) => byte === 0)) return { kind: "none", reason: "blank (its first sector is all zeros)" };
-  const signed = bytes[SIGNATURE_AT] === 0x55 && bytes[SIGNATURE_AT + 1] === 0xaa;
-  if (!signed && !(drive.kind === "floppy" && FLOPPY_STARTS.includes(bytes[0] as number))) {
-    return { kind: "none", reason: "not bootable (no boot sector: the signature 55 AA is missing)" };
-  }
-  if (bytes.subarray(0, 0x1b0).every((byte) => byte === 0)) {
-    return { kind: "none", reason: "not bootable (a partition table, but no boot code)" };
-  }
-  return { kind: "sector", bytes };
 }

@@ -258,6 +258,15 @@ export class BiosCall {
     this.processor.hold(operation, (result) => this.finish(complete(result)));
   }
 
+  /** See `BiosProcessor.holdInTime`; the service ends with what the returned function is told. */
+  holdInTime(): (outcome: Outcome) => void {
+    const release = this.processor.holdInTime();
+    return (outcome) => {
+      this.finish(outcome);
+      release();
+    };
+  }
+
   /** Has the stub give back to the caller, or wait and make the call again. */
   finish(outcome: Outcome): void {
     if (outcome === "again") this.push(this.number);

@@ -196,10 +196,19 @@ export class Keyboard {
     return true;
   }
 
+  #hasRoom(call: BiosCall): boolean {
+    const { start, end } = this.#buffer(call);
+    const tail = call.u16(Bda.keyTail);
+    return (tail + 2 >= end ? start : tail + 2) !== call.u16(Bda.keyHead);
+  }
+
   /** The next key, which stays in the buffer unless `take`. */
   next(call: BiosCall, take: boolean): number | undefined {
-    for (let typed = this.#actions.typed(call); typed !== undefined; typed = this.#actions.typed(call)) {
-      if (!this.put(call, typed)) break;
+    // What is typed elsewhere waits there while the buffer is full.
+    while (this.#hasRoom(call)) {
+      const typed = this.#actions.typed(call);
+      if (typed === undefined) break;
+      this.put(call, typed);
     }
     const head = call.u16(Bda.keyHead);
     if (head === call.u16(Bda.keyTail)) return undefined;

@@ -34,4 +34,9 @@ export interface BiosProcessor {
    * machine drops it.
    */
   hold<T>(operation: Promise<T>, complete: Completion<T>): void;
+  /**
+   * Lets no guest code run until the returned function is called, which something that happens at a guest's time must do: a
+   * timer, or what a device is told between slices. Time goes on; a reset of the machine drops it.
+   */
+  holdInTime(): () => void;
 }

@@ -26,6 +26,8 @@ export const Internal = {
   mouse: 0xc3,
   reset: 0xc4,
   rtc: 0xc5,
+  pxenv: 0xc6,
+  pxe: 0xc7,
 } as const;
 
 /** Interrupts whose service is done by the host, and nothing else. */
@@ -140,6 +142,30 @@ irq_slave:
   iret
 nothing:
   iret
+
+; Far calls, which are made to look like an interrupt; who calls from protected mode is told that it failed.
+pxenv_entry:
+  mov ax,1
+  pushf
+  push cs
+  call pxenv
+  retf
+pxenv:
+  push ${Internal.pxenv}
+  jmp common
+pxe_entry:
+  mov ax,1
+  pushf
+  push cs
+  call pxe
+  retf
+pxe:
+  push ${Internal.pxe}
+  jmp common
+; A boot program that returns gives up.
+pxe_returned:
+  int 0x18
+  jmp pxe_returned
 
 pnp_entry:
   mov ax,0x82

@@ -12,11 +12,14 @@ import { FONT_AT, PC_FONT_AT } from "./video/fonts.ts";
 /** Offsets in F000h. */
 export const TableAt = {
   routing: 0xe200,
-  pnp: 0xe300,
+  pnp: 0xe310,
   bios32: 0xe340,
   vbeStrings: 0xe380,
   functionality: 0xe3c0,
   diskParameters: 0xe400,
+  /** Those of PXE are there once something was booted from the network. */
+  pxe: 0xe440,
+  pxenv: 0xe4a0,
   configuration: 0xe6f5,
   floppyParameters: 0xefc7,
   reset: 0xfff0,

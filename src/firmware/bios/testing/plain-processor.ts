@@ -62,6 +62,14 @@ export class PlainProcessor implements BiosProcessor {
     );
   }
 
+  /** How many services hold the processor until a time comes. */
+  heldInTime = 0;
+
+  holdInTime(): () => void {
+    this.heldInTime++;
+    return () => void this.heldInTime--;
+  }
+
   /** Resolves when every service that held the processor has ended. */
   async settled(): Promise<void> {
     for (let held = this.#held; held.length > 0; held = this.#held) {
