@@ -212,7 +212,7 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
     .addOption(
       new Option(
         "--nic <NETWORK[,SETTING...]>",
-        "network card, for each card once; isolated is a network that has a server for addresses (DHCP) and files (TFTP), and no way out; settings: model=e1000 (virtio unless given), mac=ADDRESS, tftp=DIRECTORY (the server's files), bootfile=PATH (what is booted by --boot net), rom=FILE (from which --firmware boots)",
+        "network card, for each card once; user is a network that leads wherever this host's programs get, but to the host itself, and from nowhere to the guest; isolated has no way out; both have a server for addresses (DHCP) and files (TFTP); settings: model=e1000 (virtio unless given), mac=ADDRESS, tftp=DIRECTORY (the server's files), bootfile=PATH (what is booted by --boot net), rom=FILE (from which --firmware boots)",
       )
         .argParser((text: string, nics: readonly NicOptions[]) => [...nics, parseNic(text)])
         .default([], "none"),
@@ -295,7 +295,7 @@ function checkRun(guest: string | undefined, raw: RawRunOptions): RunOptions {
     diskBus: raw.diskBus,
     cdroms: raw.cdrom,
     floppies: raw.floppy,
-    nics: raw.nic,
+    nics: checkNics(raw),
     memory: raw.memory,
     cpu: raw.cpu,
     console: consoleTarget(raw.console),
@@ -314,6 +314,14 @@ function checkRun(guest: string | undefined, raw: RawRunOptions): RunOptions {
     check: raw.check ?? false,
     tools: toolOptions(raw),
   };
+}
+
+function checkNics({ nic, clock, check }: RawRunOptions): readonly NicOptions[] {
+  const isRepeatable = clock === "icount" || check === true;
+  if (isRepeatable && nic.some(({ network }) => network === "user")) {
+    throw usageError("the network of --nic user makes no repeatable runs; use --nic isolated");
+  }
+  return nic;
 }
 
 function bootOrder({ boot, nic }: RawRunOptions): RunOptions["bootOrder"] {

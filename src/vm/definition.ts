@@ -8,6 +8,7 @@ import type { UnpackNow } from "../disk/decompress.ts";
 import type { BootKind } from "../firmware/bios/boot-order.ts";
 import type { ByteSink } from "../machine/device.ts";
 import type { FileTree } from "../net/file-tree.ts";
+import type { Outside } from "../net/outside.ts";
 import type { MacAddress } from "../net/wire/addresses.ts";
 import type { CdromDefinition, DiskDefinition } from "./drive-places.ts";
 import type { FlashContents } from "./flash-file.ts";
@@ -31,16 +32,23 @@ export interface NicDefinition {
   readonly rom?: Uint8Array;
 }
 
-export const NETWORK_KINDS = ["isolated"] as const;
+export const NETWORK_KINDS = ["isolated", "user"] as const;
 
-/** "isolated": a network of the card's own, on which there is a server for addresses (DHCP) and files (TFTP), and no way out. */
-export interface NetworkDefinition {
-  readonly kind: (typeof NETWORK_KINDS)[number];
+/** A network of the card's own, on which there is a server for addresses (DHCP) and files (TFTP). */
+interface OwnNetwork {
   /** What the server offers. */
   readonly files?: FileTree;
   /** The path in `files` that is told to whoever boots from the network. */
   readonly bootFile?: string;
 }
+
+/**
+ * "isolated": no way out. "user": what the host's programs reach the guest reaches too, but for the host itself; not with the
+ * clock "icount", as nobody outside keeps to that.
+ */
+export type NetworkDefinition =
+  | (OwnNetwork & { readonly kind: "isolated" })
+  | (OwnNetwork & { readonly kind: "user"; readonly outside: Outside });
 
 /** A kernel that is started without firmware and boot loader. */
 export interface KernelDefinition {

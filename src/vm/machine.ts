@@ -73,6 +73,8 @@ export class Machine {
   #paused = false;
   /** Nanoseconds of the host's time that passed while the machine was paused. */
   #stoodStill = 0;
+  /** The host's time at which it was paused, while it is: what happens on the host meanwhile finds the guest's time there. */
+  #stillSince: number | undefined;
   /**
    * Told when the processor came to where a debugger wants it, or shut down; the machine is paused then. Without it a
    * processor that shuts down ends the machine at once.
@@ -108,8 +110,12 @@ export class Machine {
     this.#time = new GuestTime(
       icount
         ? () => this.instructions * ICOUNT_NS + this.#skipped
-        : () => this.#host.monotonic() - this.#startedAt - this.#stoodStill,
-      () => this.processor.requestReturn(),
+        : () => (this.#stillSince ?? this.#host.monotonic()) - this.#startedAt - this.#stoodStill,
+      () => {
+        this.processor.requestReturn();
+        // What happens on the host while the machine sleeps, such as the arrival of a packet, comes with a deadline.
+        this.#wake();
+      },
     );
     this.#work = new WorkQueue({ inOrder: icount, onSettled: () => this.#wake() });
     this.tools = parts.tools && new parts.tools.MachineTools(definition.tools ?? {}, ram.memory.buffer, ram.toolsAt);
@@ -373,6 +379,7 @@ export class Machine {
       return await this.#run();
     } finally {
       this.input.end();
+      for (const nic of this.board.nics) nic.close();
       this.processor.close();
       this.tools?.finish();
     }
@@ -437,7 +444,9 @@ export class Machine {
 
   async #standStill(): Promise<void> {
     const since = this.#host.monotonic();
+    this.#stillSince = since;
     while (this.#paused && this.#end === undefined) await this.#sleep(PAUSE);
+    this.#stillSince = undefined;
     this.#stoodStill += this.#host.monotonic() - since;
   }
 

@@ -31,23 +31,30 @@ export interface Nic {
   readonly hub: EthernetHub;
   /** On PCI bus 0. */
   readonly slot: number;
+  /** The machine has ended: ends what goes on beyond it. */
+  close(): void;
 }
 
 /** Makes a machine's cards, and the network of each. */
 export function plugNics(nics: readonly NicDefinition[], wiring: NicWiring): Nic[] {
   return nics.map((definition, number) => {
-    const hub = makeNetwork(number, definition, wiring);
+    const hub = new EthernetHub();
+    const network = makeNetwork(number, definition, hub, wiring);
     const slot = wiring.plug((intx) => makeCard(number, definition, hub, intx, wiring));
-    return { definition, hub, slot };
+    return { definition, hub, slot, close: () => void network.close() };
   });
 }
 
-function makeNetwork(number: number, { network }: NicDefinition, { time, work, add }: NicWiring): EthernetHub {
+function makeNetwork(
+  number: number,
+  { network }: NicDefinition,
+  hub: EthernetHub,
+  { time, work, add }: NicWiring,
+): VirtualNetwork {
   const { files, bootFile } = network;
-  const hub = new EthernetHub();
   const config = { ...(files ? { files } : {}), ...(bootFile === undefined ? {} : { bootFile }) };
-  add(`network${number}`, new VirtualNetwork(config, { time, work, hub }));
-  return hub;
+  const outside = network.kind === "user" ? { outside: network.outside } : {};
+  return add(`network${number}`, new VirtualNetwork(config, { time, work, hub, ...outside }));
 }
 
 function makeCard(

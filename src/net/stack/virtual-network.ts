@@ -1,11 +1,13 @@
 /**
  * A network of its own for guests: an IPv4 subnet with one host besides them, which gives them addresses and files to boot.
- * Nothing leads out of it, and guests are told of no router and no name server, so that no system waits for one.
+ * With an `outside` that host is the router that leads there, and there is a name server beside it. Without one nothing leads
+ * out, and guests are told of no router and no name server, so that no system waits for one.
  *
- * Addresses are those of QEMU's user network: 10.0.2.2 for the host, with the Ethernet address 52:55:0a:00:02:02, and
- * 10.0.2.15 for the first guest.
+ * Addresses are those of QEMU's user network: 10.0.2.2 for the host, with the Ethernet address 52:55:0a:00:02:02, 10.0.2.3
+ * for the name server, and 10.0.2.15 for the first guest.
  *
- * A snapshot keeps the leases alone. Frames under way are lost, as frames may be, and files under way begin anew.
+ * A snapshot keeps the leases alone. Frames under way are lost, as frames may be, files under way begin anew, and connections
+ * to the outside end.
  *
  * Not modelled: IPv6, which guests do without.
  */
@@ -13,10 +15,12 @@ import { encodeUtf8 } from "../../bits/utf8.ts";
 import type { AsyncWork, Device, TimeSource } from "../../machine/device.ts";
 import type { FileTree } from "../file-tree.ts";
 import type { EthernetPort, EthernetStation } from "../link.ts";
+import type { Outside } from "../outside.ts";
 import { type Ipv4Address, ipv4Address, type MacAddress } from "../wire/addresses.ts";
 import { LONGEST_BOOT_FILE } from "../wire/dhcp.ts";
 import { DhcpServer } from "./dhcp-server.ts";
 import { answerEchoRequests } from "./echo.ts";
+import { Gateway } from "./gateway.ts";
 import { Ipv4Host } from "./ipv4-host.ts";
 import { type AddressPool, type LeaseState, Leases } from "./leases.ts";
 import { Outbox } from "./outbox.ts";
@@ -30,9 +34,8 @@ export const DEFAULT_SUBNET = "10.0.2.0/24";
 
 /** Where hosts lie in the subnet. */
 const HOST = 2;
+const NAME_SERVER = 3;
 const FIRST_GUEST = 15;
-/** In networks too small for the usual place. */
-const FIRST_GUEST_OF_FEW = 3;
 const FEW = 32;
 /** Most addresses that are given to guests. */
 const MOST_GUESTS = 256;
@@ -54,6 +57,8 @@ export interface VirtualNetworkWiring {
   readonly work: AsyncWork;
   /** What the network's own host is plugged into. */
   readonly hub: { connect(station: EthernetStation): EthernetPort };
+  /** Where the network leads; nowhere if absent. */
+  readonly outside?: Outside;
 }
 
 export class VirtualNetwork implements EthernetStation, Device<LeaseState> {
@@ -62,27 +67,42 @@ export class VirtualNetwork implements EthernetStation, Device<LeaseState> {
   readonly address: Ipv4Address;
   readonly mac: MacAddress;
   readonly #outbox: Outbox;
-  readonly #host: Ipv4Host;
+  /** The network's own host, and the name server. */
+  readonly #hosts: readonly Ipv4Host[];
+  readonly #gateway: Gateway | undefined;
   readonly #tftp: TftpServer | undefined;
 
   /** Throws RangeError where the configuration has what it cannot be. */
-  constructor(config: VirtualNetworkConfig, { time, work, hub }: VirtualNetworkWiring) {
+  constructor(config: VirtualNetworkConfig, { time, work, hub, outside }: VirtualNetworkWiring) {
     const { files, ...network } = config;
     const subnet = checkedSubnet(config);
     this.address = ipv4Address(subnet.network + HOST);
     this.mac = macOf(this.address);
     this.#outbox = new Outbox(hub.connect(this), time);
-    this.#host = new Ipv4Host({ mac: this.mac, address: this.address, subnet }, (frame) => this.#outbox.send(frame));
-    answerEchoRequests(this.#host);
-    refuseConnections(this.#host);
-    const udp = new UdpPorts(this.#host);
-    const leases = new Leases(this.state, poolOf(subnet), time);
-    new DhcpServer({ ...network, address: this.address, subnet }, { udp, leases });
+    const hostAt = (address: Ipv4Address): Ipv4Host => {
+      const host = new Ipv4Host({ mac: macOf(address), address, subnet }, (frame) => this.#outbox.send(frame));
+      answerEchoRequests(host);
+      return host;
+    };
+    const host = hostAt(this.address);
+    refuseConnections(host);
+    const udp = new UdpPorts(host);
+    const leases = new Leases(this.state, poolOf(subnet, outside === undefined ? HOST : NAME_SERVER), time);
+    const dhcp = { ...network, address: this.address, subnet };
+    if (outside === undefined) {
+      this.#hosts = [host];
+      new DhcpServer(dhcp, { udp, leases });
+    } else {
+      const nameServer = hostAt(ipv4Address(subnet.network + NAME_SERVER));
+      this.#hosts = [host, nameServer];
+      this.#gateway = new Gateway({ time, outside, host, nameServer });
+      new DhcpServer({ ...dhcp, routers: [this.address], nameServers: [nameServer.address] }, { udp, leases });
+    }
     if (files !== undefined) this.#tftp = new TftpServer({ udp, files, time, work });
   }
 
   receive(frame: Uint8Array): boolean {
-    this.#host.receive(frame);
+    for (const host of this.#hosts) host.receive(frame);
     return true;
   }
 
@@ -97,6 +117,7 @@ export class VirtualNetwork implements EthernetStation, Device<LeaseState> {
 
   /** Ends what is under way. Resolves once its files are closed. */
   async close(): Promise<void> {
+    this.#gateway?.close();
     this.#outbox.clear();
     await this.#tftp?.end();
   }
@@ -116,8 +137,9 @@ function checkedSubnet({ subnet: text = DEFAULT_SUBNET, bootFile, domain }: Virt
   return subnet;
 }
 
-function poolOf({ network, broadcast }: Subnet): AddressPool {
-  const first = network + (broadcast - network < FEW ? FIRST_GUEST_OF_FEW : FIRST_GUEST);
+/** In networks too small for the usual place, guests follow the network's own hosts. */
+function poolOf({ network, broadcast }: Subnet, lastHost: number): AddressPool {
+  const first = network + (broadcast - network < FEW ? lastHost + 1 : FIRST_GUEST);
   return { first: ipv4Address(first), last: ipv4Address(Math.min(first + MOST_GUESTS, broadcast) - 1) };
 }
 

@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import { BlockError } from "../../disk/block-device.ts";
 import { hostError } from "../../disk/node/host-error.ts";
 import { FolderTree } from "../../net/node/folder-tree.ts";
+import { NodeOutside } from "../../net/node/node-outside.ts";
 import type { MacAddress } from "../../net/wire/addresses.ts";
 import type { NetworkDefinition, NicDefinition, NicModel } from "../definition.ts";
 import { readImage } from "./firmware.ts";
@@ -31,7 +32,7 @@ export async function openNics(options: readonly NicOptions[]): Promise<NicDefin
       model,
       address: address ?? numbered(number),
       network: {
-        kind,
+        ...(kind === "user" ? { kind, outside: new NodeOutside() } : { kind }),
         ...(files === undefined ? {} : { files: await openFolder(files) }),
         ...(bootFile === undefined ? {} : { bootFile }),
       },

@@ -68,8 +68,9 @@ export interface VirtualMachineOptions {
   cdroms?: readonly { file?: string; bus?: CdromBus }[];
   /**
    * Network cards, "virtio" unless `model` says another. "isolated" is a network of the card's own, on which there is a
-   * server for addresses (DHCP) and, where `files` names a folder of the host, for its files (TFTP), and no way out;
-   * `bootFile` is the path in that folder of what is booted from the network. `address` is written as in
+   * server for addresses (DHCP) and, where `files` names a folder of the host, for its files (TFTP), and no way out; "user"
+   * is the same with a way out: the guest reaches what this process reaches, but for the host itself, and nobody reaches the
+   * guest. `bootFile` is the path in that folder of what is booted from the network. `address` is written as in
    * "52:54:00:12:34:56"; `rom` is the file of the card's expansion ROM, from which stock firmware boots.
    */
   nics?: readonly {
@@ -184,7 +185,7 @@ export function checkOptions(options: VirtualMachineOptions): WorkerDefinition {
     })),
     floppies: checkFloppies(options.floppies ?? []),
     cdroms: options.cdroms ?? [],
-    nics: checkNics(options.nics ?? []),
+    nics: checkNics(options.nics ?? [], clock),
     boot: options.boot ?? {},
     cpu,
     clock,
@@ -214,10 +215,13 @@ function checkFloppies(floppies: NonNullable<VirtualMachineOptions["floppies"]>)
   });
 }
 
-function checkNics(nics: NonNullable<VirtualMachineOptions["nics"]>): NicOptions[] {
+function checkNics(nics: NonNullable<VirtualMachineOptions["nics"]>, clock: "real" | "icount"): NicOptions[] {
   return nics.map(({ network, model, address: text, ...rest }) => {
     if (!NETWORK_KINDS.includes(network)) {
       throw new DefinitionError(`nics: the network "${network}" is none of ${NETWORK_KINDS.join(", ")}`);
+    }
+    if (network === "user" && clock === "icount") {
+      throw new DefinitionError('nics: the network "user" makes no repeatable runs; use "isolated" with clock "icount"');
     }
     if (model !== undefined && !NIC_MODELS.includes(model)) {
       throw new DefinitionError(`nics: the model "${model}" is none of ${NIC_MODELS.join(", ")}`);
