@@ -4,6 +4,7 @@ import { setImmediate } from "node:timers/promises";
 import { ImmediateWork, ManualTime } from "../../../machine/testing/rig.ts";
 import { EthernetHub } from "../../hub.ts";
 import type { EthernetPort, EthernetStation } from "../../link.ts";
+import type { Outside } from "../../outside.ts";
 import type { Ipv4Host } from "../../stack/ipv4-host.ts";
 import { LATENCY } from "../../stack/outbox.ts";
 import { VirtualNetwork, type VirtualNetworkConfig } from "../../stack/virtual-network.ts";
@@ -103,10 +104,10 @@ export function stationOf(host: Ipv4Host): EthernetStation {
   };
 }
 
-export function networkRig(config: VirtualNetworkConfig = {}) {
+export function networkRig(config: VirtualNetworkConfig = {}, outside?: Outside) {
   const time = new ManualTime();
   const hub = new EthernetHub();
-  const network = new VirtualNetwork(config, { time, work: new ImmediateWork(), hub });
+  const network = new VirtualNetwork(config, { time, work: new ImmediateWork(), hub, ...(outside ? { outside } : {}) });
   const guest = new FakeGuest(hub);
   return {
     time,
