@@ -110,6 +110,11 @@ export class VirtualNetwork implements EthernetStation, Device<LeaseState> {
     this.#outbox.roomAgain();
   }
 
+  /** Connections of guests to the outside. */
+  get connections(): number {
+    return this.#gateway?.connections ?? 0;
+  }
+
   /** The machine was reset, and its host operations dropped: what is under way ends. Leases stay, as on any network. */
   reset(): void {
     void this.close();
