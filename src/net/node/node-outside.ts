@@ -71,8 +71,10 @@ export class NodeOutside implements Outside {
     const sockets = new Map<4 | 6, NodeDatagrams>();
     let asked: Uint8Array | undefined;
     let server = 0;
+    let isClosed = false;
     return {
       ask: (question) => {
+        if (isClosed) return;
         // Who asks the same again had no answer: another server may have one.
         const isSame = asked !== undefined && Buffer.compare(asked, question) === 0;
         server = isSame ? (server + 1) % Math.max(servers.length, 1) : 0;
@@ -89,8 +91,8 @@ export class NodeOutside implements Outside {
         socket.send(place, question);
       },
       close: () => {
+        isClosed = true;
         for (const socket of sockets.values()) socket.close();
-        sockets.clear();
       },
     };
   }
