@@ -284,3 +284,14 @@ test("booting from the network needs a card", () => {
     message: "--boot disk,net needs a network card: --nic isolated,tftp=DIRECTORY,bootfile=PATH",
   });
 });
+
+test("a network with a way out makes no repeatable runs", () => {
+  const { options } = parse("run", "debian", "--nic", "user") as { options: RunOptions };
+  assert.deepEqual(options.nics, [{ network: "user" }]);
+  for (const repeatable of [["--clock", "icount"], ["--check"]]) {
+    assert.throws(() => parse("run", "debian", "--nic", "user", ...repeatable), {
+      name: "CliError",
+      message: "the network of --nic user makes no repeatable runs; use --nic isolated",
+    });
+  }
+});

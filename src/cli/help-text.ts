@@ -25,6 +25,7 @@ Examples:
   bunk run --cdrom rescue.iso --disk disk.qcow2 --boot disk,cd
   bunk run --nic isolated,tftp=netboot,bootfile=pxelinux.0 --boot net
                                               what a server on the network has
+  bunk run debian --nic user                  with a way to the internet
   bunk run --kernel bzImage --initrd initrd.gz --append "console=ttyS0 quiet"
   bunk run --kernel tests.elf --debug-exit --no-reboot --console none
   bunk run --kernel tests.elf --debug-exit <input.txt >output.txt

@@ -4,6 +4,7 @@ import { parseNic } from "./nic-option.ts";
 
 test("a card is on a network, with settings", () => {
   assert.deepEqual(parseNic("isolated"), { network: "isolated" });
+  assert.deepEqual(parseNic("user,tftp=/srv"), { network: "user", files: "/srv" });
   assert.deepEqual(parseNic("isolated,model=e1000,mac=52:54:00:AB:cd:01,tftp=/srv/a,,b,bootfile=x/pxelinux.0"), {
     network: "isolated",
     model: "e1000",
@@ -15,8 +16,8 @@ test("a card is on a network, with settings", () => {
 
 test("mistakes are told with what to change", () => {
   for (const [text, says] of [
-    ["", /"" is no network; known is isolated/],
-    ["bridge", /"bridge" is no network; known is isolated/],
+    ["", /"" is no network; known is isolated, user/],
+    ["bridge", /"bridge" is no network; known is isolated, user/],
     ["isolated,model=ne2000", /model=ne2000 must be one of virtio, e1000/],
     ["isolated,mac=1", /mac=1 must be six pairs/],
     ["isolated,mac=53:54:00:12:34:56", /of which the first is even/],

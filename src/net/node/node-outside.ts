@@ -49,7 +49,10 @@ export class NodeOutside implements Outside {
     setImmediate(() => {
       if (!isDropped) handlers.failed("refused");
     });
-    return { ...NOWHERE, destroy: () => void (isDropped = true) };
+    const destroy = () => {
+      isDropped = true;
+    };
+    return { ...NOWHERE, destroy };
   }
 
   openDatagrams(receive: (from: OutsideAddress, bytes: Uint8Array) => void): OutsideDatagrams {
@@ -170,9 +173,7 @@ class NodeConnection implements OutsideConnection {
     socket.on("error", (error: NodeJS.ErrnoException) => {
       if (UNREACHABLE.has(error.code ?? "")) failure = "unreachable";
     });
-    socket.on("close", (hadError) =>
-      tell(() => (isConnected ? handlers.closed(hadError) : handlers.failed(failure))),
-    );
+    socket.on("close", (hadError) => tell(() => (isConnected ? handlers.closed(hadError) : handlers.failed(failure))));
   }
 
   readonly #drained: () => void;

@@ -221,7 +221,9 @@ function checkNics(nics: NonNullable<VirtualMachineOptions["nics"]>, clock: "rea
       throw new DefinitionError(`nics: the network "${network}" is none of ${NETWORK_KINDS.join(", ")}`);
     }
     if (network === "user" && clock === "icount") {
-      throw new DefinitionError('nics: the network "user" makes no repeatable runs; use "isolated" with clock "icount"');
+      throw new DefinitionError(
+        'nics: the network "user" makes no repeatable runs; use "isolated" with clock "icount"',
+      );
     }
     if (model !== undefined && !NIC_MODELS.includes(model)) {
       throw new DefinitionError(`nics: the model "${model}" is none of ${NIC_MODELS.join(", ")}`);

@@ -211,8 +211,7 @@ export class TcpSender {
     const rest = distance(this.#next, this.#end);
     // Also behind a FIN that was sent.
     if (rest < 0) return false;
-    const usable =
-      Math.min(this.#window, this.#congestion.window) - distance(this.#unacknowledged, this.#next);
+    const usable = Math.min(this.#window, this.#congestion.window) - distance(this.#unacknowledged, this.#next);
     const length = Math.min(rest, this.#config.largest, usable);
     const fin = this.#isFinished && length === rest && length < usable;
     if (length <= 0 && !fin) return false;
