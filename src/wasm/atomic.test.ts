@@ -24,7 +24,8 @@ function run(params: readonly ("i32" | "i64")[], build: (f: FunctionBuilder) => 
   module.function(signature([...params], ["i64"]), build, { export: "run" });
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module.build()), { env: { memory } });
-  return { run: exports["run"] as (...args: (number | bigint)[]) => bigint, memory: new DataView(memory.buffer) };
+  const { run } = exports as { run: (operand: number | bigint) => bigint };
+  return { run, memory: new DataView(memory.buffer) };
 }
 
 test("every atomic instruction gives what was there, and leaves what it should", () => {
