@@ -248,7 +248,7 @@ function describeRun(program: Command, found: (invocation: Invocation) => void):
     .addOption(new Option("--entry <MODE>", "entry of a Linux kernel to start at").choices(ENTRIES).default("auto"))
     .option(
       "--boot <KINDS>",
-      "what the BIOS boots from, in this order: cd, disk, floppy, net, separated by commas (a FILE's own kind first, unless given)",
+      "what the BIOS boots from, in this order: cd, disk, floppy, net, separated by commas (unless given, a FILE's own kind first, and net last where a card has a bootfile)",
       parseBootOrder,
     )
     .option("--boot-menu", "choose what to boot from")
@@ -367,7 +367,8 @@ function guestSource(guest: string | undefined, raw: RawRunOptions): GuestSource
   if (guest === undefined) {
     if (kernel !== undefined) return { kind: "files", kernel, initrd, append };
     const hasMedia = raw.disk.length + raw.cdrom.length + raw.floppy.length > 0;
-    if (!hasMedia && !raw.boot?.includes("net") && firmware === undefined) {
+    const hasNetwork = raw.boot?.includes("net") || raw.nic[0]?.bootFile !== undefined;
+    if (!hasMedia && !hasNetwork && firmware === undefined) {
       throw usageError(
         "run what? Name a guest (bunk list shows them) or a file to start, or give --kernel FILE, --cdrom FILE, --disk FILE or --boot net",
       );

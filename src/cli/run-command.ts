@@ -13,7 +13,7 @@ import type { DriveKind } from "../firmware/bios/disk/drive.ts";
 import { BootError } from "../firmware/boot-error.ts";
 import type { PreparedGuest } from "../hypervisor/catalogue/debian-guest.ts";
 import { CatalogueError } from "../hypervisor/catalogue/failure.ts";
-import type { Host, KernelDefinition, MachineDefinition, MachineEnd } from "../vm/definition.ts";
+import type { Host, KernelDefinition, MachineDefinition, MachineEnd, NicDefinition } from "../vm/definition.ts";
 import { Machine } from "../vm/machine.ts";
 import { type CdromOptions, type DiskOptions, openCdroms } from "../vm/node/disks.ts";
 import type { OpenFirmware } from "../vm/node/firmware.ts";
@@ -96,7 +96,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
       ...(kernel ? { kernel } : {}),
       ...(firmware ? { firmware: firmware.definition } : {}),
       bios: {
-        order: options.bootOrder ?? bootOrder(plan.named?.kind),
+        order: options.bootOrder ?? bootOrder(plan.named?.kind, nics),
         // Where somebody may be looking.
         menu: options.bootMenu || ((viewers.showsScreen || process.stdin.isTTY) && ("offered" as const)),
         serialScreen: options.serialScreen && options.console.kind !== "none" && !viewers.showsScreen,
@@ -143,9 +143,10 @@ export async function runCommand(options: RunOptions): Promise<number> {
   return report(end);
 }
 
-/** The usual order, but for the kind of the medium that the user named. */
-function bootOrder(named: DriveKind | undefined): readonly BootKind[] {
-  return named === undefined ? DEFAULT_ORDER : [named, ...DEFAULT_ORDER.filter((kind) => kind !== named)];
+/** The usual order, but for the kind of the medium that the user named; a network that has something to boot comes last. */
+function bootOrder(named: DriveKind | undefined, nics: readonly NicDefinition[]): readonly BootKind[] {
+  const drives = named === undefined ? DEFAULT_ORDER : [named, ...DEFAULT_ORDER.filter((kind) => kind !== named)];
+  return nics[0]?.network.bootFile === undefined ? drives : [...drives, "net"];
 }
 
 const warn = (line: string): void => {

@@ -265,6 +265,7 @@ export const CMPXCHG8B = instruction("cmpxchg8b", {
   },
 });
 
+/** Not atomic under LOCK either: WebAssembly has no atomic instruction for 128 bits. */
 export const CMPXCHG16B = instruction("cmpxchg16b", {
   spec: "SDM 2, CMPXCHG8B/CMPXCHG16B",
   forms: ["0F C7 /1 Mdq ; w1"],

@@ -180,7 +180,10 @@ export interface Semantics {
    * be a floating-point number of the operand's width.
    */
   put(operand: Operand, value: Value): void;
-  /** Reads and writes an operand at once: faults as a write does, before `change` runs; atomic under LOCK. */
+  /**
+   * Reads and writes an operand at once: faults as a write does, before `change` runs; atomic under LOCK. What `change`
+   * returns must not follow from what it has set: under LOCK memory is changed first.
+   */
   update(operand: Operand, change: (old: Value) => Value): void;
   /** The effective address (offset in its segment, i64), cut to the address size. */
   address(operand: Operand): Value;

@@ -166,7 +166,6 @@ export function disassembleBody(body: Uint8Array, names: readonly string[]): Ins
 function instructionText(reader: ByteReader, names: readonly string[]): string {
   const { at } = reader;
   const first = reader.byte();
-  if (first === 0xfe) return atomicText(reader);
   if (PREFIXES.has(first)) reader.unsigned();
   const code = reader.bytes.subarray(at, reader.at).join();
   const known = OPCODES.get(code);
@@ -186,12 +185,4 @@ function instructionText(reader: ByteReader, names: readonly string[]): string {
       return offset === 0 ? known.name : `${known.name} offset=${numberText(BigInt(offset))}`;
     }
   }
-}
-
-/** Atomic instructions, which are made by number (`FunctionBuilder.atomic`). */
-function atomicText(reader: ByteReader): string {
-  const code = reader.unsigned();
-  reader.unsigned();
-  const offset = reader.unsigned();
-  return `atomic 0x${code.toString(16)}${offset === 0 ? "" : ` offset=${numberText(BigInt(offset))}`}`;
 }

@@ -4,7 +4,16 @@
  */
 import { leb } from "./bytes.ts";
 import { type EncodedFunction, encodeFunction } from "./emitter.ts";
-import { LOADS, type LoadKind, type Opcode, STORES, type StoreKind, type ValueType } from "./opcodes.ts";
+import {
+  type AtomicOperation,
+  atomicOpcode,
+  LOADS,
+  type LoadKind,
+  type Opcode,
+  STORES,
+  type StoreKind,
+  type ValueType,
+} from "./opcodes.ts";
 import { type Operand, type Recorder, Value } from "./value.ts";
 
 export interface Signature {
@@ -36,6 +45,39 @@ export interface Label {
 /** A sequence of values and statements. */
 export class Body {
   readonly entries: (Value | Statement)[] = [];
+
+  /** Those of its values that follow from `value`, one of them, and itself. */
+  following(value: Value): ReadonlySet<Value> {
+    const found = new Set([value]);
+    for (const entry of this.entries) {
+      if (entry instanceof Value && entry.args.some((arg) => found.has(arg))) found.add(entry);
+    }
+    return found;
+  }
+
+  /**
+   * Takes out those of its entries that `values` are computed from, to be placed before the others.
+   * @throws Error where that could change them: they have effects, or read what others before them may have changed
+   */
+  take(values: readonly Value[]): Body {
+    const needed = new Set(values);
+    for (const entry of this.entries.toReversed()) {
+      if (entry instanceof Value && needed.has(entry)) for (const arg of entry.args) needed.add(arg);
+    }
+    const taken = new Body();
+    let isChanged = false;
+    for (const entry of this.entries.splice(0)) {
+      if (!(entry instanceof Value) || !needed.has(entry)) {
+        isChanged ||= !(entry instanceof Value) || entry.mobility === "effect";
+        this.entries.push(entry);
+        continue;
+      }
+      if (entry.mobility === "effect" || (entry.mobility === "read" && isChanged))
+        throw new Error(`${entry.opcode?.name} cannot be done before what stands in front of it`);
+      taken.entries.push(entry);
+    }
+    return taken;
+  }
 }
 
 export type StatementKind =
@@ -213,10 +255,15 @@ export class FunctionBuilder implements Recorder {
     return this.record(new Value(this, results[0] as ValueType, "effect", { opcode: CALL, callee }, values));
   }
 
-  /** An atomic read-modify-write or compare-exchange, by its 0xFE opcode. @spec threads proposal, "Binary" */
-  atomic(code: number, align: number, type: ValueType, address: Value, operands: readonly Value[]): Value {
-    const opcode = { name: "atomic", code: [0xfe, code], result: type };
-    return this.record(new Value(this, type, "effect", { opcode, immediate: [align, 0] }, [address, ...operands]));
+  /**
+   * An atomic read-modify-write of `width` bits at `address` (i32), which traps unless it is aligned: what was there before,
+   * zero-extended. `cmpxchg` takes what is expected there, and what is to be there then.
+   */
+  atomic(operation: AtomicOperation, width: number, address: Value, ...operands: readonly Value[]): Value {
+    const opcode = atomicOpcode(operation, width);
+    const fields = { opcode, immediate: [opcode.align, 0] };
+    const args = [this.#operand(address, "i32"), ...operands.map((operand) => this.#operand(operand, opcode.result))];
+    return this.record(new Value(this, opcode.result, "effect", fields, args));
   }
 
   return(...values: Value[]): void {

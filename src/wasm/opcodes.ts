@@ -1,5 +1,6 @@
 /**
- * WebAssembly instructions by their text-format names. @spec WebAssembly Core 3.0, "Index of Instructions".
+ * WebAssembly instructions by their text-format names. @spec WebAssembly Core 3.0, "Index of Instructions"; threads
+ * proposal.
  */
 export type ValueType = "i32" | "i64" | "f32" | "f64" | "v128";
 
@@ -169,6 +170,33 @@ export const STORES = {
 export type LoadKind = keyof typeof LOADS;
 export type StoreKind = keyof typeof STORES;
 
+/** Read-modify-writes, in the order of their opcodes: seven of each, one for each type and width. */
+const ATOMIC_OPERATIONS = ["add", "sub", "and", "or", "xor", "xchg", "cmpxchg"] as const;
+export type AtomicOperation = (typeof ATOMIC_OPERATIONS)[number];
+const FIRST_ATOMIC = 0x1e;
+/** Of the seven, those that are used: up to 32 bits as i32, zero-extended. */
+const ATOMIC_WIDTHS: readonly { readonly width: number; readonly at: number; readonly type: "i32" | "i64" }[] = [
+  { width: 8, at: 2, type: "i32" },
+  { width: 16, at: 3, type: "i32" },
+  { width: 32, at: 0, type: "i32" },
+  { width: 64, at: 1, type: "i64" },
+];
+const ATOMICS = new Map<string, Opcode & { readonly align: number }>();
+for (const [i, operation] of ATOMIC_OPERATIONS.entries()) {
+  for (const { width, at, type } of ATOMIC_WIDTHS) {
+    const name = `${type}.atomic.rmw${width < 32 ? width : ""}.${operation}${width < 32 ? "_u" : ""}`;
+    const code = [0xfe, FIRST_ATOMIC + i * 7 + at];
+    ATOMICS.set(`${operation} ${width}`, { name, code, result: type, align: Math.log2(width / 8) });
+  }
+}
+
+/** The atomic instruction for an operation on `width` bits: 8, 16, 32 or 64. */
+export function atomicOpcode(operation: AtomicOperation, width: number): Opcode & { readonly align: number } {
+  const found = ATOMICS.get(`${operation} ${width}`);
+  if (!found) throw new Error(`there is no atomic ${operation} of ${width} bits`);
+  return found;
+}
+
 /** Text-format name of a load or store. */
 function accessName(kind: string, verb: "load" | "store"): string {
   const [, type = kind, bits, rest = ""] = /^(.+)\.(\d+)(\D*)$/.exec(kind) ?? [];
@@ -192,6 +220,7 @@ export function opcodesByCode(): ReadonlyMap<string, { readonly name: string; re
     for (const [kind, { code }] of Object.entries(kinds))
       found.set(code.join(), { name: accessName(kind, verb), immediates: "memory" });
   }
+  for (const { name, code } of ATOMICS.values()) found.set(code.join(), { name, immediates: "memory" });
   return found;
 }
 

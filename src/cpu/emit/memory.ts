@@ -3,9 +3,10 @@
  * where it has no answer (first touch, device memory, page crossing, pages with decoded code, faults).
  */
 import type { Callee, FunctionBuilder } from "../../wasm/function.ts";
-import { LOADS, type LoadKind, type StoreKind } from "../../wasm/opcodes.ts";
+import { LOADS, type LoadKind } from "../../wasm/opcodes.ts";
 import type { Operand, Value } from "../../wasm/value.ts";
 import { fieldAddress, RAM_BASE, SCRATCH, TLB, TLB_ENTRIES, TLB_ENTRY } from "../state.ts";
+import { LOAD, lockedUpdate, plainUpdate, storeKind } from "./host-access.ts";
 
 /** The slow paths, in the module under construction. */
 export interface MemoryFunctions {
@@ -27,20 +28,14 @@ export interface MemoryFunctions {
 /** Whether an access is to the stack segment (i32), as far as it makes a difference: built in cold code only. */
 export type OnStack = (() => Operand) | undefined;
 
-export const LOAD: Record<number, LoadKind> = { 8: "i32.8u", 16: "i32.16u", 32: "i32", 64: "i64", 128: "v128" };
-const STORE: Record<number, StoreKind> = { 8: "i32.8", 16: "i32.16", 32: "i32", 64: "i64", 128: "v128" };
-export function storeKind(value: Value, width: number): StoreKind {
-  return value.type === "f32" || value.type === "f64" ? value.type : (STORE[width] as StoreKind);
-}
-
 /** Guest memory as an instruction's code reads and writes it. */
 export interface MemoryUnit {
   /** Reads `width` bits: up to 32 as i32, zero-extended, unless `kind` says otherwise. */
   load(linear: Value, width: number, onStack?: OnStack, kind?: LoadKind): Value;
   /** Writes `width` bits of an integer or vector, or a number. */
   store(linear: Value, width: number, value: Value, onStack?: OnStack): void;
-  /** Reads, changes and writes in one go; faults as a write before `change` runs. */
-  update(linear: Value, width: number, change: (old: Value) => Value, onStack?: OnStack): void;
+  /** Reads, changes and writes in one go; faults as a write before `change` runs. Atomic where it is locked. */
+  update(linear: Value, width: number, change: (old: Value) => Value, isLocked: boolean, onStack?: OnStack): void;
 }
 
 /** A number's bits; other values as they are. */
@@ -182,7 +177,7 @@ export class GuestAccess implements MemoryUnit {
     );
   }
 
-  update(linear: Value, width: number, change: (old: Value) => Value, onStack?: OnStack): void {
+  update(linear: Value, width: number, change: (old: Value) => Value, isLocked: boolean, onStack?: OnStack): void {
     const f = this.#f;
     const bytes = width / 8;
     const scratch = this.#vcpu + SCRATCH;
@@ -198,9 +193,8 @@ export class GuestAccess implements MemoryUnit {
       "likely",
     );
     const at = address.get();
-    const old = f.load(LOAD[width] as LoadKind, at);
-    const changed = change(old);
-    f.store(storeKind(changed, width), at, changed);
+    if (isLocked) lockedUpdate(f, at, width, change);
+    else plainUpdate(f, at, width, change);
     this.#written?.(at);
     f.ifRare(at.eq(scratch), () => {
       f.call(this.#functions.endUpdate, linear, bytes);

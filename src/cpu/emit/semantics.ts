@@ -98,6 +98,8 @@ export abstract class WasmSemantics implements Semantics {
   protected readonly vcpu: number;
   protected readonly shape: Shape;
   protected readonly linkage: Linkage;
+  /** Whether the instruction changes its memory operand in one go, as others see it. */
+  #isLocked = false;
 
   constructor(options: { f: FunctionBuilder; vcpu: number; shape: Shape; linkage: Linkage }) {
     this.f = options.f;
@@ -256,7 +258,7 @@ export abstract class WasmSemantics implements Semantics {
 
   updateAt(operand: Operand, displacement: isa.Argument, width: number, change: (old: Value) => Value): void {
     const linear = this.#linearOf(operand as BoundOperand, displacement as Value | number, true, width);
-    this.memory.update(linear, width, (old) => this.#fit(change(old), width), this.#onStack());
+    this.memory.update(linear, width, (old) => this.#fit(change(old), width), this.#isLocked, this.#onStack());
   }
 
   /** Whether an access is to the stack segment; without a number it is to the memory operand's segment. */
@@ -315,7 +317,7 @@ export abstract class WasmSemantics implements Semantics {
 
   modify(segment: number, offset: Value, width: number, change: (old: Value) => Value): void {
     const linear = this.#linearIn(segment, offset, true, width);
-    this.memory.update(linear, width, (old) => this.#fit(change(old), width), this.#onStack(segment));
+    this.memory.update(linear, width, (old) => this.#fit(change(old), width), false, this.#onStack(segment));
   }
 
   span(segment: number, offset: Value, bytes: Value, write: boolean): { linear: Value; bytes: Value } {
@@ -486,6 +488,7 @@ export abstract class WasmSemantics implements Semantics {
 
   /** Builds the instruction: what its unit and privilege ask for, then its meaning. */
   protected buildInstruction({ instruction, operands }: Form): void {
+    this.#isLocked = this.shape.lock || instruction.lock === "implicit";
     if (instruction.privileged) this.requireCpl0();
     if (instruction.unit) this.checkUnit(instruction.unit);
     const bound = operands.map((spec, i) => this.bind(spec, i));

@@ -11,7 +11,8 @@
 import type { FunctionBuilder } from "../../wasm/function.ts";
 import { LOADS, type LoadKind } from "../../wasm/opcodes.ts";
 import type { Value } from "../../wasm/value.ts";
-import { LOAD, type MemoryUnit, type OnStack, storeKind, tlbAddress, tlbEntry, tlbHit } from "../emit/memory.ts";
+import { LOAD, lockedUpdate, plainUpdate, storeKind } from "../emit/host-access.ts";
+import { type MemoryUnit, type OnStack, tlbAddress, tlbEntry, tlbHit } from "../emit/memory.ts";
 import type { Linkage } from "../emit/semantics.ts";
 import { ACCESS } from "../mmu/paging.ts";
 import { KEPT, TLB } from "../state.ts";
@@ -193,12 +194,11 @@ export class RegionMemory implements MemoryUnit {
     this.#access(linear, width, true, (host, offset) => this.#f.store(storeKind(value, width), host, value, offset));
   }
 
-  update(linear: Value, width: number, change: (old: Value) => Value): void {
+  update(linear: Value, width: number, change: (old: Value) => Value, isLocked: boolean): void {
     const f = this.#f;
     const place = f.variable("i32");
     this.#access(linear, width, true, (host, offset) => place.set(host.add(offset)));
-    const host = place.get();
-    const changed = change(f.load(LOAD[width] as LoadKind, host));
-    f.store(storeKind(changed, width), host, changed);
+    if (isLocked) lockedUpdate(f, place.get(), width, change);
+    else plainUpdate(f, place.get(), width, change);
   }
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Icr, Register, Statistic } from "./registers.ts";
 import { E1000Rig, EOP, IFCS, RS, TSE, TX_BUFFERS } from "./testing/e1000-rig.ts";
-import { checksumOf, packetOf, type Segment, TCP, UDP } from "./testing/packets.ts";
+import { checksumOf, packetOf, type Segment, TCP, UDP } from "./testing/node/packets.ts";
 
 const IXSM = 1;
 const TXSM = 2;

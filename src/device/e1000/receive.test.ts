@@ -4,7 +4,7 @@ import { crc32 } from "node:zlib";
 import { RxError, RxStatus } from "./receive-checksums.ts";
 import { Ctrl, Icr, Rah, Rctl, Register, Rxcsum, Statistic } from "./registers.ts";
 import { ADDRESS, BROADCAST, E1000Rig, frameTo, OTHER, RING_SIZE } from "./testing/e1000-rig.ts";
-import { packetOf, TCP, UDP } from "./testing/packets.ts";
+import { packetOf, TCP, UDP } from "./testing/node/packets.ts";
 
 const { dd, eop, ixsm, vp, tcpcs, ipcs, pif } = RxStatus;
 const SECRC = Rctl.mask.secrc;

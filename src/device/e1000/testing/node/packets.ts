@@ -1,5 +1,5 @@
 /** Packets as a stack makes them that computes all of their checksums itself, in another way than the controller does. */
-import { OTHER } from "./e1000-rig.ts";
+import { OTHER } from "../e1000-rig.ts";
 
 export const TCP = 6;
 export const UDP = 17;
