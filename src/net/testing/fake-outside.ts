@@ -1,4 +1,5 @@
 /** An outside whose other end a test is. */
+import { decodeUtf8 } from "../../bits/utf8.ts";
 import type {
   ConnectionHandlers,
   Outside,
@@ -25,7 +26,7 @@ export class FakeConnection implements OutsideConnection {
   }
 
   write(bytes: Uint8Array): void {
-    this.written += new TextDecoder("latin1").decode(bytes);
+    this.written += decodeUtf8(bytes);
     this.backlog += bytes.length;
   }
 

@@ -1,4 +1,5 @@
 /** A connection whose peer says what a test wants, and a clock that stands still. */
+import { decodeUtf8, encodeUtf8 } from "../../bits/utf8.ts";
 import { ManualTime } from "../../machine/testing/rig.ts";
 import { TcpConnection } from "../stack/tcp/connection.ts";
 import type { OutgoingSegment } from "../stack/tcp/segments.ts";
@@ -49,7 +50,7 @@ export function tcpPeer({
     window: said.window ?? peer.window,
     urgentPointer: 0,
     options: new Uint8Array(0),
-    payload: said.payload ?? new TextEncoder().encode(said.text ?? ""),
+    payload: said.payload ?? encodeUtf8(said.text ?? ""),
   });
   const options = makeTcpOptions({ maximumSegmentSize, ...(windowShift === undefined ? {} : { windowShift }) });
   const syn = { ...segment({ flags: { ack: false, syn: true } }), options };
@@ -58,7 +59,7 @@ export function tcpPeer({
     transmit: (sent) => void peer.sent.push(sent),
     room: () => peer.room,
     data: (bytes) => {
-      peer.heard += new TextDecoder("latin1").decode(bytes);
+      peer.heard += decodeUtf8(bytes);
       peer.room -= bytes.length;
     },
     finished: () => void peer.events.push("finished"),
@@ -67,7 +68,7 @@ export function tcpPeer({
   });
   const describe = ({ sequence: number, acknowledgment, flags, payload }: OutgoingSegment) => {
     const names = ["syn", "fin", "rst", "ack"].filter((name) => flags[name as keyof typeof flags]).join(" ");
-    const text = payload?.length ? ` "${new TextDecoder("latin1").decode(payload)}"` : "";
+    const text = payload?.length ? ` "${decodeUtf8(payload)}"` : "";
     const acknowledged = flags.ack ? ` +${plus(sequence(acknowledgment ?? 0), -peerInitial)}` : "";
     return `${names} ${plus(sequence(number), -initial)}${acknowledged}${text}`;
   };
@@ -78,7 +79,7 @@ export function tcpPeer({
     segment,
     say: (said: Said) => connection.receive(segment(said)),
     /** Writes a text. */
-    write: (text: string) => connection.write(new TextEncoder().encode(text)),
+    write: (text: string) => connection.write(encodeUtf8(text)),
     /** What was sent since the last time. */
     take: () => peer.sent.splice(0),
     /** The same as texts: flags, sequence number, acknowledgment, payload. */
