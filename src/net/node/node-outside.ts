@@ -2,7 +2,7 @@
  * The outside as Node's sockets reach it.
  *
  * A guest may not reach the host itself: not the addresses of its interfaces, besides those that no network forwards. They
- * are looked at for each connection and each datagram, as they change.
+ * are looked at for each connection, as they change, and at least once a second for datagrams to one place.
  */
 import { createSocket } from "node:dgram";
 import { getServers } from "node:dns";
@@ -23,6 +23,8 @@ import { formatIpv4Address, type Ipv4Address, parseIpv4Address } from "../wire/a
 /** Why nobody answered, by the host's error; all others are taken for a refusal. */
 const UNREACHABLE = new Set(["ENETUNREACH", "EHOSTUNREACH", "ETIMEDOUT", "EADDRNOTAVAIL", "ENETDOWN", "EHOSTDOWN"]);
 const DNS_PORT = 53;
+/** Milliseconds for which a datagram's route holds for those that follow. */
+const ROUTE_TIME = 1000;
 /** Datagrams of one socket that the host has not taken yet; more are dropped. */
 const MOST_UNDER_WAY = 256;
 
@@ -60,10 +62,14 @@ export class NodeOutside implements Outside {
       const address = parseIpv4Address(host);
       if (address !== undefined) receive({ address, port }, bytes);
     });
+    let known = { address: -1, host: undefined as string | undefined, until: 0 };
     return {
-      send: (to, bytes) => {
-        const place = this.#placeOf(to);
-        if (place) socket.send(place, bytes);
+      send: ({ address, port }, bytes) => {
+        const now = performance.now();
+        if (known.address !== address || known.until < now) {
+          known = { address, host: this.#route(address), until: now + ROUTE_TIME };
+        }
+        if (known.host !== undefined) socket.send({ host: known.host, port, family: 4 }, bytes);
       },
       close: () => socket.close(),
     };

@@ -23,7 +23,7 @@ const SMALLEST_SEGMENT = 64;
 /** Windows up to 1 MiB. */
 const WINDOW_SHIFT = 4;
 /** Nanoseconds that an acknowledgment waits for more segments, and bytes after which it does not. */
-export const ACKNOWLEDGMENT_DELAY = 100_000;
+export const ACKNOWLEDGMENT_DELAY = 500_000;
 const BYTES_TO_ACKNOWLEDGE = 8 * LARGEST_SEGMENT;
 /** Nanoseconds of TIME-WAIT: twice the longest time that a segment may be under way, which is not long on one cable. */
 export const TIME_WAIT = 10e9;
