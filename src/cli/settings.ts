@@ -43,7 +43,7 @@ export function parseSettings<Key extends string>(
     const key = keys.find((known) => known === name);
     if (key === undefined) {
       const known = keys.map((each) => `${each}=`).join(", ");
-      const advice = `known are ${known} (a comma in a file's name is written ",,")`;
+      const advice = `known ${keys.length > 1 ? "are" : "is"} ${known} (a comma in a file's name is written ",,")`;
       throw usageError(`${option} ${text}: "${setting}" is no setting of ${of}; ${advice}`);
     }
     if (value === undefined)
