@@ -19,6 +19,7 @@ Examples:
   bunk run debian
   bunk run debian --memory 1G --disk data.img
   bunk run debian --disk new.qcow2,size=8G
+  bunk run debian --nic user                  with a network
   bunk run debian --append "loglevel=3"
   bunk run installer.iso --disk new.qcow2,size=8G
   bunk run disk.qcow2                         what is on the disk
