@@ -64,8 +64,8 @@ export interface ProcessorOptions {
   readonly mostHandlers?: number;
   /** Handlers that are there from the start; not where something is traced or observed. */
   readonly kept?: KeptHandlers | undefined;
-  /** How the machine starts, if `regions` is to keep this processor's handlers for others that start in the same way. */
-  readonly start?: StartKind;
+  /** How the machine starts, if `regions` is to keep this processor's code for others that start in the same way. */
+  readonly start?: { readonly kind: StartKind; readonly name: string };
   /** Instructions of a decoded block at the most: with 1, all that is interpreted ends exactly where its budget does. */
   readonly blockLimit?: number;
   /** Address in the shared memory where the interpreter notes what it does (interpret/trace.ts); it does not unless given. */
@@ -88,6 +88,8 @@ export interface RegionSettings {
   readonly model: string;
   /** How often a block runs before it is translated. */
   readonly heat: number;
+  /** Names what the machine starts with: what others that did so needed first is given first. */
+  readonly start?: string | undefined;
   /** What is counted and noted in regions. */
   readonly observe?: EmittedObservation;
 }
@@ -155,7 +157,8 @@ export class Processor implements SystemContext {
     const environment = { memory, memoryPages, table, runtime, host, trace, observe: emitted };
     this.#handlers = new Handlers(environment, vcpu, mostHandlers, trace || observe ? undefined : kept);
     const has = (feature: Feature) => this.system.has(feature);
-    const settings = { memory, memoryPages, vcpu, model, heat, ...(observe ? { observe: emitted } : {}) };
+    const start = options.start?.name;
+    const settings = { memory, memoryPages, vcpu, model, heat, start, ...(observe ? { observe: emitted } : {}) };
     const maker = regions?.(settings);
     this.#blocks = new BlockCache({
       buffer: memory.buffer,
@@ -172,7 +175,7 @@ export class Processor implements SystemContext {
       regionDropped: (handler) => this.#translator?.dropped(handler),
       observer: this.#observer,
     });
-    if (options.start && !trace && !observe) maker?.keepHandlers?.(options.start, this.#handlers);
+    if (options.start && !trace && !observe) maker?.keepHandlers?.(options.start.kind, this.#handlers);
     this.#translator =
       maker &&
       new Translator({

@@ -129,7 +129,7 @@ export class Machine {
       ...(definition.heat === undefined ? {} : { heat: definition.heat }),
       regions: parts.regions,
       kept: parts.kept,
-      start: definition.kernel ? "kernel" : "firmware",
+      start: { kind: definition.kernel ? "kernel" : "firmware", name: parts.start.name },
     };
     this.#check = parts.lockStep && new parts.lockStep.LockStep({ ...options, heat: CHECK_HEAT }, ram.size);
     this.processor = this.#check?.processor ?? new Processor(options);

@@ -3,6 +3,7 @@
  * machine's BIOS, which boots from its media.
  */
 
+import { crc32 } from "../bits/crc32.ts";
 import type { GuestPhysical } from "../bits/units.ts";
 import type { Processor } from "../cpu/processor.ts";
 import { type AcpiBoard, i440fxBoard, PC_HPET } from "../firmware/acpi/board.ts";
@@ -38,6 +39,9 @@ export interface StartParts {
   end(end: MachineEnd): void;
 }
 
+/** Bytes at each end of an image that its name tells: a kernel's version is among them. */
+const NAMED_BYTES = 16 * 1024;
+
 /** Sets the machine up for its first instruction; the board and the processor have just been reset. */
 export type Start = () => void;
 
@@ -45,6 +49,8 @@ export interface LoadedStart {
   of(parts: StartParts): Start;
   /** Whether the start writes tens of MiB to the guest's memory. */
   readonly fillsMemory: boolean;
+  /** The same for machines that run the same code first. */
+  readonly name: string;
 }
 
 /** Whether the machine has a graphics card. */
@@ -59,18 +65,25 @@ export async function loadStart(definition: MachineDefinition, host: Host): Prom
   const { kernel, firmware, bios = {} } = definition;
   if (firmware) {
     const { firmwareStart } = await import("./start-firmware.ts");
-    return { of: (parts) => firmwareStart(parts, firmware), fillsMemory: false };
+    const name = nameOf("firmware", firmware.image);
+    return { of: (parts) => firmwareStart(parts, firmware), fillsMemory: false, name };
   }
   if (kernel) {
     const { loadUnpacking, startKernel } = await import("./start-kernel.ts");
     const unpack = await loadUnpacking(kernel, host);
     const setUpScreen = hasDisplay(definition) ? (await import("./start-screen.ts")).setUpScreen : undefined;
     const of = (parts: StartParts) => () => startKernel(parts, kernel, { unpack, setUpScreen });
-    return { of, fillsMemory: unpack !== undefined };
+    return { of, fillsMemory: unpack !== undefined, name: nameOf("kernel", kernel.image) };
   }
   const { biosStart } = await import("./start-bios.ts");
   const network = definition.nics?.length ? await import("../firmware/bios/net/network.ts") : undefined;
-  return { of: (parts) => biosStart(parts, bios, network?.Network), fillsMemory: false };
+  return { of: (parts) => biosStart(parts, bios, network?.Network), fillsMemory: false, name: "bios" };
+}
+
+/** Names an image by its ends and its length: looking at all of it would take as long as a start. */
+function nameOf(kind: string, image: Uint8Array): string {
+  const ends = [image.subarray(0, NAMED_BYTES), image.subarray(-NAMED_BYTES)];
+  return [kind, ...ends.map((end) => crc32(end).toString(16)), image.length.toString(16)].join("-");
 }
 
 /** The board as tables describe it. */

@@ -34,7 +34,11 @@ function run(kept?: KeptHandlers) {
       handlers = those;
     },
   };
-  const machine = new GuestMachine({ regions: () => maker, start: "firmware", ...(kept ? { kept } : {}) });
+  const machine = new GuestMachine({
+    regions: () => maker,
+    start: { kind: "firmware", name: "bios" },
+    ...(kept ? { kept } : {}),
+  });
   machine.load(PROGRAM);
   for (let i = 0; i < 1000 && machine.processor.run(50).kind !== "halted"; i++);
   assert.ok(handlers);

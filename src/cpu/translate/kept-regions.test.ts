@@ -9,7 +9,7 @@ import type { ReadyModule } from "./ready-regions.ts";
 import { type CompiledRegions, RegionCompiler } from "./region-compiler.ts";
 import { type RegionIndex, regionsOf } from "./region-index.ts";
 import type { RegionJob } from "./region-job.ts";
-import type { RegionPart, RegionStore, StoredRegion } from "./region-store.ts";
+import type { GroupUse, RegionPart, RegionStore, StoredRegion } from "./region-store.ts";
 import type { RegionMaker } from "./translator.ts";
 
 /** Offset of the program in its page: a part of it lies on the next one. */
@@ -109,6 +109,7 @@ class MemoryStore implements RegionStore {
 
   add(regions: readonly StoredRegion[]): RegionPart {
     const part: RegionPart = {
+      name: String(this.parts.length),
       keys: Uint32Array.from(regions, ({ key }) => key),
       places: Uint32Array.from(regions, ({ place }) => place),
       read: (first, count) => (this.isEmptied ? undefined : regions.slice(first, first + count)),
@@ -116,6 +117,14 @@ class MemoryStore implements RegionStore {
     };
     this.parts.push(part);
     return part;
+  }
+
+  readonly #uses = new Map<string, readonly GroupUse[]>();
+  usesOf(start: string): readonly GroupUse[] {
+    return this.#uses.get(start) ?? [];
+  }
+  noteUses(start: string, uses: readonly GroupUse[]): void {
+    this.#uses.set(start, uses);
   }
 }
 
@@ -237,21 +246,55 @@ test("regions that are gone are made anew", () => {
   }
 });
 
-test("a process adds so many at the most, and finds them whether or not they are stored", () => {
-  const store = new MemoryStore();
-  const kept = new KeptRegions(store);
+/** Adds regions with these keys, of code that does nothing. */
+function addEmpty(kept: KeptRegions, from: number, to: number): void {
   const body = { bytes: Uint8Array.of(0, 0x0b), hints: [], marks: [], calls: [] };
-  const add = (key: number) =>
+  for (let key = from; key < to; key++) {
     kept.add(
       { key, model: "max", context: 0, offset: 0, first: 0 },
       { instructions: 1, nodes: [0], code: [] },
       [],
       body,
     );
-  for (let key = 0; key < 100; key++) add(key);
+  }
+}
+const PAGES = { memoryPages: { initial: 1, maximum: 1 } };
+
+test("what starts of the same used comes first, and only what is worth it; else what was used last", () => {
+  const store = new MemoryStore();
+  const maker = new KeptRegions(store);
+  addEmpty(maker, 0, 30 * GROUP);
+  maker.store();
+  const numbers = (kept: KeptRegions) => [...kept.first(PAGES)].map(({ first }) => first / GROUP);
+  const start = (name: string) => new KeptRegions(store, name);
+  const recent = Array.from({ length: 24 }, (_, group) => group);
+  const first = start("kernel");
+  assert.deepEqual(numbers(first), recent);
+  const used = (group: number, count: number) => Array.from({ length: count }, (_, i) => group * GROUP + i);
+  // What this process has made itself counts, too, once it is stored.
+  first.use([...used(27, 20), ...used(3, 60), ...used(5, 2)]);
+  addEmpty(first, 5000, 5000 + GROUP / 2);
+  first.store();
+  first.noteStart();
+  assert.deepEqual(numbers(start("other")), recent);
+  assert.deepEqual(numbers(new KeptRegions(store)), recent);
+  const second = start("kernel");
+  assert.deepEqual(numbers(second), [3, 30, 27]);
+  // Each start counts half as much as the one after it.
+  second.use(used(8, 40));
+  second.noteStart();
+  assert.deepEqual(numbers(start("kernel")), [8, 3, 30, 27]);
+  start("kernel").noteStart();
+  assert.deepEqual(numbers(start("kernel")), [8, 3, 30]);
+});
+
+test("a process adds so many at the most, and finds them whether or not they are stored", () => {
+  const store = new MemoryStore();
+  const kept = new KeptRegions(store);
+  addEmpty(kept, 0, 100);
   kept.store();
   assert.equal(kept.added, 0);
-  for (let key = 100; key < 20_000; key++) add(key);
+  addEmpty(kept, 100, 20_000);
   assert.equal(kept.added, 16_384 - 100);
   kept.store();
   assert.deepEqual(
@@ -260,9 +303,7 @@ test("a process adds so many at the most, and finds them whether or not they are
   );
   const { index } = new KeptRegions(store);
   const second = new KeptRegions(store);
-  const loads = Array.from({ length: 200 }, (_, group) =>
-    second.load({ memoryPages: { initial: 1, maximum: 1 } }, group),
-  );
+  const loads = Array.from({ length: 200 }, (_, group) => second.load(PAGES, group));
   assert.equal(loads.filter((ready) => ready !== undefined).length, 160);
   // The first part takes two groups of 64.
   const found = [0, 99, 100, 101, 16_383, 16_384].map((key) => regionsOf(index, key));

@@ -4,7 +4,8 @@
  * at. A kernel that lies elsewhere each time it is started finds most of its regions here.
  *
  * Those that were found when the process began have numbers, in groups of which each is loaded as a whole: what was made
- * together is often needed together.
+ * together is often needed together. Which groups were used soon after a start is noted: the next one of the same kernel or
+ * firmware gets them at once.
  */
 import { ByteReader } from "../../wasm/byte-reader.ts";
 import type { EncodedFunction } from "../../wasm/emitter.ts";
@@ -12,15 +13,20 @@ import { HANDLER } from "../emit/enter-block.ts";
 import { codeModule, FIRST_READY, MOST_READY } from "../interpret/code-table.ts";
 import type { RegionSettings } from "../processor.ts";
 import type { CodeConstant, CodeReader, PlacedCode } from "./code-reader.ts";
+import { GroupUses } from "./group-uses.ts";
 import type { ReadyModule } from "./ready-regions.ts";
 import { type BodyFor, encodeRegion, matchHead, type RegionIdentity, readBody, readSize } from "./region-encoding.ts";
 import { indexOf, NO_PLACE, placeOf, type RegionIndex, regionsOf } from "./region-index.ts";
-import type { RegionPart, RegionStore, StoredRegion } from "./region-store.ts";
+import type { GroupUse, RegionPart, RegionStore, StoredRegion } from "./region-store.ts";
 
 /** Regions of a group. */
 export const GROUP = 64;
-/** So many groups are given from the start: a boot has 1,500 regions. */
-const GROUPS_AT_START = 24;
+/** So many groups are given from the start: a boot has 1,500 regions, not all of which are in groups of such ones. */
+const GROUPS_AT_START = 40;
+/** So many where it is not known what such a start needs. */
+const GROUPS_UNKNOWN = 24;
+/** A group of which fewer regions are used can wait until one of them is needed. */
+const LEAST_USED = 6;
 /** So many are loaded at the most: each may take 10 KB of the host's memory, and a guest may come by code of all others. */
 const MOST_GROUPS = 160;
 /** What one process adds at the most: a guest can make new code for ever. */
@@ -48,8 +54,12 @@ type Made = StoredRegion | { readonly part: RegionPart; readonly at: number };
 
 export class KeptRegions {
   readonly #store: RegionStore | undefined;
+  readonly #start: string | undefined;
+  readonly #uses = new GroupUses();
   readonly #groups: Group[];
   readonly #loaded = new Set<number>();
+  /** What earlier starts of the same used. */
+  readonly #before: readonly GroupUse[];
   /** What was found. */
   readonly index: RegionIndex;
   readonly #made: Made[] = [];
@@ -58,9 +68,12 @@ export class KeptRegions {
   #stored = 0;
   readonly #madeByKey = new Map<number, number[]>();
 
-  constructor(store?: RegionStore) {
+  /** `start` names what the machine starts with, where that is known. */
+  constructor(store?: RegionStore, start?: string) {
     this.#store = store;
+    this.#start = start;
     this.#groups = groupsOf(store?.parts ?? []);
+    this.#before = start === undefined ? [] : (store?.usesOf(start) ?? []);
     const keys = new Uint32Array(this.#groups.length * GROUP);
     const places = new Uint32Array(keys.length).fill(NO_PLACE);
     this.#groups.forEach(({ part, first, count }, group) => {
@@ -102,7 +115,23 @@ export class KeptRegions {
 
   /** Regions of these numbers are in use. */
   use(regions: readonly number[]): void {
-    for (const region of regions) this.#groups[Math.floor(region / GROUP)]?.part.use();
+    for (const region of regions) {
+      const { part, first } = this.#groups[Math.floor(region / GROUP)] ?? {};
+      if (part && first !== undefined) this.#use(part, first + (region % GROUP));
+    }
+  }
+
+  #use(part: RegionPart, at: number): void {
+    part.use();
+    this.#uses.count(part, Math.floor(at / GROUP));
+  }
+
+  /** Notes what was used so far, for later starts of the same. */
+  noteStart(): void {
+    if (this.#store === undefined || this.#start === undefined) return;
+    const uses = this.#uses.copy();
+    for (const made of this.#made) if ("part" in made) uses.count(made.part, Math.floor(made.at / GROUP));
+    this.#store.noteUses(this.#start, uses.after(this.#before));
   }
 
   /** A region of just the code that `reader` finds now. */
@@ -120,18 +149,27 @@ export class KeptRegions {
       const head = new ByteReader(new Uint8Array(region.head));
       const placed = matchHead(head, identity, reader);
       if (placed === undefined) continue;
-      if ("part" in place) place.part.use();
+      if ("part" in place) this.#use(place.part, place.at);
       return { ...readSize(head), ...placed, bodyFor: readBody(new ByteReader(new Uint8Array(region.body))) };
     }
     return undefined;
   }
 
-  /** Modules of what was used last. */
+  /** Modules of what such starts needed, or of what was used last by any. */
   *first(settings: Pick<RegionSettings, "memoryPages">): Generator<ReadyModule> {
-    for (let group = 0; group < Math.min(this.#groups.length, GROUPS_AT_START); group++) {
+    for (const group of this.#groupsAtStart()) {
       const module = this.load(settings, group);
       if (module) yield module;
     }
+  }
+
+  #groupsAtStart(): number[] {
+    const numbers = new Map(this.#groups.map(({ part, first }, number) => [`${part.name} ${first / GROUP}`, number]));
+    const known = this.#before
+      .filter(({ weight }) => weight >= LEAST_USED)
+      .flatMap(({ part, group }) => numbers.get(`${part} ${group}`) ?? []);
+    if (known.length > 0) return known.slice(0, GROUPS_AT_START);
+    return Array.from({ length: Math.min(this.#groups.length, GROUPS_UNKNOWN) }, (_, group) => group);
   }
 
   /**

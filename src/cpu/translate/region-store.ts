@@ -4,6 +4,18 @@ export interface RegionStore {
   readonly parts: readonly RegionPart[];
   /** Keeps regions as a part of their own; undefined where that cannot be. */
   add(regions: readonly StoredRegion[]): RegionPart | undefined;
+  /** What machines used that started with what `start` names, as was noted last; nothing where that is not known. */
+  usesOf(start: string): readonly GroupUse[];
+  noteUses(start: string, uses: readonly GroupUse[]): void;
+}
+
+/** How many regions of a group were used, and in earlier starts, each of which counts half as much as the one after it. */
+export interface GroupUse {
+  /** Name of the part. */
+  readonly part: string;
+  /** Number of the group in the part. */
+  readonly group: number;
+  readonly weight: number;
 }
 
 /** A region as bytes (region-encoding.ts), and what it is looked for by. */
@@ -17,6 +29,8 @@ export interface StoredRegion {
 }
 
 export interface RegionPart {
+  /** Like that of no other one. */
+  readonly name: string;
   /** Keys and places of its regions. */
   readonly keys: Uint32Array;
   readonly places: Uint32Array;

@@ -109,3 +109,28 @@ test("what was not used for longest goes when there is no room, and what ended p
   // What is gone by now is not found.
   assert.equal(found(directory).length, 3);
 });
+
+test("what starts used is noted for each of them, and outlasts what is removed around it", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const store = filesOf(directory);
+  assert.deepEqual(store.usesOf("kernel-1"), []);
+  const part = store.add(regions(1));
+  const uses = [
+    { part: part?.name ?? "", group: 0, weight: 60 },
+    { part: "gone", group: 12, weight: 7 },
+  ];
+  store.noteUses("kernel-1", uses);
+  store.noteUses("bios", []);
+  const later = filesOf(directory);
+  assert.deepEqual(later.usesOf("kernel-1"), uses);
+  assert.deepEqual(later.usesOf("bios"), []);
+  assert.deepEqual(later.usesOf("kernel-2"), []);
+  assert.ok(later.parts.some(({ name }) => name === part?.name));
+  // Long ago, and more is added.
+  for (const file of await filesIn(directory)) await utimes(file, 1000, 1000);
+  later.add(regions(1));
+  assert.deepEqual(filesOf(directory).usesOf("kernel-1"), uses);
+  for (let i = 0; i < 40; i++) later.noteUses(`kernel-${i + 10}`, uses);
+  assert.ok((await filesIn(directory)).length <= 2 + 32);
+  assert.deepEqual(filesOf(directory).usesOf("kernel-49"), uses);
+});

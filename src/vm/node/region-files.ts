@@ -3,17 +3,31 @@
  * after the other, each its head and its body. The table has columns of 32-bit numbers: keys, places, lengths of heads,
  * lengths of regions, checksums of regions. All numbers are as the host has them.
  */
-import { closeSync, mkdirSync, openSync, readdirSync, readSync, rmSync, statSync, utimesSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { crc32 } from "node:zlib";
-import type { RegionPart, RegionStore, StoredRegion } from "../../cpu/translate/region-store.ts";
+import type { GroupUse, RegionPart, RegionStore, StoredRegion } from "../../cpu/translate/region-store.ts";
 import { type KeptFolder, replace } from "./kept-file.ts";
 
 const SUFFIX = ".regions";
+/** Of a file that has what starts used: a line for each group, its part's name, its number and its weight. */
+const USES_SUFFIX = ".uses";
 /** Bytes of all files at the most: what was not used for longest goes first. */
 const MOST_BYTES = 64 * 1024 * 1024;
 const MOST_FILES = 256;
+/** Starts that are remembered at the most. */
+const MOST_STARTS = 32;
 /** Milliseconds after which a file that is being written is what an ended process has left. */
 const ABANDONED = 60 * 60 * 1000;
 const HEADER = 8;
@@ -45,6 +59,35 @@ export class RegionFiles implements RegionStore {
     }
     return RegionFile.open(file);
   }
+
+  usesOf(start: string): GroupUse[] {
+    try {
+      const lines = readFileSync(this.#fileOf(start), "utf8").trimEnd().split("\n");
+      return lines.flatMap((line) => {
+        const [part = "", ...numbers] = line.split(" ");
+        const [group = -1, weight = 0] = numbers.map(Number);
+        return weight > 0 ? { part, group, weight } : [];
+      });
+    } catch {
+      return [];
+    }
+  }
+
+  noteUses(start: string, uses: readonly GroupUse[]): void {
+    if (!this.#isCurrent) return;
+    const lines = uses.map(({ part, group, weight }) => `${part} ${group} ${weight}\n`);
+    try {
+      mkdirSync(this.#folder, { recursive: true });
+      replace(this.#fileOf(start), Buffer.from(lines.join("")));
+      for (const { file } of filesIn(this.#folder, USES_SUFFIX).slice(MOST_STARTS)) rmSync(file, { force: true });
+    } catch {
+      // Later starts do without.
+    }
+  }
+
+  #fileOf(start: string): string {
+    return path.join(this.#folder, `${start.replace(/[^\w.-]/g, "_")}${USES_SUFFIX}`);
+  }
 }
 
 interface FoundFile {
@@ -53,10 +96,10 @@ interface FoundFile {
   readonly used: number;
 }
 
-/** Files of parts, the last used first. */
-function filesIn(folder: string): FoundFile[] {
+/** Files of parts, or of another kind, the last used first. */
+function filesIn(folder: string, suffix = SUFFIX): FoundFile[] {
   return namesIn(folder)
-    .filter((name) => name.endsWith(SUFFIX))
+    .filter((name) => name.endsWith(suffix))
     .flatMap((name) => describe(path.join(folder, name)) ?? [])
     .sort((a, b) => b.used - a.used || a.file.localeCompare(b.file));
 }
@@ -94,7 +137,7 @@ function makeRoom(folder: string): void {
     if (room < 0 || i >= MOST_FILES) rmSync(file, { force: true });
   });
   for (const name of namesIn(folder)) {
-    const found = name.endsWith(SUFFIX) ? undefined : describe(path.join(folder, name));
+    const found = /\.(regions|uses)$/.test(name) ? undefined : describe(path.join(folder, name));
     if (found && found.used < Date.now() - ABANDONED) rmSync(found.file, { force: true });
   }
 }
@@ -119,6 +162,7 @@ function littleEndian(value: number): Uint8Array {
 }
 
 class RegionFile implements RegionPart {
+  readonly name: string;
   readonly keys: Uint32Array;
   readonly places: Uint32Array;
   readonly #file: string;
@@ -138,6 +182,7 @@ class RegionFile implements RegionPart {
 
   private constructor(file: string, table: Uint32Array, count: number) {
     this.#file = file;
+    this.name = path.basename(file, SUFFIX);
     const column = (number: number) => table.subarray(number * count, (number + 1) * count);
     this.keys = column(0);
     this.places = column(1);

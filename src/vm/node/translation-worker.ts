@@ -16,6 +16,8 @@ import type { TranslationReply, TranslationRequest, TranslationTask } from "./tr
 const BATCH = 16;
 /** Milliseconds that jobs are gathered for one module: what becomes hot comes in groups. */
 const GATHER = 4;
+/** Milliseconds after which it is noted what the start has used: a first time for guests that end soon. */
+const NOTE_START = [2500, 7500];
 /** How many functions are compiled ahead at once. */
 const AT_ONCE = 16;
 
@@ -34,7 +36,7 @@ class TranslationWorker {
   constructor(port: MessagePort, task: TranslationTask) {
     this.#port = port;
     this.#task = task;
-    this.#kept = task.folder && new KeptRegions(new RegionFiles(task.folder));
+    this.#kept = task.folder && new KeptRegions(new RegionFiles(task.folder), task.settings.start);
     this.#keeper = this.#kept && new RegionKeeper(this.#kept);
   }
 
@@ -43,6 +45,7 @@ class TranslationWorker {
     const { settings, givesReady, handlers } = this.#task;
     if (handlers) this.#ahead.push(handlers);
     if (givesReady && this.#kept) {
+      for (const after of NOTE_START) setTimeout(() => this.#kept?.noteStart(), after).unref();
       this.#reply({ index: this.#kept.index });
       for (const ready of this.#kept.first(settings)) this.#give(ready);
     }
