@@ -24,8 +24,9 @@ import { privilegeFunctions } from "./system/privilege.ts";
 import { protectedPrivilegeFunctions } from "./system/protected-privilege.ts";
 import { segmentLoadFunctions } from "./system/segment-loads.ts";
 import { invalidationFunctions } from "./system/translation-caches.ts";
-import { keepPageFunction, missGroupFunction } from "./translate/kept-pages.ts";
+import { keepPageFunction } from "./translate/kept-pages.ts";
 import { storeFlagsFunction } from "./translate/store-flags.ts";
+import { wayOutFunctions } from "./translate/ways-out.ts";
 import type { WasmFunctions } from "./wasm-functions.ts";
 
 /** Pages of a memory that the module takes: any that has room for all state. */
@@ -73,11 +74,16 @@ export function buildRuntime(vcpu = VCPU_BASE, observe: EmittedObservation = {})
   };
   const mmu = mmuFunctions(module, vcpu, imports, counts);
   const decodeBlock = host("decodeBlock", ["i64", "i64"], ["i32"]);
-  const findBlock = findBlockFunctions(module, vcpu, { translate: mmu.translate, decodeBlock, counts, observe });
-  storeFlagsFunction(module, vcpu);
+  const finding = findBlockFunctions(module, vcpu, { translate: mmu.translate, decodeBlock, counts, observe });
+  const { findBlock } = finding;
   const remakeRegion = host("remakeRegion", ["i32"]);
   keepPageFunction(module, vcpu, mmu.fillTlb, remakeRegion, counts);
-  missGroupFunction(module, remakeRegion);
+  wayOutFunctions(module, vcpu, {
+    ...finding,
+    storeFlags: storeFlagsFunction(module, vcpu),
+    remakeRegion,
+    growRegion: host("growRegion", ["i32"]),
+  });
   stringRunFunctions(module, vcpu, mmu.fillTlb);
   const delivering = host("delivering", ["i32", "i32", "i32"]);
   const deliver = deliveryFunction(module, vcpu, mmu.translate, delivering);

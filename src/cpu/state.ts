@@ -195,6 +195,10 @@ place(
   // GiB of linear addresses (by a hash) of which the TLBs may have parts of large pages: of local, and of global ones.
   "largePages",
   "largeGlobalPages",
+  // What flags follow from that a region has left to be evaluated: translate/lazy-flags.ts.
+  "parkedA",
+  "parkedB",
+  "parkedR",
 );
 place(
   "i32",

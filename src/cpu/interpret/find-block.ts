@@ -172,16 +172,22 @@ export interface FindBlockImports {
   readonly observe: EmittedObservation;
 }
 
+export interface FindBlockFunctions {
+  readonly findBlock: Callee;
+  readonly enterAt: Callee;
+  readonly interpretAt: Callee;
+}
+
 /**
  * Exports `findBlock`, (linear) → record of the region or block to run there, or 0 with `exit` set; `enterAt`, (linear),
  * which runs that; and `interpretAt`, (linear), which runs the block there in the interpreter: what translated code leaves
- * to it. Returns the first.
+ * to it.
  */
 export function findBlockFunctions(
   module: ModuleBuilder,
   vcpu: number,
   { translate, decodeBlock, counts, observe }: FindBlockImports,
-): Callee {
+): FindBlockFunctions {
   const block = blockAt(module, vcpu, translate, decodeBlock);
   const fits = regionFits(module, vcpu, translate);
   const findBlock = module.function(
@@ -201,7 +207,7 @@ export function findBlockFunctions(
     },
     { export: "findBlock" },
   );
-  module.function(
+  const enterAt = module.function(
     signature(["i64"]),
     (f) => {
       const found = f.call(findBlock, f.param(0));
@@ -210,7 +216,7 @@ export function findBlockFunctions(
     },
     { export: "enterAt" },
   );
-  module.function(
+  const interpretAt = module.function(
     signature(["i64"]),
     (f) => {
       counts.single(f, "interpretAt");
@@ -220,5 +226,5 @@ export function findBlockFunctions(
     },
     { export: "interpretAt" },
   );
-  return findBlock;
+  return { findBlock, enterAt, interpretAt };
 }

@@ -267,10 +267,11 @@ const CODE_FUNCTIONS: Record<string, [params: readonly ValueType[], results: rea
   findBlock: [["i64"], ["i32"]],
   enterAt: [["i64"], []],
   interpretAt: [["i64"], []],
+  interpretFrom: [["i64", "i32", "i32", "i32"], []],
+  growFrom: [["i32", "i64"], []],
   fillTlb: [["i64", "i32", "i32"], ["i32"]],
   reachPage: [["i64", "i32", "i32"], ["i32"]],
   keepPage: [["i64", "i32", "i32", "i32", "i32"], ["i32"]],
-  missGroup: [["i32", "i32"], []],
   storeFlags: [["i32", "i32", "i32", "i32", "i64", "i64", "i64"], []],
 };
 
@@ -304,7 +305,6 @@ export function linkageOf(module: ModuleBuilder, observe: EmittedObservation | u
       },
     },
     callee(name) {
-      if (name === "growRegion") return module.importFunction("host", name, signature(["i32"]));
       const code = CODE_FUNCTIONS[name];
       if (code) return runtime(name, ...code);
       const spec = functionSpec(name);

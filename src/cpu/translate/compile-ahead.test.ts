@@ -16,7 +16,7 @@ test("each function is called once, whatever it does", () => {
     module.function(HANDLER, (f) => f.unreachable()),
     module.function(HANDLER, (f) => {
       f.store("i32", 0, 1, 0x104);
-      f.call(linkage.callee("missGroup"), f.param(0), 0);
+      f.call(linkage.callee("reachPage"), f.i64(0), 1, 0);
       f.store("i32", 0, 1, 0x108);
     }),
     module.function(HANDLER, (f) => f.returnCallIndirect(HANDLER, f.load("i32", f.param(0)), f.param(0))),

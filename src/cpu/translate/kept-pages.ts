@@ -8,17 +8,12 @@ import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import { tlbEntry } from "../emit/memory.ts";
 import { ACCESS, TLB_ANSWER } from "../mmu/paging.ts";
 import type { CountBuilder } from "../observe/count-area.ts";
-import { fieldAddress, KEPT, REGION, TLB } from "../state.ts";
+import { fieldAddress, KEPT, TLB } from "../state.ts";
 
 /** A miss within so many of the region's instructions of the last is soon: about what a wrong guess costs. */
 const SOON = 400;
 /** So many of them are too many. */
 const TOO_MANY = 200;
-/** A group not found within so many instructions of the last is soon: each costs some hundred of the interpreter's. */
-const SOON_FOR_GROUP = 3000;
-/** So many of them in one region are too many; those that are not soon make up for as many. */
-const TOO_MANY_GROUPS = 200;
-
 /**
  * Exports `keepPage`, (linear, bytes, access, address of the kept page, the region's clock) → whether the access can be
  * done in the page that is kept now; with ACCESS.probe, the page must be in the TLB. `fillTlb` has the first
@@ -67,32 +62,5 @@ export function keepPageFunction(
       f.return(f.i32(1));
     },
     { export: "keepPage" },
-  );
-}
-
-/**
- * Exports `missGroup`, (record of a region, budget): notes that a group of its accesses was not found, and has the region
- * made again where that was too often.
- */
-export function missGroupFunction(module: ModuleBuilder, remakeRegion: Callee): void {
-  module.function(
-    signature(["i32", "i32"]),
-    (f) => {
-      const [region, budget] = [f.param(0), f.param(1)];
-      const since = f.load("i32", region, REGION.missedAt).sub(budget);
-      f.store("i32", region, budget, REGION.missedAt);
-      const before = f.load("i32", region, REGION.misses);
-      f.if(since.geU(SOON_FOR_GROUP), () => {
-        f.if(before, () => f.store("i32", region, before.sub(1), REGION.misses));
-        f.return();
-      });
-      const misses = before.add(1);
-      f.store("i32", region, misses, REGION.misses);
-      f.if(misses.eq(TOO_MANY_GROUPS), () => {
-        f.store("i32.8", f.load("i32", region, REGION.unsure), 1);
-        f.call(remakeRegion, f.load("i32", region, REGION.handler));
-      });
-    },
-    { export: "missGroup" },
   );
 }

@@ -34,6 +34,7 @@ const OPERATIONS: readonly Arithmetic[] = ["add", "sub", "adc", "sbb", "inc", "d
 const WIDTHS = [8, 16, 32, 64] as const;
 /** Codes of the kinds: 0 for memory, 1 for words, then one for each operation and width. */
 const CODE = { memory: 0, words: 1, first: 2 } as const;
+export const CODE_OF_MEMORY = CODE.memory;
 export const FLAG_CODES = CODE.first + OPERATIONS.length * WIDTHS.length;
 
 const operationCode = (kind: Arithmetic, width: number): number =>
@@ -58,6 +59,13 @@ export interface FlagVariables {
   /** Operands of up to 32 bits, and of 64. */
   readonly narrow: { readonly a: Variable; readonly b: Variable; readonly r: Variable };
   readonly wide: { readonly a: Variable; readonly b: Variable; readonly r: Variable };
+}
+
+/** Addresses where operands wait for someone to make words of them: of 32 or 64 bits. */
+export interface FlagSlots {
+  readonly a: number;
+  readonly b: number;
+  readonly r: number;
 }
 
 export function flagVariables(f: FunctionBuilder): FlagVariables {
@@ -298,18 +306,39 @@ export class LazyFlags implements FlagUnit {
     else b.set(state.b);
   }
 
-  /** Puts the state where it belongs when the region is left: as words in memory, where they are known. */
+  /** A state, where the variables may hold these codes (as bits): known, where they hold one. */
+  known(state: FlagState, codes: number): FlagState {
+    const isOne = codes !== 0 && (codes & (codes - 1)) === 0;
+    return state.kind === "variables" && isOne ? this.fromVariables(31 - Math.clz32(codes)) : state;
+  }
+
+  /** Puts the state into memory as words. */
   leave(): void {
-    const { state } = this;
-    if (state.kind === "memory" || state.kind === "variables") {
-      this.keep();
-      return;
-    }
+    if (this.state.kind === "memory") return;
     const { result, carry, aux } = this.words();
     this.#memory.setResult(result);
     this.#memory.setCarry(carry);
     this.#memory.setAux(aux);
-    this.#variables.code.set(CODE.memory);
+  }
+
+  /** Puts what words follow from into memory: the code by which they are made of it. */
+  park(slots: FlagSlots): number {
+    const { state } = this;
+    const f = this.#f;
+    const put = (value: Value, at: number) => f.store(value.type as "i32" | "i64", 0, value, at);
+    switch (state.kind) {
+      case "memory":
+      case "words":
+      case "variables":
+        this.leave();
+        return CODE.memory;
+    }
+    if (state.kind !== "add" && state.kind !== "sub") put(state.r, slots.r);
+    if (state.kind !== "logic") {
+      put(state.a, slots.a);
+      put(state.kind === "inc" || state.kind === "dec" ? state.carry : state.b, slots.b);
+    }
+    return operationCode(state.kind, state.width);
   }
 
   /** Puts the state into the variables as words, so that two ways on which flags differ can meet. */

@@ -1,6 +1,7 @@
 /**
  * What all instructions of a region share while its function is built: local variables for the guest's registers,
- * the way in, and the two ways out.
+ * the way in, and the two kinds of way out. Each way out stores what may have been written by then, by itself: were that done
+ * at one place, V8 would have to bring the variables of all ways together there, which takes more code than the stores do.
  */
 import { generalName } from "../../isa/register-names.ts";
 import type { FunctionBuilder, Label, Variable } from "../../wasm/function.ts";
@@ -13,13 +14,16 @@ import type { InterpretReason, LeaveReason, RegionCountBuilder } from "../observ
 import { CS_BASE, CS_LIMIT, fieldAddress, GPR, REGION, regionConstant, XMM } from "../state.ts";
 import { AccessGroups } from "./access-groups.ts";
 import { type FlagState, type FlagVariables, flagVariables, LazyFlags } from "./lazy-flags.ts";
+import { gprBit, NodeFacts, neededFirst, type Point, writtenAt, xmmBit } from "./node-facts.ts";
 import { Positions } from "./positions.ts";
 import type { KeptPlace } from "./region-memory.ts";
 import { RegionNumbers } from "./region-numbers.ts";
+import { parkedFlags } from "./ways-out.ts";
 
-interface Cached {
-  readonly variable: Variable;
-  written: boolean;
+/** A way out that is built when it is known what comes before it. */
+interface LateWay {
+  readonly place: Label;
+  readonly build: () => void;
 }
 
 export interface FrameOptions {
@@ -71,8 +75,8 @@ export class RegionFrame {
   readonly #pageKey: Variable;
   readonly #keptPages = new Map<string, KeptPlace | undefined>();
   readonly #options: FrameOptions;
-  readonly #gprs: (Cached | undefined)[] = [];
-  readonly #xmms: (Cached | undefined)[] = [];
+  readonly #gprs: (Variable | undefined)[] = [];
+  readonly #xmms: (Variable | undefined)[] = [];
   /** What XMM registers hold within the node at hand, as the values that were put there. */
   #xmmValues: (Value | undefined)[] = [];
   readonly numbers: RegionNumbers;
@@ -88,14 +92,15 @@ export class RegionFrame {
   /** Instructions that have run, where that is counted. */
   readonly #ran: Variable | undefined;
   readonly #exitIp: Variable;
-  /** Where the interpreter is to go on, by its distance from the start. */
-  readonly #exitDelta: Variable;
-  /** Instructions of the node that did run, where the interpreter is to go on in its middle. */
-  readonly #executed: Variable;
-  /** Whether the interpreter is to go on. */
-  readonly #isInterpreted: Variable;
   readonly #leave: Label;
-  readonly #interpret: Label;
+  /** Of the node at hand, and of all. */
+  #facts = new NodeFacts();
+  readonly #allFacts: NodeFacts[] = [];
+  /** Places that ways out are from. */
+  readonly #points: Point[] = [];
+  /** Points within code that runs repeatedly, which is being built. */
+  #repeated: Point[] | undefined;
+  readonly #lateWays: LateWay[] = [];
 
   constructor(options: FrameOptions) {
     const { f, vcpu, context, linkage } = options;
@@ -115,11 +120,7 @@ export class RegionFrame {
     this.#granted = f.variable("i32");
     this.#ran = options.counts && f.variable("i32");
     this.#exitIp = f.variable("i64");
-    this.#exitDelta = f.variable("i32");
-    this.#executed = f.variable("i32");
-    this.#isInterpreted = f.variable("i32");
     this.#leave = f.label("block");
-    this.#interpret = f.label("block");
   }
 
   /** Where general registers are kept: all 64 bits in 64-bit mode, else 32, as the upper halves are out of reach. */
@@ -128,32 +129,45 @@ export class RegionFrame {
   }
 
   gpr(index: number): Value {
-    const value = this.#cached(this.#gprs, index, this.registerType).variable.get();
+    const value = this.#cached(this.#gprs, index, this.registerType).get();
+    this.#facts.reads(gprBit(index));
     this.#positions.read(index, value);
     return value;
   }
   setGpr(index: number, value: Value): void {
-    const cached = this.#cached(this.#gprs, index, this.registerType);
-    cached.written = true;
-    cached.variable.set(value);
+    this.#cached(this.#gprs, index, this.registerType).set(value);
+    this.#facts.write(gprBit(index), !this.#isApart);
     this.#positions.write(index, this.#isApart ? undefined : value);
   }
   xmm(index: number): Value {
-    this.#xmmValues[index] ??= this.#cached(this.#xmms, index, "v128").variable.get();
+    if (this.#xmmValues[index] === undefined) this.#facts.reads(xmmBit(index));
+    this.#xmmValues[index] ??= this.#cached(this.#xmms, index, "v128").get();
     return this.#xmmValues[index];
   }
   setXmm(index: number, value: Value): void {
-    const cached = this.#cached(this.#xmms, index, "v128");
-    cached.written = true;
-    cached.variable.set(value);
+    this.#cached(this.#xmms, index, "v128").set(value);
+    this.#facts.write(xmmBit(index), !this.#isApart);
     this.#xmmValues[index] = value;
   }
-  /** A node begins: what earlier instructions found does not hold. */
-  beginNode(): void {
+  /** A node begins: what earlier instructions found does not hold. What will be known of it. */
+  beginNode(): NodeFacts {
     this.#xmmValues = [];
     this.usableUnits.clear();
     this.numbers.forget();
     this.groups.begin();
+    this.#facts = new NodeFacts();
+    this.#allFacts.push(this.#facts);
+    return this.#facts;
+  }
+  /** The place at hand, for a way out from there. */
+  here(): Point {
+    return this.#pointOf(this.#facts, this.flags.state);
+  }
+  #pointOf(facts: NodeFacts, flags: FlagState): Point {
+    const point = facts.here(flags);
+    this.#points.push(point);
+    this.#repeated?.push(point);
+    return point;
   }
   /** Whether code is being built that need not run, or runs repeatedly. */
   get isApart(): boolean {
@@ -164,17 +178,26 @@ export class RegionFrame {
     const before = this.#xmmValues;
     this.#xmmValues = repeated ? [] : before.slice();
     const wasApart = this.#isApart;
+    const outer = this.#repeated;
+    if (repeated) this.#repeated = [];
     this.#isApart = true;
     try {
       build();
     } finally {
       this.#isApart = wasApart;
+      if (repeated) this.#endRepeated(outer);
     }
     const after = this.#xmmValues;
     this.#xmmValues = repeated ? [] : before.map((value, index) => (after[index] === value ? value : undefined));
   }
-  #cached(file: (Cached | undefined)[], index: number, type: "i32" | "i64" | "v128"): Cached {
-    file[index] ??= { variable: this.f.variable(type), written: false };
+  /** What is written anywhere in it may have been at any of its points. */
+  #endRepeated(outer: Point[] | undefined): void {
+    for (const point of this.#repeated ?? []) point.written |= this.#facts.own.written;
+    outer?.push(...(this.#repeated ?? []));
+    this.#repeated = outer;
+  }
+  #cached(file: (Variable | undefined)[], index: number, type: "i32" | "i64" | "v128"): Variable {
+    file[index] ??= this.f.variable(type);
     return file[index];
   }
 
@@ -205,11 +228,6 @@ export class RegionFrame {
   get isSure(): boolean {
     return this.#options.isSure;
   }
-  /** Counts a group that was not found. */
-  missGroup(): void {
-    if (this.isSure) this.f.call(this.linkage.callee("missGroup"), this.#region, this.#budget.get());
-  }
-
   /** The record that stands for the region (state.ts, REGION). */
   get #region(): Value {
     return this.f.param(0);
@@ -265,25 +283,44 @@ export class RegionFrame {
     return this.#budget.get().leS(0);
   }
 
-  /** Leaves the region with the flags that `flags` says; control goes on at `ip` with whatever code is there. */
-  leave(ip: Value, flags: FlagState, { from, ...way }: WayOut): void {
-    this.#options.counts?.exit(this.f, { delta: from, ...way });
-    this.flags.state = flags;
-    if (way.reason === "budget") this.flags.keep();
+  /** Leaves the region at the end of a node; control goes on at `ip` with whatever code is there. */
+  leave(ip: Value, { facts, flags }: { facts: NodeFacts; flags: FlagState }, { from, ...way }: WayOut): void {
+    const { f } = this;
+    this.#options.counts?.exit(f, { delta: from, ...way });
+    const point = this.#pointOf(facts, flags);
+    if (way.reason === "budget") {
+      this.#leaveToInterpreter(ip, 0, point, false);
+      return;
+    }
+    this.flags.state = this.flags.known(flags, facts.flagCodes);
+    if (this.flags.state.kind === "variables") f.ifRare(this.#flagVariables.code.get(), () => this.storeFlags());
     else this.flags.leave();
+    this.#storeWritten(point);
     this.#exitIp.set(ip);
-    this.f.branch(this.#leave);
+    f.branch(this.#leave);
   }
 
-  /** Leaves the region so that the interpreter goes on at `delta`, after `executed` instructions of the node. */
-  interpret(delta: number, executed: number, reason: InterpretReason): void {
-    this.#options.counts?.exit(this.f, { delta, reason });
-    this.flags.keep();
-    this.#exitDelta.set(delta);
-    this.#executed.set(executed);
-    this.f.branch(this.#interpret);
+  /**
+   * Leaves the region so that the interpreter goes on at `delta`, after `executed` instructions of the node. `misses`: a page
+   * was not found, which is counted where it is not expected.
+   */
+  interpret(
+    delta: number,
+    executed: number,
+    reason: InterpretReason,
+    { point = this.here(), misses = false }: { point?: Point; misses?: boolean } = {},
+  ): void {
+    const { f } = this;
+    const place = f.label("block");
+    f.block(() => {}, place);
+    this.#lateWays.push({
+      place,
+      build: () => {
+        this.#options.counts?.exit(f, { delta, reason });
+        this.#leaveToInterpreter(this.ip(delta), executed, point, misses && this.isSure);
+      },
+    });
   }
-
   /** Has flags of an unknown kind stored as the interpreter keeps them. */
   storeFlags(): FlagState {
     const { code, narrow, wide } = this.#flagVariables;
@@ -298,7 +335,7 @@ export class RegionFrame {
    * then. `first` and `last` are the lowest and highest offset of its code from the start.
    */
   finish(first: number, last: number, build: () => void): void {
-    const { f, vcpu, context, linkage } = this;
+    const { f, vcpu, linkage } = this;
     const { counts, about } = this.#options;
     if (about) this.#nameLocals(about.locals);
     this.mark(() => "the way in");
@@ -309,26 +346,43 @@ export class RegionFrame {
     this.#budget.set(granted);
     this.#granted.set(granted);
     this.loadPages();
-    this.#eachRegister(({ variable }, address) => variable.set(f.load(variable.type as "i32", 0, address)));
-    f.block(() => {
-      f.block(build, this.#interpret);
-      this.mark(() => "the way out to the interpreter");
-      const ip = this.start.add(this.#exitDelta.get().extendS());
-      this.#exitIp.set(context.long ? ip : ip.and(0xffff_ffffn));
-      this.#budget.set(this.#budget.get().sub(this.#executed.get()));
-      this.#ran?.set(this.#ran.get().add(this.#executed.get()));
-      this.#isInterpreted.set(1);
-    }, this.#leave);
+    const wayIn = f.label("block");
+    f.block(() => {}, wayIn);
+    f.block(build, this.#leave);
+    for (const { place, build } of this.#lateWays) f.fill(place, build);
+    f.fill(wayIn, () => {
+      const needed = neededFirst(this.#allFacts, this.#points);
+      this.#eachRegister(needed, (variable, address) => variable.set(f.load(variable.type as "i32", 0, address)));
+    });
     this.mark(() => "the way out");
     if (this.#ran) counts?.left(f, this.#ran.get());
-    this.#writeBack();
-    f.ifRare(this.#isInterpreted.get(), () => {
-      f.store("i32", 0, this.#budget.get(), fieldAddress(vcpu, "budget"));
-      f.returnCall(linkage.callee("interpretAt"), this.#linear());
+    f.store("i64", 0, this.#exitIp.get(), fieldAddress(vcpu, "ip"));
+    const linear = this.#linear();
+    this.#cool(linear);
+    enterBlock(f, vcpu, linear, linkage, this.#budget.get());
+  }
+
+  /** Leaves the region so that the interpreter goes on at `ip`, after `executed` instructions of the node at hand. */
+  #leaveToInterpreter(ip: Value, executed: number, point: Point, misses: boolean): void {
+    const { f, vcpu } = this;
+    this.flags.state = this.flags.known(point.flags, point.facts.flagCodes);
+    let code = 0;
+    if (this.flags.state.kind === "variables") f.ifRare(this.#flagVariables.code.get(), () => this.storeFlags());
+    else code = this.flags.park(parkedFlags(vcpu));
+    this.#storeWritten(point);
+    if (this.#ran) this.#options.counts?.left(f, this.#ran.get().add(executed));
+    const missed = misses ? this.#region : f.i32(0);
+    f.returnCall(this.linkage.callee("interpretFrom"), ip, this.#budget.get().sub(executed), f.i32(code), missed);
+  }
+
+  /** Stores the registers that may have been written by then. */
+  #storeWritten(point: Point): void {
+    const { f } = this;
+    this.#eachRegister(writtenAt(point), (variable, address) => {
+      const value = variable.get();
+      if (variable.type === "v128") f.store("v128", 0, value, address);
+      else f.store("i64", 0, value.extendU(), address);
     });
-    this.mark(() => "the way out to other code");
-    this.#cool();
-    enterBlock(f, vcpu, this.#linear(), linkage, this.#budget.get());
   }
 
   /** How many instructions the region is still to run before it is worth making larger, as of now. */
@@ -338,15 +392,15 @@ export class RegionFrame {
   }
 
   /** Counts instructions that the region has run, and has it made larger where that is worth it. */
-  #cool(): void {
+  #cool(linear: Value): void {
     const { f, linkage } = this;
     const region = this.#region;
     const left = this.#heatLeft();
     f.store("i32", region, left, REGION.heat);
     if (!this.#options.grows) return;
     f.ifRare(left.ltS(0), () => {
-      f.store("i32", region, 0x7fff_ffff, REGION.heat);
-      f.call(linkage.callee("growRegion"), f.load("i32", region, REGION.handler));
+      f.store("i32", 0, this.#budget.get(), fieldAddress(this.vcpu, "budget"));
+      f.returnCall(linkage.callee("growFrom"), region, linear);
     });
   }
 
@@ -367,15 +421,20 @@ export class RegionFrame {
     });
   }
 
-  #eachRegister(visit: (cached: Cached, address: number) => void): void {
-    this.#gprs.forEach((cached, index) => cached && visit(cached, this.vcpu + GPR + index * 8));
-    this.#xmms.forEach((cached, index) => cached && visit(cached, this.vcpu + XMM + index * 32));
+  /** Visits those registers of a set that the region has variables for, with their addresses in state memory. */
+  #eachRegister(registers: number, visit: (variable: Variable, address: number) => void): void {
+    this.#gprs.forEach((variable, index) => {
+      if (variable && registers & gprBit(index)) visit(variable, this.vcpu + GPR + index * 8);
+    });
+    this.#xmms.forEach((variable, index) => {
+      if (variable && registers & xmmBit(index)) visit(variable, this.vcpu + XMM + index * 32);
+    });
   }
 
   #nameLocals(locals: Map<number, string>): void {
     const width = this.registerType === "i64" ? 64 : 32;
-    this.#gprs.forEach((cached, i) => cached && locals.set(cached.variable.local, generalName(i, width, true)));
-    this.#xmms.forEach((cached, i) => cached && locals.set(cached.variable.local, `xmm${i}`));
+    this.#gprs.forEach((variable, i) => variable && locals.set(variable.local, generalName(i, width, true)));
+    this.#xmms.forEach((variable, i) => variable && locals.set(variable.local, `xmm${i}`));
     const { code, narrow, wide } = this.#flagVariables;
     for (const [name, variable] of Object.entries({
       record: { local: 0 },
@@ -384,9 +443,6 @@ export class RegionFrame {
       budget: this.#budget,
       granted: this.#granted,
       "exit: ip": this.#exitIp,
-      "exit: distance": this.#exitDelta,
-      "exit: executed": this.#executed,
-      "exit: is interpreted": this.#isInterpreted,
       "flags: kind": code,
       "flags: a": narrow.a,
       "flags: b": narrow.b,
@@ -397,18 +453,6 @@ export class RegionFrame {
     })) {
       locals.set(variable.local, name);
     }
-  }
-
-  #writeBack(): void {
-    const { f, vcpu } = this;
-    this.#eachRegister(({ variable, written }, address) => {
-      if (!written) return;
-      const value = variable.get();
-      if (variable.type === "v128") f.store("v128", 0, value, address);
-      else f.store("i64", 0, value.extendU(), address);
-    });
-    f.store("i64", 0, this.#exitIp.get(), fieldAddress(vcpu, "ip"));
-    f.ifRare(this.#flagVariables.code.get(), () => this.storeFlags());
   }
 
   #linear(): Value {

@@ -103,9 +103,9 @@ export class RegionInstruction extends WasmSemantics {
         const { name, registers } = this.#origin;
         return (write) => frame.keptPage(name, registers, write);
       },
+      isSure: frame.isSure,
       interpret: () => this.#wayOut(),
       groups: () => (frame.isApart ? undefined : frame.groups),
-      missed: () => frame.missGroup(),
     });
   }
 
@@ -118,16 +118,10 @@ export class RegionInstruction extends WasmSemantics {
   #interpret(reason: InterpretReason): void {
     this.#frame.interpret(this.#delta, this.#executed, reason);
   }
-  /** Makes a way out of the region to this instruction, later, with flags as they are now. */
-  #wayOut(): () => void {
-    const { flags } = this;
-    const { state } = flags;
-    return () => {
-      const later = flags.state;
-      flags.state = state;
-      this.#interpret("memory");
-      flags.state = later;
-    };
+  /** Makes a way out of the region to this instruction, later, with registers and flags as they are now. */
+  #wayOut(): (misses: boolean) => void {
+    const point = this.#frame.here();
+    return (misses) => this.#frame.interpret(this.#delta, this.#executed, "memory", { point, misses });
   }
 
   protected override bind(spec: OperandSpec, position: number): BoundOperand {

@@ -3,9 +3,9 @@
  * (access-groups.ts). Accesses whose addresses come from the same register tend to stay within a page: the
  * page last found is kept for them, at an address that the code knows, so that finding it does not wait for the access's
  * own address; where pages change, but addresses are loaded one from the other, its addend is, and the TLB only confirms
- * it. Otherwise the software TLB is looked up in line, and filled where it has no answer. What then
- * still cannot be done in place (device memory, page crossings, pages with code, faults) is left to the interpreter,
- * which starts the instruction again. An instruction that reads after it has written could then find what it wrote
+ * it. Otherwise the software TLB is looked up in line. What cannot be done in place (device memory, page crossings, pages
+ * with code, faults) is left to the interpreter, which starts the instruction again; so is what the TLB has no answer
+ * for, unless that was found to happen often. An instruction that reads after it has written could then find what it wrote
  * itself: it is not translated.
  */
 import type { FunctionBuilder } from "../../wasm/function.ts";
@@ -29,12 +29,12 @@ export interface MemoryOptions {
   readonly pages: () => { readonly tlb: Value; readonly key: Value; readonly clock: Value };
   /** For the access at hand: the address of the page that is kept for it (state.ts, KEPT), if one is. */
   readonly keptPage: () => (write: boolean) => KeptPlace | undefined;
-  /** For the state at hand: leaves the instruction to the interpreter. */
-  readonly interpret: () => () => void;
+  /** For the state at hand: leaves the instruction to the interpreter, and may count that a page was not found. */
+  readonly interpret: () => (misses: boolean) => void;
   /** Groups that the access at hand may join; undefined where it stands alone. */
   readonly groups: () => AccessGroups | undefined;
-  /** Counts a group that was not found. */
-  readonly missed: () => void;
+  /** Whether looks nearly always find what they look for, as far as is known. */
+  readonly isSure: boolean;
 }
 
 /** What is kept for an access (state.ts, KEPT), and where. */
@@ -52,6 +52,8 @@ interface Look {
   refill(): Value;
   /** Where they are in the shared memory. */
   host(): Value;
+  /** Whether it fails so rarely that the interpreter may look further: there is less code for V8 to compile then. */
+  readonly isLight: boolean;
 }
 
 export class RegionMemory implements MemoryUnit {
@@ -67,7 +69,7 @@ export class RegionMemory implements MemoryUnit {
   /** An access, of which the code is made when all of its group are known, or here where it has none. */
   #access(linear: Value, width: number, write: boolean, perform: Access["perform"]): void {
     const f = this.#f;
-    const { keptPage, interpret, groups, linkage } = this.#options;
+    const { keptPage, interpret, groups, linkage, isSure } = this.#options;
     const [kept, leave] = [keptPage(), interpret()];
     const bytes = width / 8;
     const access: Access = {
@@ -75,12 +77,10 @@ export class RegionMemory implements MemoryUnit {
       bytes,
       write,
       look: (extent, isShared) => {
-        const { isElsewhere, refill, host } = this.#look(extent, kept(extent.writes));
-        const miss = () => {
-          if (isShared) this.#options.missed();
-          leave();
-        };
-        this.#where(isElsewhere, () => f.if(refill().eqz(), miss));
+        const { isElsewhere, refill, host, isLight } = this.#look(extent, kept(extent.writes));
+        const miss = () => leave(isShared || isLight);
+        if (isSure && isLight) this.#where(isElsewhere, miss);
+        else this.#where(isElsewhere, () => f.if(refill().eqz(), miss));
         return host();
       },
       tryLook: (extent) => {
@@ -99,7 +99,7 @@ export class RegionMemory implements MemoryUnit {
       },
       lookRarely: () => {
         const found = f.call(linkage.callee("reachPage"), linear, bytes, write ? ACCESS.write : 0);
-        f.if(found.eqz(), leave);
+        f.if(found.eqz(), () => leave(false));
         return found;
       },
       perform,
@@ -145,6 +145,7 @@ export class RegionMemory implements MemoryUnit {
       isElsewhere: [() => (isSame ? differs : differs.or(linear.wrap().and(4095).gtU(last)))],
       refill: () => f.call(this.#options.linkage.callee("keepPage"), linear, bytes, access, kept, pages.clock),
       host: () => linear.wrap().add(f.load("i32", 0, kept + KEPT.addend)),
+      isLight: false,
     };
   }
 
@@ -167,6 +168,7 @@ export class RegionMemory implements MemoryUnit {
         return found;
       },
       host: () => linear.wrap().add(addend.get()),
+      isLight: false,
     };
   }
 
@@ -178,6 +180,7 @@ export class RegionMemory implements MemoryUnit {
       isElsewhere: [() => tlbHit(f, entry, linear, bytes, writes ? TLB.write : TLB.read).eqz()],
       refill: () => (onlyReady ? f.i32(0) : f.call(this.#options.linkage.callee("fillTlb"), linear, bytes, access)),
       host: () => tlbAddress(f, entry, linear),
+      isLight: true,
     };
   }
 

@@ -15,6 +15,7 @@ import type { CodeReader } from "./code-reader.ts";
 import { FlowGraph, type GraphNode } from "./flow-graph.ts";
 import { FlagKindUnknown, type FlagState, flagCode } from "./lazy-flags.ts";
 import { copyAfter, type LoopCopy, type Place } from "./loop-copies.ts";
+import { type NodeFacts, spreadFacts } from "./node-facts.ts";
 import { NotTranslatable } from "./not-translatable.ts";
 import { type FrameOptions, RegionFrame } from "./region-frame.ts";
 import { type Flow, RegionInstruction } from "./region-instruction.ts";
@@ -67,6 +68,7 @@ interface Node extends GraphNode, Place {
   /** Flags at its end. */
   readonly flags: FlagState;
   readonly groups: NodeGroups;
+  readonly facts: NodeFacts;
   readonly successors: Node[];
 }
 
@@ -128,7 +130,9 @@ class NodeBuilder implements BuiltRegion {
         if (successor) node.successors.push(successor);
       }
     }
-    return this.instructions > 0 ? this.find(entry) : undefined;
+    const first = this.instructions > 0 ? this.find(entry) : undefined;
+    if (first) spreadFacts(first);
+    return first;
   }
 
   get nodes(): readonly number[] {
@@ -197,8 +201,8 @@ class NodeBuilder implements BuiltRegion {
     const { f } = this.#input;
     const { flags } = this.frame;
     let exit: Exit = { kind: "none" };
+    const facts = this.frame.beginNode();
     const body = f.detached(() => {
-      this.frame.beginNode();
       if (typeof variant === "number") flags.state = flags.fromVariables(variant);
       else if (variant === "any") flags.state = { kind: "variables" };
       else flags.state = this.frame.storeFlags();
@@ -211,6 +215,7 @@ class NodeBuilder implements BuiltRegion {
       exit,
       flags: flags.state,
       groups: this.frame.groups.end(),
+      facts,
       successors: [],
     };
   }
@@ -393,7 +398,7 @@ class RegionWriter {
           if (!this.#nodes.find(target)) continue;
           f.if(exit.ip.eq(this.#frame.ip(target.delta)), () => this.#follow(node, target));
         }
-        this.#frame.leave(exit.ip, node.flags, { from: node.last, reason: "indirect" });
+        this.#frame.leave(exit.ip, node, { from: node.last, reason: "indirect" });
     }
   }
 
@@ -401,7 +406,7 @@ class RegionWriter {
     const f = this.#f;
     const to = this.#nodes.find(target);
     const leave = (reason: LeaveReason) =>
-      this.#frame.leave(this.#frame.ip(target.delta), from.flags, { from: from.last, reason, to: target.delta });
+      this.#frame.leave(this.#frame.ip(target.delta), from, { from: from.last, reason, to: target.delta });
     if (to === undefined) {
       leave(this.#nodes.refusalOf(target));
       return;

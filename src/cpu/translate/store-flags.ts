@@ -1,12 +1,12 @@
 /** What makes the interpreter's flag words of the flags that translated code has kept unevaluated. */
-import type { FunctionBuilder, Label } from "../../wasm/function.ts";
+import type { Callee, FunctionBuilder, Label } from "../../wasm/function.ts";
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import { flagMemory } from "../interpret/handler.ts";
 import { FLAG_CODES, flagVariables, LazyFlags, stateOfCode } from "./lazy-flags.ts";
 
 /** Exports `storeFlags`: (code, a, b, r of 32 bits, a, b, r of 64 bits); see lazy-flags.ts. */
-export function storeFlagsFunction(module: ModuleBuilder, vcpu: number): void {
-  module.function(
+export function storeFlagsFunction(module: ModuleBuilder, vcpu: number): Callee {
+  return module.function(
     signature(["i32", "i32", "i32", "i32", "i64", "i64", "i64"]),
     (f) => {
       const narrow = { a: f.param(1), b: f.param(2), r: f.param(3) };
