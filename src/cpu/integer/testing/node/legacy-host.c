@@ -105,6 +105,46 @@ static uint8_t *map(uint32_t address, uint32_t size, int protection) {
   return pages;
 }
 
+static uint8_t *code, *memory;
+
+/* Runs `test`. */
+static void execute(void) {
+  struct link *link = (struct link *)LINK;
+  memcpy(link->gpr, test.gpr, sizeof test.gpr);
+  memcpy(memory, test.memory, MEMORY);
+  memcpy(code, test.code, test.length);
+  /* jmp 0x33:comes_back, with a 32-bit offset */
+  uint8_t *end = code + test.length;
+  if (test.bits == 16) *end++ = 0x66;
+  *end++ = 0xea;
+  uint32_t offset = (uintptr_t)comes_back;
+  memcpy(end, &offset, 4);
+  end[4] = 0x33;
+  end[5] = 0;
+  link->flags = test.flags;
+  link->offset = test.bits == 16 ? 0 : CODE;
+  link->code_segment = test.bits == 16 ? 0x07 : 0x23;
+  link->data_segment = test.bits == 16 ? 0x0f : 0x2b;
+  test.vector = NO_VECTOR;
+  test.error = 0;
+  test.ip = link->offset + test.length;
+  run();
+  memcpy(test.gpr, link->gpr, sizeof test.gpr);
+  test.flags = link->flags;
+  memcpy(test.memory, memory, MEMORY);
+}
+
+/* Whether the host's kernel has such code run: some hypervisors have no such segments for their guests. */
+static int runs(uint32_t bits) {
+  memset(&test, 0, sizeof test);
+  test.flags = 0x202;
+  test.bits = bits;
+  test.length = 1;
+  test.code[0] = 0x90; /* nop */
+  execute();
+  return test.vector == NO_VECTOR;
+}
+
 int main(void) {
   stack_t stack = {.ss_sp = malloc(1 << 16), .ss_size = 1 << 16};
   sigaltstack(&stack, NULL);
@@ -112,32 +152,12 @@ int main(void) {
   int signals[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGTRAP};
   for (int i = 0; i < 5; i++) sigaction(signals[i], &action, NULL);
   if (segment(0, CODE, 0xffff, 2) != 0 || segment(1, DATA, MEMORY - 1, 0) != 0) return 2;
-  struct link *link = (struct link *)map(LINK, 4096, PROT_READ | PROT_WRITE);
-  uint8_t *code = map(CODE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
-  uint8_t *memory = map(DATA, 4096, PROT_READ | PROT_WRITE);
+  map(LINK, 4096, PROT_READ | PROT_WRITE);
+  code = map(CODE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+  memory = map(DATA, 4096, PROT_READ | PROT_WRITE);
+  if (!runs(16) || !runs(32)) return 2;
   while (fread(&test, sizeof test, 1, stdin) == 1) {
-    memcpy(link->gpr, test.gpr, sizeof test.gpr);
-    memcpy(memory, test.memory, MEMORY);
-    memcpy(code, test.code, test.length);
-    /* jmp 0x33:comes_back, with a 32-bit offset */
-    uint8_t *end = code + test.length;
-    if (test.bits == 16) *end++ = 0x66;
-    *end++ = 0xea;
-    uint32_t offset = (uintptr_t)comes_back;
-    memcpy(end, &offset, 4);
-    end[4] = 0x33;
-    end[5] = 0;
-    link->flags = test.flags;
-    link->offset = test.bits == 16 ? 0 : CODE;
-    link->code_segment = test.bits == 16 ? 0x07 : 0x23;
-    link->data_segment = test.bits == 16 ? 0x0f : 0x2b;
-    test.vector = NO_VECTOR;
-    test.error = 0;
-    test.ip = link->offset + test.length;
-    run();
-    memcpy(test.gpr, link->gpr, sizeof test.gpr);
-    test.flags = link->flags;
-    memcpy(test.memory, memory, MEMORY);
+    execute();
     fwrite(&test, sizeof test, 1, stdout);
   }
   return 0;

@@ -16,7 +16,7 @@ export function runOnHost(records: Uint8Array): Uint8Array | string {
     if (compiled.error) return "gcc is not installed";
     if (compiled.status !== 0) return `gcc fails: ${compiled.stderr}`;
     const { stdout, status } = spawnSync(program, { input: records, maxBuffer: records.length + 1 });
-    if (status === 2) return "the host's kernel has no modify_ldt";
+    if (status === 2) return "the host's kernel has no segments for 16-bit and 32-bit code";
     if (status !== 0 || stdout.length !== records.length) throw new Error(`the host program ends with ${status}`);
     return stdout;
   } finally {
