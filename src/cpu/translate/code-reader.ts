@@ -108,6 +108,16 @@ export class CodeReader {
     return known;
   }
 
+  /** The instruction at a distance, of which nothing follows: it is in one page, and not noted. */
+  peek(delta: number): Decoded | undefined {
+    const { has, isMarked } = this.#source;
+    const { distance, offset } = this.#locate(delta);
+    const page = this.#page(distance);
+    if (isMarked(offset) || page === undefined) return undefined;
+    const result = decode(this.#copy(distance, page), offset, PAGE, this.#mode, has);
+    return typeof result === "string" ? undefined : result;
+  }
+
   /** The bytes of the page at a distance, which is `page`, as they were when it was first looked at. */
   #copy(distance: number, page: number): Uint8Array {
     let copy = this.#copies.get(distance);

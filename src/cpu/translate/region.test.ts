@@ -22,3 +22,25 @@ test("branches of which both ways lead to the same place do not make code grow w
     assert.ok(processor.statistics.translated.instructions > 0);
   }
 });
+
+test("a subroutine of a few instructions is a part of the smallest regions that call it, a longer one is not", () => {
+  /** Instructions of all regions. */
+  const run = (padding: number) => {
+    const { processor, ram } = new BareMachine(64, "max", (settings) => new InPlace(settings));
+    const nops = "nop\n".repeat(padding);
+    const program = `again: call place\n add rax, rbx\n dec rcx\n jnz again\n ud2\n place: ${nops} mov rbx, [rsp]\n ret`;
+    const { bytes } = assemble(program, { bits: 64, origin: BigInt(CODE) });
+    new Uint8Array(ram.buffer, ram.byteOffset + CODE).set(bytes);
+    const { registers } = processor;
+    registers.set64("ip", BigInt(CODE));
+    registers.setGpr(0, 0n);
+    registers.setGpr(1, 1000n);
+    registers.setGpr(4, 0x20_1000n);
+    assert.equal(processor.stretch(100_000)?.vector, 6);
+    assert.equal(registers.gpr(0), 1000n * BigInt(CODE + 5));
+    assert.equal(registers.gpr(4), 0x20_1000n);
+    return processor.statistics.translated.instructions;
+  };
+  // Of four instructions and of five.
+  assert.ok(run(2) > run(3));
+});

@@ -32,6 +32,11 @@ export interface RegionSize {
 
 /** Instructions of one node at the most. */
 const NODE_LIMIT = 64;
+/**
+ * Instructions of a subroutine that calls nothing and is a part of each region that calls it, as it costs less than a call:
+ * where 32-bit code learns its own address, for one.
+ */
+const LEAF_LIMIT = 4;
 /** Distance of its code from the start, in bytes. */
 const REACH = 0x4000_0000;
 
@@ -169,9 +174,23 @@ class NodeBuilder implements BuiltRegion {
   #refusal({ delta, calls }: Target): LeaveReason | undefined {
     const { size, isWarm } = this.#input;
     if (this.instructions >= size.instructions || this.#nodes.size >= size.nodes) return "region full";
-    if (calls.length > size.depth) return "calls too deep";
+    const tooDeep = calls.length - size.depth;
+    if (tooDeep > 1 || (tooDeep === 1 && !this.#isLeaf(delta))) return "calls too deep";
     if (Math.abs(delta) >= REACH) return "too far";
     return isWarm(delta) ? undefined : "rare code";
+  }
+
+  /** Whether the code at a distance returns after a few instructions. */
+  #isLeaf(delta: number): boolean {
+    let at = delta;
+    for (let count = 0; count < LEAF_LIMIT; count++) {
+      const decoded = this.#input.code.peek(at);
+      if (!decoded) return false;
+      const { flow, ends } = decoded.form.instruction;
+      if (flow === "return" || ends) return flow === "return";
+      at += decoded.length;
+    }
+    return false;
   }
 
   /** Why the region has no node for a target. */
