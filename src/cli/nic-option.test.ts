@@ -16,8 +16,8 @@ test("a card is on a network, with settings", () => {
 
 test("mistakes are told with what to change", () => {
   for (const [text, says] of [
-    ["", /"" is no network; known is isolated, user/],
-    ["bridge", /"bridge" is no network; known is isolated, user/],
+    ["", /"" is no network; known are isolated, user/],
+    ["bridge", /"bridge" is no network; known are isolated, user/],
     ["isolated,model=ne2000", /model=ne2000 must be one of virtio, e1000/],
     ["isolated,mac=1", /mac=1 must be six pairs/],
     ["isolated,mac=53:54:00:12:34:56", /of which the first is even/],

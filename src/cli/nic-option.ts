@@ -22,7 +22,7 @@ export function parseNic(text: string): NicOptions {
   const settings = parseSettings(text, SETTINGS);
   const network = NETWORK_KINDS.find((known) => known === settings.first);
   if (network === undefined) {
-    throw usageError(`--nic ${text}: "${settings.first}" is no network; known is ${NETWORK_KINDS.join(", ")}`);
+    throw usageError(`--nic ${text}: "${settings.first}" is no network; known are ${NETWORK_KINDS.join(", ")}`);
   }
   const address = parseAddress(settings.get("mac"));
   const model = settings.choice("model", NIC_MODELS);
