@@ -228,6 +228,10 @@ export class RegionFrame {
   get isSure(): boolean {
     return this.#options.isSure;
   }
+  /** Whether what the TLB has no answer for is left to the interpreter: not where it is counted why. */
+  get leavesMisses(): boolean {
+    return this.isSure && this.#options.counts === undefined;
+  }
   /** The record that stands for the region (state.ts, REGION). */
   get #region(): Value {
     return this.f.param(0);
@@ -321,6 +325,7 @@ export class RegionFrame {
       },
     });
   }
+
   /** Has flags of an unknown kind stored as the interpreter keeps them. */
   storeFlags(): FlagState {
     const { code, narrow, wide } = this.#flagVariables;

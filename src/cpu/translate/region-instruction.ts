@@ -103,7 +103,7 @@ export class RegionInstruction extends WasmSemantics {
         const { name, registers } = this.#origin;
         return (write) => frame.keptPage(name, registers, write);
       },
-      isSure: frame.isSure,
+      leavesMisses: frame.leavesMisses,
       interpret: () => this.#wayOut(),
       groups: () => (frame.isApart ? undefined : frame.groups),
     });

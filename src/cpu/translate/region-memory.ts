@@ -33,8 +33,8 @@ export interface MemoryOptions {
   readonly interpret: () => (misses: boolean) => void;
   /** Groups that the access at hand may join; undefined where it stands alone. */
   readonly groups: () => AccessGroups | undefined;
-  /** Whether looks nearly always find what they look for, as far as is known. */
-  readonly isSure: boolean;
+  /** Whether the interpreter does what the TLB has no answer for. */
+  readonly leavesMisses: boolean;
 }
 
 /** What is kept for an access (state.ts, KEPT), and where. */
@@ -69,7 +69,7 @@ export class RegionMemory implements MemoryUnit {
   /** An access, of which the code is made when all of its group are known, or here where it has none. */
   #access(linear: Value, width: number, write: boolean, perform: Access["perform"]): void {
     const f = this.#f;
-    const { keptPage, interpret, groups, linkage, isSure } = this.#options;
+    const { keptPage, interpret, groups, linkage, leavesMisses } = this.#options;
     const [kept, leave] = [keptPage(), interpret()];
     const bytes = width / 8;
     const access: Access = {
@@ -79,7 +79,7 @@ export class RegionMemory implements MemoryUnit {
       look: (extent, isShared) => {
         const { isElsewhere, refill, host, isLight } = this.#look(extent, kept(extent.writes));
         const miss = () => leave(isShared || isLight);
-        if (isSure && isLight) this.#where(isElsewhere, miss);
+        if (leavesMisses && isLight) this.#where(isElsewhere, miss);
         else this.#where(isElsewhere, () => f.if(refill().eqz(), miss));
         return host();
       },
