@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { type Batch, fillReadOnly, INPUT_SIZE, LOCAL_SEGMENTS, OUTPUT_SIZE, PLACE } from "../record.ts";
+import { type Batch, fillReadOnly, INPUT_SIZE, LOCAL_SEGMENTS, OUTPUT_SIZE, PLACE, SELECTORS } from "../record.ts";
 import { buildHarness, HARNESS, STRUCTURE, VARIABLE } from "./machine-code.ts";
 
 /** Batches at most. */
@@ -43,11 +43,27 @@ type Ffi = typeof import("node:ffi");
 export function unsuitableHost(): string | undefined {
   if (process.platform !== "linux" || process.arch !== "x64") return "native tests need x86-64 Linux";
   try {
-    createRequire(import.meta.url)("node:ffi");
-    return undefined;
+    return knowsSelector(SELECTORS.code32) ? undefined : "the host's kernel has no segment for 32-bit code";
   } catch {
     return "this Node has no node:ffi";
   }
+}
+
+/**
+ * Whether the processor knows a selector. Some hypervisors run a kernel as a program of theirs, and have neither all of its
+ * segments nor all of its exceptions: tests would wait for ever there.
+ */
+function knowsSelector(selector: number): boolean {
+  const ffi = createRequire(import.meta.url)("node:ffi") as Ffi;
+  const c = ffi.dlopen(null, FUNCTIONS).functions;
+  const page = c.mmap(0n, 4096n, PROT.read | PROT.write | PROT.execute, MAP.private | MAP.anonymous, -1, 0n);
+  const bytes = new Uint8Array(ffi.toArrayBuffer(page, 4096, false));
+  // movzx eax, word ptr [rdi]; lar eax, eax; setnz al; movzx eax, al; ret
+  bytes.set([0x0f, 0xb7, 0x07, 0x0f, 0x02, 0xc0, 0x0f, 0x95, 0xc0, 0x0f, 0xb6, 0xc0, 0xc3]);
+  const key = page + 64n;
+  bytes.set([selector & 0xff, selector >> 8], 64);
+  // Calls its last argument once, with the key's address: the way to call an address.
+  return c.bsearch(key, key, 1n, 1n, page) !== 0n;
 }
 
 export class NativeProcessor {
