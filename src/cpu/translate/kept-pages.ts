@@ -14,6 +14,7 @@ import { fieldAddress, KEPT, TLB } from "../state.ts";
 const SOON = 400;
 /** So many of them are too many. */
 const TOO_MANY = 200;
+
 /**
  * Exports `keepPage`, (linear, bytes, access, address of the kept page, the region's clock) → whether the access can be
  * done in the page that is kept now; with ACCESS.probe, the page must be in the TLB. `fillTlb` has the first

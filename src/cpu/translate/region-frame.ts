@@ -159,6 +159,12 @@ export class RegionFrame {
     this.#allFacts.push(this.#facts);
     return this.#facts;
   }
+  /** What makes the node at hand one that has written no more than it has now: what was built since is not placed. */
+  rememberFacts(): () => void {
+    const { own } = this.#facts;
+    const now = { ...own };
+    return () => void Object.assign(own, now);
+  }
   /** The place at hand, for a way out from there. */
   here(): Point {
     return this.#pointOf(this.#facts, this.flags.state);
@@ -232,6 +238,7 @@ export class RegionFrame {
   get leavesMisses(): boolean {
     return this.isSure && this.#options.counts === undefined;
   }
+
   /** The record that stands for the region (state.ts, REGION). */
   get #region(): Value {
     return this.f.param(0);

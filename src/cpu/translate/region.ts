@@ -284,6 +284,7 @@ class NodeBuilder implements BuiltRegion {
     const { f } = this.#input;
     const { flags } = this.frame;
     const before = flags.state;
+    const undoFacts = this.frame.rememberFacts();
     let flow: Flow = { kind: "next" };
     try {
       const body = f.detached(() => {
@@ -295,6 +296,7 @@ class NodeBuilder implements BuiltRegion {
     } catch (error) {
       if (!(error instanceof NotTranslatable)) throw error;
       flags.state = before;
+      undoFacts();
       return undefined;
     }
   }
