@@ -23,6 +23,8 @@ export interface ReadyRegion extends PlacedCode {
   /** Table entry of its function. */
   readonly handler: number;
   readonly instructions: number;
+  /** Distances at which its nodes begin. */
+  readonly nodes: readonly number[];
 }
 
 export class ReadyRegions {
@@ -78,7 +80,7 @@ export class ReadyRegions {
       if (placed === undefined) continue;
       this.#used.add(region);
       this.news.push(region);
-      return { handler: FIRST_READY + region, ...placed, instructions: readSize(head).instructions };
+      return { handler: FIRST_READY + region, ...placed, ...readSize(head) };
     }
     return undefined;
   }

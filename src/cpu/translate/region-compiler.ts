@@ -233,7 +233,7 @@ export class RegionCompiler {
       context: codeContext(job.context),
       linkage,
       code,
-      isWarm: answers((delta) => this.#isWarm(code.physical(delta), job.context)),
+      isWarm: answers((delta) => job.warm.includes(delta) || this.#isWarm(code.physical(delta), job)),
       size: partOf(SIZES[job.large ? 1 : 0] as RegionSize, part),
       grows: !job.large,
       isSure: !this.#bytes[this.#unsure(job)],
@@ -267,9 +267,12 @@ export class RegionCompiler {
     return { module: module.build().slice(), marks, ...about };
   }
 
-  #isWarm(physical: number | undefined, context: number): boolean {
+  /** Whether the block at `physical` has run often, or runs as a part of regions, where it is not counted. */
+  #isWarm(physical: number | undefined, { context, large }: RegionJob): boolean {
+    if (physical === undefined) return false;
+    if (large && this.#covered.has({ physical, context }, 0)) return true;
     const { heat } = this.#settings;
-    return physical !== undefined && blockRuns(this.#i32, physical, context, heat) >= Math.max(heat * WARM, 1);
+    return blockRuns(this.#i32, physical, context, heat) >= Math.max(heat * WARM, 1);
   }
 
   /** Places come round again: what two regions find in one of them is as good for both. */

@@ -25,6 +25,8 @@ export interface RegionJob {
   readonly marks: readonly number[];
   /** How many modules' regions the processor had when it asked for this one; infinite where it is to be made anyway. */
   readonly seen: number;
+  /** Distances at which nodes begin of the region that it is to replace: code that runs, though it is not counted. */
+  readonly warm: readonly number[];
 }
 
 /** Where it is noted that the pages of addresses from `origin` change too often in the region that begins at `physical`. */
@@ -49,7 +51,7 @@ export interface CodeMemory {
 
 /** Reads the code around where the region begins. */
 export function codeReader(
-  { linear, physical, context, paging, marks }: Omit<RegionJob, "handler" | "large" | "seen" | "ip">,
+  { linear, physical, context, paging, marks }: Omit<RegionJob, "handler" | "large" | "seen" | "ip" | "warm">,
   { bytes, walk, has }: CodeMemory,
 ): CodeReader {
   const { long, code32 } = codeContext(context);

@@ -95,7 +95,7 @@ export function buildRegion(input: RegionInput): BuiltRegion {
 }
 
 const placeOf = ({ delta, calls, copy }: Place): string =>
-  `${delta} ${calls.join()} ${copy ? `${copy.head}:${copy.number}` : ""}`;
+  `${delta} ${calls.join()} ${copy ? `${copy.head}-${copy.end}:${copy.number}` : ""}`;
 
 /** How a node finds flags when control comes to it. */
 type Variant = "any" | "unknown" | number;

@@ -143,7 +143,7 @@ export class Translator {
   translate(record: number, linear: bigint, ip: number): void {
     const { paging, marks, blocks } = this.#wiring;
     const { physical, context, runs } = blocks.hot(record);
-    const place = { linear, physical, ip, context, paging: paging(), marks: marks(), large: false };
+    const place = { linear, physical, ip, context, paging: paging(), marks: marks(), large: false, warm: [] };
     const isReady = this.#lookForReady(record, place);
     if (isReady === "taken") return;
     const heat =
@@ -177,8 +177,8 @@ export class Translator {
       if (!found && this.#ready.missing.splice(0).length > 0) return "awaited";
     }
     if (!found) return "possible";
-    const { handler, ...region } = found;
-    const job = { ...place, handler, seen: Number.POSITIVE_INFINITY };
+    const { handler, nodes, ...region } = found;
+    const job = { ...place, handler, seen: Number.POSITIVE_INFINITY, warm: nodes };
     const isAdded = this.#add({ job, ...region, isCovered: false, unsure });
     if (!isAdded) this.#ready.release(handler);
     if (this.#ready.news.length >= NEWS) maker.used?.(this.#ready.news.splice(0));

@@ -14,6 +14,7 @@ const JOB: RegionJob = {
   large: false,
   marks: [],
   seen: 0,
+  warm: [],
 };
 
 test("what a thread that fails was asked for is refused, and the machine goes on without it", async (t) => {
