@@ -161,6 +161,44 @@ test("an edge is told apart as the dominators say", () => {
   });
 });
 
+test("a knot is what comes after its head and leads back to it, and comes undone where all ways into it lead to the head", () => {
+  let undone = 0;
+  eachGraph((entry, graph) => {
+    const number = (node: Node) => graph.order.indexOf(node);
+    const isUntied = (from: Node, to: Node, all: FlowGraph<Node>) => all.edge(from, to).kind === "irreducible";
+    const heads = graph.order.filter((node) =>
+      graph.order.some((from) => from.successors.includes(node) && isUntied(from, node, graph)),
+    );
+    assert.deepEqual(
+      graph.knots().map(({ head }) => head),
+      heads,
+    );
+    for (const { head, within } of graph.knots()) {
+      for (const node of within) {
+        assert.ok(number(node) > number(head));
+        assert.ok(reachable(head).has(node) && reachable(node).has(head));
+      }
+      // Without the other ways in, rather than with copies behind them.
+      const without = new Map(graph.order.map((node): [Node, Node] => [node, { name: node.name, successors: [] }]));
+      for (const [node, cut] of without) {
+        const isOutside = node !== head && !within.has(node);
+        for (const to of node.successors) {
+          if (!isOutside || !within.has(to)) cut.successors.push(without.get(to) as Node);
+        }
+      }
+      const rest = new FlowGraph(without.get(entry) as Node);
+      const cutHead = without.get(head) as Node;
+      if (!rest.order.includes(cutHead)) continue;
+      for (const node of within) {
+        const cut = without.get(node) as Node;
+        if (rest.order.includes(cut) && cut.successors.includes(cutHead)) assert.ok(!isUntied(cut, cutHead, rest));
+      }
+      undone++;
+    }
+  });
+  assert.ok(undone > 20);
+});
+
 test("each node is written once", () => {
   eachGraph((entry, graph) => {
     const { written } = write(graph, entry);

@@ -21,6 +21,13 @@ export type Edge<N> =
   /** Into a loop, but not to its start. */
   | { readonly kind: "irreducible"; readonly to: N };
 
+/** A loop that control also enters elsewhere than at its head. */
+export interface Knot<N> {
+  readonly head: N;
+  /** Its other nodes. */
+  readonly within: ReadonlySet<N>;
+}
+
 export class FlowGraph<N extends GraphNode> {
   /** Nodes that can be reached, in reverse postorder. */
   readonly order: readonly N[];
@@ -29,6 +36,7 @@ export class FlowGraph<N extends GraphNode> {
   readonly #dominators: readonly number[];
   readonly #isLoop = new Set<N>();
   readonly #isJoin = new Set<N>();
+  readonly #predecessors: readonly (readonly number[])[];
 
   constructor(entry: N) {
     this.order = reversePostorder(entry);
@@ -39,12 +47,17 @@ export class FlowGraph<N extends GraphNode> {
     this.order.forEach((node, i) => {
       for (const to of node.successors) predecessors[this.#at(to as N)]?.push(i);
     });
+    this.#predecessors = predecessors;
     this.#dominators = dominators(predecessors);
     this.order.forEach((node, i) => {
       const forward = (predecessors[i] as number[]).filter((from) => from < i);
       if (forward.length > 1) this.#isJoin.add(node);
       if ((predecessors[i] as number[]).some((from) => from >= i && this.#dominates(i, from))) this.#isLoop.add(node);
     });
+  }
+
+  get entry(): N {
+    return this.order[0] as N;
   }
 
   #at(node: N): number {
@@ -55,6 +68,28 @@ export class FlowGraph<N extends GraphNode> {
     let at = lower;
     while (at > upper) at = this.#dominators[at] as number;
     return at === upper;
+  }
+
+  #successors(number: number): number[] {
+    return (this.order[number] as N).successors.map((to) => this.#at(to as N));
+  }
+
+  /**
+   * The loops of irreducible edges, by their heads: nodes that come after the head and from which control comes back to it. Once no
+   * way leads into them but to the head, it dominates them.
+   */
+  knots(): Knot<N>[] {
+    return this.order.flatMap((head, i) => {
+      const back = (this.#predecessors[i] as readonly number[]).filter((from) => from >= i);
+      if (back.every((from) => this.#dominates(i, from))) return [];
+      const after = (at: number) => at > i;
+      const [before, behind] = [
+        closure(back.filter(after), (at) => (this.#predecessors[at] as number[]).filter(after)),
+        closure(this.#successors(i).filter(after), (at) => this.#successors(at).filter(after)),
+      ];
+      const within = [...before].filter((at) => behind.has(at)).map((at) => this.order[at] as N);
+      return [{ head, within: new Set(within) }];
+    });
   }
 
   isLoop(node: N): boolean {
@@ -72,6 +107,18 @@ export class FlowGraph<N extends GraphNode> {
     if (j <= i) return { kind: this.#dominates(j, i) ? "again" : "irreducible", to };
     return { kind: this.#isJoin.has(to) ? "join" : "inline", to };
   }
+}
+
+/** All that `next` leads to from these, with them. */
+function closure(first: readonly number[], next: (number: number) => readonly number[]): Set<number> {
+  const found = new Set<number>();
+  const waiting = [...first];
+  for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+    if (found.has(at)) continue;
+    found.add(at);
+    waiting.push(...next(at));
+  }
+  return found;
 }
 
 function reversePostorder<N extends GraphNode>(entry: N): N[] {

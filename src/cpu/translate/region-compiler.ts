@@ -22,7 +22,7 @@ import { cpuModel } from "../system/models.ts";
 import type { CodeReader, PlacedCode } from "./code-reader.ts";
 import { exceedsLimits } from "./function-limits.ts";
 import type { FoundRegion, KeptRegions } from "./kept-regions.ts";
-import { buildRegion, type RegionInput, type RegionSize } from "./region.ts";
+import { buildRegion } from "./region.ts";
 import type { RegionIdentity } from "./region-encoding.ts";
 import {
   type CodeMemory,
@@ -34,6 +34,7 @@ import {
   unsureByte,
 } from "./region-job.ts";
 import type { KeptPlace } from "./region-memory.ts";
+import type { RegionInput, RegionSize } from "./region-nodes.ts";
 
 /** What part of that a block must have run to become part of the region of another. */
 const WARM = 0.1;

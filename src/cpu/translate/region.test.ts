@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { assemble } from "../../isa/assemble.ts";
 import { BareMachine, CODE } from "../system/testing/bare-machine.ts";
 import { InPlace } from "./in-place.ts";
+import type { CompiledRegions } from "./region-compiler.ts";
 
 test("branches of which both ways lead to the same place do not make code grow with each of them", () => {
   for (const large of [false, true]) {
@@ -43,4 +44,66 @@ test("a subroutine of a few instructions is a part of the smallest regions that 
   };
   // Of four instructions and of five.
   assert.ok(run(2) > run(3));
+});
+
+test("a loop that control enters in two places is run as one in a large region", () => {
+  const source = (entrance: string) => `
+    again: test rsi, 1
+      jnz ${entrance}
+    head: lea rax, [rax + rax * 2 + 1]
+      cmp rax, rbx
+      jb middle
+      sub rax, rbx
+    middle: add rax, rcx
+      dec rcx
+      jnz head
+      mov rcx, 50
+      dec rsi
+      jnz again
+      ud2`;
+  const expected = (entrance: string) => {
+    const mask = (1n << 64n) - 1n;
+    let a = 1n;
+    for (let turn = 200; turn > 0; turn--) {
+      for (let left = 50n, skips = entrance === "middle" && turn % 2 === 1; left > 0n; left--, skips = false) {
+        if (!skips) {
+          a = (a * 3n + 1n) & mask;
+          if (a >= 1_000_003n) a = (a - 1_000_003n) & mask;
+        }
+        a = (a + left) & mask;
+      }
+    }
+    return a;
+  };
+  /** Instructions of the largest region. */
+  const run = (entrance: string) => {
+    const sizes: number[] = [];
+    const { processor, ram } = new BareMachine(64, "max", (settings) => {
+      const maker = new InPlace(settings, { large: true });
+      let done: typeof maker.done;
+      Object.defineProperty(maker, "done", {
+        get: () => (compiled: CompiledRegions) => {
+          sizes.push(...compiled.regions.map(({ instructions }) => instructions));
+          done(compiled);
+        },
+        set: (next: typeof done) => {
+          done = next;
+        },
+      });
+      return maker;
+    });
+    const { bytes } = assemble(source(entrance), { bits: 64, origin: BigInt(CODE) });
+    new Uint8Array(ram.buffer, ram.byteOffset + CODE).set(bytes);
+    const { registers } = processor;
+    registers.set64("ip", BigInt(CODE));
+    registers.setGpr(0, 1n);
+    registers.setGpr(1, 50n);
+    registers.setGpr(3, 1_000_003n);
+    registers.setGpr(6, 200n);
+    assert.equal(processor.stretch(1_000_000)?.vector, 6);
+    assert.equal(registers.gpr(0), expected(entrance));
+    return Math.max(...sizes);
+  };
+  // What control comes by on its other way in is there twice.
+  assert.ok(run("middle") > run("head"));
 });
