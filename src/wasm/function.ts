@@ -4,6 +4,7 @@
  */
 import { leb } from "./bytes.ts";
 import { type EncodedFunction, encodeFunction } from "./emitter.ts";
+import { narrow } from "./narrow.ts";
 import {
   type AtomicOperation,
   atomicOpcode,
@@ -102,6 +103,8 @@ export class Statement {
   /** The instruction's bytes, where nothing else makes them; of a mark, its note. */
   code: readonly number[] = NOTHING;
   callee: Callee | undefined = undefined;
+  /** Number of the local variable that is set, or -1. */
+  variable = -1;
   /** What a branch leaves for; of a switch, in the order of the selector. */
   targets: readonly Statement[] = NO_STATEMENTS;
   body: Body | undefined = undefined;
@@ -161,11 +164,12 @@ export class FunctionBuilder implements Recorder {
     return value;
   }
 
-  #statement(kind: StatementKind, args: readonly Value[], code: readonly number[], callee?: Callee): void {
+  #statement(kind: StatementKind, args: readonly Value[], code: readonly number[], callee?: Callee): Statement {
     const statement = new Statement(kind, args);
     statement.code = code;
     statement.callee = callee;
     this.#body.entries.push(statement);
+    return statement;
   }
 
   #operand(value: Operand, type: ValueType): Value {
@@ -202,13 +206,15 @@ export class FunctionBuilder implements Recorder {
     const local = this.signature.params.length + this.#locals.length;
     this.#locals.push(type);
     const index = leb(local);
-    const reading = { opcode: LOCAL_GET, immediate: index };
+    const reading = { opcode: LOCAL_GET, immediate: index, variable: local };
     const setting = [0x21, ...index];
     const variable: Variable = {
       type,
       local,
       get: () => this.record(new Value(this, type, "read", reading)),
-      set: (value) => this.#statement("set", [this.#operand(value, type)], setting),
+      set: (value) => {
+        this.#statement("set", [this.#operand(value, type)], setting).variable = local;
+      },
     };
     if (initial !== undefined) variable.set(initial);
     return variable;
@@ -375,6 +381,7 @@ export class FunctionBuilder implements Recorder {
 
   /** The encoded function body, locals included. */
   finish(): EncodedFunction {
+    narrow(this.#root, this.signature.params.length + this.#locals.length);
     return encodeFunction(this.#root, this.signature.params.length, this.#locals);
   }
 }

@@ -24,6 +24,8 @@ export interface NodeFields {
   readonly immediate?: readonly number[];
   /** The function that a call goes to. */
   readonly callee?: Callee;
+  /** Number of the local variable that is read. */
+  readonly variable?: number;
 }
 
 const mask32 = (value: number | bigint) => Number(BigInt.asUintN(32, BigInt(value)));
@@ -37,8 +39,14 @@ export class Value {
   readonly constant: number | bigint | undefined;
   readonly immediate: readonly number[] | undefined;
   readonly callee: Callee | undefined;
+  /** Number of the local variable that it is read from, or -1. */
+  readonly variable: number;
   readonly #owner: Recorder;
   // Filled in when the function is finished.
+  /** How many low bits may be set (narrow.ts). */
+  bits = 64;
+  /** A simpler value in place of this one. */
+  instead: Value | undefined = undefined;
   uses = 0;
   /** Of these, how many stand where control rarely comes. */
   rareUses = 0;
@@ -66,6 +74,7 @@ export class Value {
     this.constant = fields.constant;
     this.immediate = fields.immediate;
     this.callee = fields.callee;
+    this.variable = fields.variable ?? -1;
   }
 
   /** A constant of this value's type (or of `type`). */
@@ -243,8 +252,11 @@ export class Value {
 
   /** This value where `condition` (i32) is not zero, else `otherwise`. */
   when(condition: Value, otherwise: Operand): Value {
-    const args = [this, this.#operand(otherwise), condition];
-    return this.#owner.record(new Value(this.#owner, this.type, "pure", SELECT, args));
+    return this.#owner.record(this.selected(condition, this.#operand(otherwise)));
+  }
+  /** The same, for whoever records it. */
+  selected(condition: Value, otherwise: Value): Value {
+    return new Value(this.#owner, this.type, "pure", SELECT, [this, otherwise, condition]);
   }
 
   // Widths.
