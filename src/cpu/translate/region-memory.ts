@@ -142,7 +142,7 @@ export class RegionMemory implements MemoryUnit {
     const last = 4096 - bytes;
     const access = (writes ? ACCESS.write : 0) | (onlyReady ? ACCESS.probe : 0);
     return {
-      isElsewhere: [() => (isSame ? differs : differs.or(linear.wrap().and(4095).gtU(last)))],
+      isElsewhere: isSame ? [() => differs] : [() => differs, () => linear.wrap().and(4095).gtU(last)],
       refill: () => f.call(this.#options.linkage.callee("keepPage"), linear, bytes, access, kept, pages.clock),
       host: () => linear.wrap().add(f.load("i32", 0, kept + KEPT.addend)),
       isLight: false,
