@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { assemble } from "../../isa/assemble.ts";
 import { BareMachine, CODE } from "../system/testing/bare-machine.ts";
 import { InPlace } from "./in-place.ts";
-import type { CompiledRegions } from "./region-compiler.ts";
+import type { RegionMaker } from "./translator.ts";
 
 test("branches of which both ways lead to the same place do not make code grow with each of them", () => {
   for (const large of [false, true]) {
@@ -79,17 +79,16 @@ test("a loop that control enters in two places is run as one in a large region",
   const run = (entrance: string) => {
     const sizes: number[] = [];
     const { processor, ram } = new BareMachine(64, "max", (settings) => {
-      const maker = new InPlace(settings, { large: true });
-      let done: typeof maker.done;
-      Object.defineProperty(maker, "done", {
-        get: () => (compiled: CompiledRegions) => {
-          sizes.push(...compiled.regions.map(({ instructions }) => instructions));
-          done(compiled);
-        },
-        set: (next: typeof done) => {
-          done = next;
-        },
-      });
+      const inPlace = new InPlace(settings, { large: true });
+      const maker: RegionMaker = {
+        request: (job) => inPlace.request(job),
+        done: () => {},
+        close: () => inPlace.close(),
+      };
+      inPlace.done = (compiled) => {
+        sizes.push(...compiled.regions.map(({ instructions }) => instructions));
+        maker.done(compiled);
+      };
       return maker;
     });
     const { bytes } = assemble(source(entrance), { bits: 64, origin: BigInt(CODE) });
