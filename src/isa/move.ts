@@ -36,9 +36,8 @@ export const MOVZX = instruction("movzx", {
 });
 
 function moveSigned(o: Semantics, dst: Operand, src: Operand): void {
-  const value = o.get(src);
-  if (dst.width === 64) o.put(dst, src.width === 32 ? value.extendS() : value.extendU().signExtend(src.width));
-  else o.put(dst, value.signExtend(src.width));
+  const value = o.getSigned(src);
+  o.put(dst, dst.width === 64 ? value.extendS() : value);
 }
 
 export const MOVSX = instruction("movsx", {

@@ -170,6 +170,8 @@ export interface Semantics {
    * 128 gives its low lane.
    */
   get(operand: Operand): Value;
+  /** An operand of up to 32 bits as a sign-extended i32. */
+  getSigned(operand: Operand): Value;
   /** An operand of 32 or 64 bits as a floating-point number: the low lane of an XMM register. */
   getNumber(operand: Operand): Value;
   /** An operand of 32 or 64 bits in the low lane of a v128, all else zero. */

@@ -131,6 +131,7 @@ export class GuestAccess implements MemoryUnit {
           if (type === "v128") result.set(f.v128(ZEROS).lane("i64x2.replace_lane", 0, value));
           else if (type === "f64") result.set(value.op("f64.reinterpret_i64"));
           else if (type === "f32") result.set(value.wrap().op("f32.reinterpret_i32"));
+          else if (kind === "i32.8s" || kind === "i32.16s") result.set(value.wrap().signExtend(width));
           else result.set(width === 64 ? value : value.wrap());
         }
       },

@@ -193,6 +193,12 @@ export abstract class WasmSemantics implements Semantics {
     }
   }
 
+  getSigned(operand: Operand): Value {
+    const { width } = operand;
+    if (operand.isMemory && width < 32) return this.#loadAs(operand, width === 16 ? "i32.16s" : "i32.8s");
+    return this.get(operand).signExtend(width);
+  }
+
   getNumber(operand: Operand): Value {
     const { width } = operand;
     const type = width === 64 ? "f64" : "f32";

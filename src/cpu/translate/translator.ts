@@ -25,7 +25,7 @@ const FEW = 64;
  */
 const [FIRST_LOOK, LAST_LOOK] = [0.01, 0.1];
 /** How many instructions a region of the first size runs before it is made anew with the second. */
-const GROWTH_HEAT = 64_000_000;
+const GROWTH_HEAT = 160_000_000;
 /** Blocks that may have a ready region, as far as that is remembered: a guest can make more for ever. */
 const MOST_KEYS = 65536;
 /** The maker is told of so many ready regions in use at once. */
