@@ -292,7 +292,7 @@ class Simplifier {
       case "and": {
         if (b.constant === undefined) return undefined;
         const bits = bitsIn(a);
-        // A mask that begins or ends a page is not looked at in vain.
+        // Most are addresses that are cut to their pages: nothing is known of them.
         if (bits === WIDEST && value.type === "i64") return undefined;
         if (covers(b, Math.min(bits, typeBits(a)))) return a;
         if (misses(b, bits)) return a.literal(0);

@@ -75,8 +75,8 @@ export class FlowGraph<N extends GraphNode> {
   }
 
   /**
-   * The loops of irreducible edges, by their heads: nodes that come after the head and from which control comes back to it. Once no
-   * way leads into them but to the head, it dominates them.
+   * The loops of irreducible edges, by their heads: nodes that come after the head and from which control comes back to it.
+   * Once no way leads into them but to the head, it dominates them.
    */
   knots(): Knot<N>[] {
     return this.order.flatMap((head, i) => {

@@ -124,7 +124,7 @@ export class NodeBuilder {
     this.frame = new RegionFrame(input);
   }
 
-  /** The nodes' graph, which has no way into a loop but to its head where there is room for copies; undefined without nodes. */
+  /** The nodes' graph: no way leads into a loop but to its head, where there is room for copies. Undefined without nodes. */
   build(): FlowGraph<Node> | undefined {
     const entry: Target = { delta: 0, calls: [], copy: undefined, flags: 0 };
     this.#request(entry);
@@ -150,7 +150,10 @@ export class NodeBuilder {
     return new FlowGraph<Node>(first);
   }
 
-  /** Gives the ways into some loop that do not lead to its head copies of the nodes from there to the head: false where there is none, or no room. */
+  /**
+   * Gives the ways into some loop that do not lead to its head copies of the nodes from there to the head; false where there is
+   * no such loop, or no room.
+   */
   #unravel(graph: FlowGraph<Node>, number: number): boolean {
     const most = this.#input.size.instructions * (1 + DETOUR_PART);
     const knot = graph.knots().find(({ within }) => {
