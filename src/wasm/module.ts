@@ -157,17 +157,17 @@ export class ModuleBuilder {
 
   /** The module's bytes. */
   build(): Uint8Array<ArrayBuffer> {
-    const builders = this.#functions.map(({ callee, body }) => {
-      if (typeof body !== "function") return { finish: () => body };
+    // One after the other, so that only one of the graphs that they are encoded from is in memory.
+    const bodies = this.#functions.map(({ callee, body }) => {
+      if (typeof body !== "function") return body;
       const builder = new FunctionBuilder(callee.signature, this.#typeIndex);
       body(builder);
-      return builder;
+      return builder.finish();
     });
     // Bodies may have imported functions, which come first in the index space.
     this.#functions.forEach(({ callee }, i) => {
       callee.index = this.#imported.size + i;
     });
-    const bodies = builders.map((builder) => builder.finish());
     for (const { bytes, calls } of bodies) for (const { at, callee } of calls) patchIndex(bytes, at, callee.index);
     this.#functions.forEach(({ encoded }, i) => void encoded?.(bodies[i] as EncodedFunction));
     const out = new ByteWriter(1024);
