@@ -213,6 +213,9 @@ place(
   "observed",
   // Entries of the TLBs that are not empty: how many addresses stand at TLB_FILLED.
   "tlbFilled",
+  // What a jump's record has in place of a link (LINK): not yet, and never.
+  "unlinked",
+  "neverLinked",
 );
 export const TLBS = area(4 * TLB_SIZE, 4096);
 /** Addresses of the TLBs' entries that are not empty. */
@@ -355,6 +358,11 @@ export const RECORD = {
   scale: 31,
 } as const;
 export const RECORD_SIZE = 32;
+/**
+ * In the record of a jump: the record that it goes on with in the same page, where it jumps and where it does not, or the
+ * address of `unlinked` or `neverLinked`. All of these begin with a table entry; it is FIND where there is no link.
+ */
+export const LINK = { taken: 16, next: 20 } as const;
 /** In front of a block's first record, at these offsets from it. */
 export const BLOCK_HEADER = 64;
 /** How many instructions it has, and where its records end. */
@@ -401,7 +409,9 @@ export const REGION = {
   misses: 12,
   unsure: 16,
   missedAt: 20,
-  list: 24,
+  /** As that of a block's first record: 1. */
+  left: 30,
+  list: 32,
 } as const;
 /** How far in front of its record a region's constant (i64) lies: an address in its code that may be another elsewhere. */
 export const regionConstant = (number: number): number => BLOCK_HEADER + 8 * (number + 1);

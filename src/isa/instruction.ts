@@ -227,6 +227,11 @@ export function isIndirect({ instruction, operands }: Form): boolean {
   return isNear && operands[0]?.place === "rm" && operands[0].file === "general";
 }
 
+/** Whether a form is a near jump, on a condition or not, to a distance from itself. */
+export function isDirectJump({ instruction, operands }: Form): boolean {
+  return operands[0]?.place === "relative" && instruction.flow !== "call";
+}
+
 /** One instruction for each condition code, with its forms' opcodes counted up: Jcc, SETcc, CMOVcc. */
 export const CONDITIONS = [
   "o",

@@ -15,8 +15,10 @@ import {
   JUMP_CACHE,
   JUMP_ENTRIES,
   JUMP_ENTRY,
+  RECORD,
 } from "../state.ts";
 import type { Linkage } from "./semantics.ts";
+import { FIND } from "./table-entries.ts";
 
 /** The type of all code that runs guest instructions: (address of a record). */
 export const HANDLER: Signature = signature(["i32"]);
@@ -56,6 +58,21 @@ export function enterBlock(f: FunctionBuilder, vcpu: number, linear: Value, link
   });
   if (budget) storeBudget(f, vcpu, budget);
   f.returnCall(linkage.callee("enterAt"), linear);
+}
+
+/**
+ * Goes on with the block at `linear`, in the same page, that the link at `link` (its address) leads to. Where there is none,
+ * that is a matter of `enterUnlinked`.
+ */
+export function enterLinked(f: FunctionBuilder, vcpu: number, link: Value, linear: Value, linkage: Linkage): void {
+  const record = f.load("i32", link);
+  const handler = f.load("i32", record);
+  f.ifRare(handler.eq(FIND), () => f.returnCall(linkage.callee("enterUnlinked"), link, linear));
+  const before = loadBudget(f, vcpu);
+  const left = before.sub(f.load("i32.8u", record, RECORD.left));
+  f.ifRare(left.ltS(0), () => f.returnCall(linkage.callee("enterAt"), linear));
+  takeBudget(f, vcpu, record, { before, left }, linkage.observe);
+  f.returnCallIndirect(HANDLER, handler, record);
 }
 
 /** Takes a block's instructions out of the budget, and runs it by a tail call; notes that, where someone watches. */

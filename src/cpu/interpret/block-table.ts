@@ -1,4 +1,6 @@
 /** Decoded blocks by physical address, as a hash table in the shared memory that other threads may look into. */
+
+import { COUNT } from "../emit/table-entries.ts";
 import {
   BLOCK_ENTRIES,
   BLOCK_HEADER,
@@ -13,7 +15,6 @@ import {
   RECORDS,
   RECORDS_SIZE,
 } from "../state.ts";
-import { COUNT } from "./code-table.ts";
 
 /** Blocks that another thread looks at for one: what it reads may be changing. */
 const LONGEST_CHAIN = 256;

@@ -4,6 +4,7 @@
  */
 import { type Feature, isIndirect } from "../../isa/instruction.ts";
 import { type Decoded, type DecodeFailure, decode, MAX_LENGTH } from "../decode/decoder.ts";
+import { BREAKPOINT, COUNT, FIND, RESUME } from "../emit/table-entries.ts";
 import type { DropCause, ProcessorObserver } from "../observe/observer.ts";
 import {
   BLOCK_BYTES,
@@ -35,7 +36,6 @@ import {
 } from "../state.ts";
 import { blockSlot, findRecord, heatWord, runsOf } from "./block-table.ts";
 import { type CodePage, CodePages, type InstalledRegion, pageOf } from "./code-pages.ts";
-import { BREAKPOINT, COUNT, RESUME } from "./code-table.ts";
 import type { Handlers, Pseudo } from "./handlers.ts";
 import { RecordWriter } from "./record-writer.ts";
 import { RewrittenBlocks } from "./rewritten-blocks.ts";
@@ -120,7 +120,7 @@ export class BlockCache {
     this.#i32 = new Int32Array(wiring.buffer);
     this.#i64 = new BigInt64Array(wiring.buffer);
     this.#u16 = new Uint16Array(wiring.buffer);
-    this.#records = new RecordWriter(wiring.buffer, wiring.handlers);
+    this.#records = new RecordWriter(wiring.buffer, wiring.vcpu, wiring.handlers);
     this.#rewritten = new RewrittenBlocks(wiring.buffer, this.#records);
     this.#pages = new CodePages({
       buffer: wiring.buffer,
@@ -220,7 +220,7 @@ export class BlockCache {
         break;
       }
     }
-    const record = this.#write(instructions, ending, context);
+    const record = this.#write(instructions, ending, physical, context);
     this.#i32[(record + BLOCK_PHYSICAL) >> 2] = physical;
     this.#i32[(record + BLOCK_SECOND) >> 2] = secondPage;
     this.#i32[(record + BLOCK_MODE) >> 2] = context;
@@ -280,14 +280,19 @@ export class BlockCache {
     return { decoded: decode(bytes, 0, bytes.length, mode, this.#wiring.has), second };
   }
 
-  #write(instructions: readonly Decoded[], ending: Pseudo | "breakpoint" | undefined, context: number): number {
+  #write(
+    instructions: readonly Decoded[],
+    ending: Pseudo | "breakpoint" | undefined,
+    physical: number,
+    context: number,
+  ): number {
     const { handlers } = this.#wiring;
     const record = this.#next + BLOCK_HEADER;
     let at = record;
     let delta = 0;
     const total = Math.max(instructions.length, 1);
     instructions.forEach((decoded, i) => {
-      this.#records.write(at, decoded, delta, context, total - i);
+      this.#records.write(at, decoded, physical, delta, context, total - i);
       delta += decoded.length;
       at += RECORD_SIZE;
     });
@@ -369,11 +374,14 @@ export class BlockCache {
       this.#regionDropped(old, "replaced");
     }
     this.hot(block);
+    this.#i32[block >> 2] = FIND;
     const record = this.#next + front;
     constants.forEach((constant, i) => {
       this.#i64[(record - regionConstant(i)) >> 3] = constant;
     });
     this.#i32[(record + BLOCK_COUNT) >> 2] = 1;
+    this.#i32[(record + BLOCK_MODE) >> 2] = -1;
+    this.#bytes[record + REGION.left] = 1;
     this.#i32[(record + REGION.handler) >> 2] = handler;
     this.#i32[(record + REGION.pages) >> 2] = pages.length;
     this.#i32[(record + REGION.heat) >> 2] = heat;
@@ -396,6 +404,7 @@ export class BlockCache {
     this.#wiring.observer?.regionDropped(handler, cause);
     this.#regions.delete(record);
     this.#i32[(block + BLOCK_REGION) >> 2] = 0;
+    if (this.#i32[(block + BLOCK_MODE) >> 2] !== -1) this.hot(block);
     this.countOn(block);
     this.#wiring.regionDropped(handler);
   }

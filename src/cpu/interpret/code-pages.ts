@@ -2,6 +2,8 @@
  * Which physical bytes decoded blocks and translated regions were made of, and what goes when they are written: no
  * more than what was made of the written bytes, as data may lie right beside code.
  */
+
+import { FIND, RESUME } from "../emit/table-entries.ts";
 import {
   BLOCK_BYTES,
   BLOCK_END,
@@ -20,7 +22,6 @@ import {
   TLB_FRAME,
 } from "../state.ts";
 import { blockSlot } from "./block-table.ts";
-import { FIND, RESUME } from "./code-table.ts";
 
 const PAGE_BYTES = 4096;
 

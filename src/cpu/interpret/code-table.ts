@@ -1,20 +1,9 @@
 /** The table of functions that run guest code: which entries are for what, and modules that put functions there. */
 import { ModuleBuilder } from "../../wasm/module.ts";
 import { HANDLER } from "../emit/enter-block.ts";
+import { FIRST_HANDLER } from "../emit/table-entries.ts";
 
-/** Table entry of the handler that ends a chain; records are pointed at it to stop what runs. */
-export const RESUME = 1;
-/** Table entry of the handler that counts how often a block runs. */
-export const COUNT = 2;
-/** Table entry of the handler that returns where a debugger may have a breakpoint. */
-export const BREAKPOINT = 3;
-/** Table entry of the handler that looks for what is to run in place of a record whose code has changed. */
-export const FIND = 4;
-
-/** Table entry of the first handler of an instruction. */
-export const FIRST_HANDLER = FIND + 1;
-
-/** Table entries from there on that are for handlers which others have needed: more would take longer to load than they save. */
+/** Table entries from FIRST_HANDLER on that are for handlers which others have needed: more would take longer to load than they save. */
 export const MOST_KEPT = 2048;
 
 /** Table entries behind those, for regions that others have made. */

@@ -172,6 +172,37 @@ export interface FindBlockImports {
   readonly observe: EmittedObservation;
 }
 
+/**
+ * (address of a link, linear): goes on with what is there, and has the link lead to it where that holds wherever its page is
+ * mapped: a block, or a region of this page alone.
+ */
+function enterUnlinked(module: ModuleBuilder, vcpu: number, findBlock: Callee, observe: EmittedObservation): void {
+  module.function(
+    signature(["i32", "i64"]),
+    (f) => {
+      const [link, linear] = [f.param(0), f.param(1)];
+      const entry = jumpEntry(linear).add(vcpu + JUMP_CACHE);
+      const isKnown = () =>
+        f
+          .load("i64", entry, JUMP.linear)
+          .eq(linear)
+          .and(f.load("i32", entry, JUMP.context).eq(f.load("i32", 0, fieldAddress(vcpu, "context"))));
+      f.if(isKnown().eqz(), () => {
+        const found = f.call(findBlock, linear);
+        f.if(found.eqz(), () => f.return());
+        f.if(isKnown().eqz(), () => runBlock(f, vcpu, found, observe));
+      });
+      const record = f.load("i32", entry, JUMP.record);
+      f.if(f.load("i32", link).ne(fieldAddress(vcpu, "neverLinked")), () => {
+        const isBlock = f.load("i32", record.add(BLOCK_MODE)).ne(-1);
+        f.if(isBlock.or(f.load("i32", record, REGION.pages).eq(1)), () => f.store("i32", link, record));
+      });
+      runBlock(f, vcpu, record, observe);
+    },
+    { export: "enterUnlinked" },
+  );
+}
+
 export interface FindBlockFunctions {
   readonly findBlock: Callee;
   readonly enterAt: Callee;
@@ -180,7 +211,7 @@ export interface FindBlockFunctions {
 
 /**
  * Exports `findBlock`, (linear) → record of the region or block to run there, or 0 with `exit` set; `enterAt`, (linear),
- * which runs that; and `interpretAt`, (linear), which runs the block there in the interpreter: what translated code leaves
+ * which runs that; `enterUnlinked`, which notes that as well; and `interpretAt`, (linear), which runs the block there in the interpreter: what translated code leaves
  * to it.
  */
 export function findBlockFunctions(
@@ -216,6 +247,7 @@ export function findBlockFunctions(
     },
     { export: "enterAt" },
   );
+  enterUnlinked(module, vcpu, findBlock, observe);
   const interpretAt = module.function(
     signature(["i64"]),
     (f) => {

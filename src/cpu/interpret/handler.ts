@@ -4,13 +4,13 @@
  * to the next record's handler by a tail call.
  */
 import { functionSpec } from "../../isa/functions.ts";
-import { type Form, isIndirect } from "../../isa/instruction.ts";
+import { type Form, isDirectJump, isIndirect } from "../../isa/instruction.ts";
 import type { OperandSpec } from "../../isa/operand.ts";
 import type { Operand } from "../../isa/semantics.ts";
 import type { Argument } from "../../isa/value.ts";
 import type { Callee, FunctionBuilder } from "../../wasm/function.ts";
 import type { Value } from "../../wasm/value.ts";
-import { enterBlock, HANDLER, linearOf, runBlock } from "../emit/enter-block.ts";
+import { enterBlock, enterLinked, HANDLER, linearOf, runBlock } from "../emit/enter-block.ts";
 import { type FlagStore, Flags } from "../emit/flags.ts";
 import { GuestAccess } from "../emit/memory.ts";
 import { type BoundOperand, type Linkage, type Shape, WasmSemantics } from "../emit/semantics.ts";
@@ -18,10 +18,12 @@ import {
   BLOCK_COUNT,
   BLOCK_FIRST,
   BLOCK_HEAT,
+  BLOCK_MODE,
   CS_BASE,
   EXIT,
   fieldAddress,
   GPR,
+  LINK,
   MOST_HEAT,
   NOTED_TARGETS,
   RECORD,
@@ -39,6 +41,11 @@ export interface HandlerShape extends Shape {
   readonly form: Form;
   /** Whether a memory operand has an index register. */
   readonly indexed: boolean;
+}
+
+/** Whether a jump's record has links: where it goes must not depend on where its code is mapped. */
+function hasLinks({ form, operandSize, context }: HandlerShape): boolean {
+  return isDirectJump(form) && operandSize > 16 && (context.long || context.flat);
 }
 
 /** Builds the body of a handler. */
@@ -259,8 +266,30 @@ class Handler extends WasmSemantics {
     f.returnCallIndirect(HANDLER, this.#field("i32", RECORD_SIZE), this.record().add(RECORD_SIZE));
   }
 
+  override jumpIf(condition: Value, target: Operand): void {
+    if (!hasLinks(this.#shape)) {
+      super.jumpIf(condition, target);
+      return;
+    }
+    const ip = this.target(target).when(condition, this.nextIp());
+    this.#jumpInPage(ip, this.f.i32(LINK.taken).when(condition, LINK.next));
+  }
+
+  /** A jump whose record has links, to `ip`; `link` tells which one goes there. */
+  #jumpInPage(ip: Value, link: Value): void {
+    const { f, vcpu } = this;
+    this.#ended = true;
+    f.store("i64", 0, ip, fieldAddress(vcpu, "ip"));
+    this.#tracePath(ip);
+    enterLinked(f, vcpu, this.record().add(link), ip, this.linkage);
+  }
+
   jump(ip: Value): void {
     const { f, vcpu } = this;
+    if (hasLinks(this.#shape)) {
+      this.#jumpInPage(ip, f.i32(LINK.taken));
+      return;
+    }
     this.#ended = true;
     const { long, flat } = this.#shape.context;
     if (!long && !flat) this.checkTarget(ip);
@@ -373,10 +402,17 @@ export function buildCount(f: FunctionBuilder, hot: Callee): void {
   f.returnCallIndirect(HANDLER, f.load("i32", record.add(BLOCK_FIRST)), record);
 }
 
-/** The handler in front of a block or region whose code has changed: goes on with what is there now. */
+/**
+ * The handler in front of a block or region whose code has changed: goes on with what is there now. In front of a block that
+ * has a region: whoever comes here in spite of the region is to run the block.
+ */
 export function buildFind(f: FunctionBuilder, vcpu: number, linkage: Linkage): void {
+  const record = f.param(0);
+  f.if(f.load("i32", record.add(BLOCK_MODE)).ne(-1), () =>
+    f.returnCallIndirect(HANDLER, f.load("i32", record.add(BLOCK_FIRST)), record),
+  );
   const budget = fieldAddress(vcpu, "budget");
-  f.store("i32", 0, f.load("i32", 0, budget).add(f.load("i32", f.param(0).add(BLOCK_COUNT))), budget);
+  f.store("i32", 0, f.load("i32", 0, budget).add(f.load("i32", record.add(BLOCK_COUNT))), budget);
   const found = f.call(linkage.callee("findBlock"), linearOf(f, vcpu, f.load("i64", 0, fieldAddress(vcpu, "ip"))));
   f.ifRare(found.eqz(), () => f.return());
   runBlock(f, vcpu, found, linkage.observe);

@@ -9,9 +9,10 @@ import type { ValueType } from "../../wasm/opcodes.ts";
 import type { Decoded } from "../decode/decoder.ts";
 import { HANDLER } from "../emit/enter-block.ts";
 import type { CodeContext, Linkage, SegmentUse } from "../emit/semantics.ts";
+import { FIRST_HANDLER, RESUME } from "../emit/table-entries.ts";
 import type { EmittedObservation } from "../observe/observer.ts";
 import { CONTEXT, EXIT } from "../state.ts";
-import { codeModule, FIRST_HANDLER, FIRST_READY, MOST_KEPT, MOST_READY, RESUME } from "./code-table.ts";
+import { codeModule, FIRST_READY, MOST_KEPT, MOST_READY } from "./code-table.ts";
 import { buildCount, buildEnd, buildFind, buildHandler, type HandlerShape } from "./handler.ts";
 import type { KeptHandlers } from "./kept-handlers.ts";
 
@@ -266,6 +267,7 @@ export function segmentUse(segment: number, { long, flat }: Pick<CodeContext, "l
 const CODE_FUNCTIONS: Record<string, [params: readonly ValueType[], results: readonly ValueType[]]> = {
   findBlock: [["i64"], ["i32"]],
   enterAt: [["i64"], []],
+  enterUnlinked: [["i32", "i64"], []],
   interpretAt: [["i64"], []],
   interpretFrom: [["i64", "i32", "i32", "i32"], []],
   growFrom: [["i32", "i64"], []],

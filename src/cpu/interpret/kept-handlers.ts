@@ -3,8 +3,9 @@
  * hundred of them within its first tenths of a second, and each takes as long to build as it then runs.
  */
 import { HANDLER } from "../emit/enter-block.ts";
+import { FIRST_HANDLER } from "../emit/table-entries.ts";
 import { RAM_BASE, VCPU_BASE } from "../state.ts";
-import { codeModule, FIRST_HANDLER } from "./code-table.ts";
+import { codeModule } from "./code-table.ts";
 import { buildHandler } from "./handler.ts";
 import { type HandlerKey, linkageOf, shapeOf } from "./handlers.ts";
 

@@ -1,14 +1,16 @@
 /** Decoded instructions as records in linear memory, which the interpreter's handlers read (state.ts, RECORD). */
-import type { Form } from "../../isa/instruction.ts";
+import { type Form, isDirectJump } from "../../isa/instruction.ts";
 import type { OperandSpec } from "../../isa/operand.ts";
 import type { OperandSize } from "../../isa/semantics.ts";
 import type { Decoded } from "../decode/decoder.ts";
 import { type BoundOperand, bindOperand } from "../emit/semantics.ts";
-import { FPU, fieldAddress, GPR, RECORD, SEGMENT_SIZE, SEGMENTS, XMM, ZERO } from "../state.ts";
+import { FIND } from "../emit/table-entries.ts";
+import { FPU, fieldAddress, GPR, LINK, RECORD, SEGMENT_SIZE, SEGMENTS, XMM, ZERO } from "../state.ts";
 import type { Handlers } from "./handlers.ts";
 
 /** Where IP lies in the vCPU's state. */
 const IP = fieldAddress(0, "ip");
+const PAGE_BYTES = 4096;
 
 export class RecordWriter {
   readonly #handlers: Handlers;
@@ -17,17 +19,23 @@ export class RecordWriter {
   readonly #u16: Uint16Array;
   readonly #i64: BigInt64Array;
   readonly #plans: Plan[] = [];
+  /** What stands in place of links. */
+  readonly #unlinked: number;
+  readonly #neverLinked: number;
 
-  constructor(buffer: ArrayBufferLike, handlers: Handlers) {
+  constructor(buffer: ArrayBufferLike, vcpu: number, handlers: Handlers) {
     this.#handlers = handlers;
     this.#bytes = new Uint8Array(buffer);
     this.#i32 = new Int32Array(buffer);
     this.#u16 = new Uint16Array(buffer);
     this.#i64 = new BigInt64Array(buffer);
+    this.#unlinked = fieldAddress(vcpu, "unlinked");
+    this.#neverLinked = fieldAddress(vcpu, "neverLinked");
+    for (const at of [this.#unlinked, this.#neverLinked]) this.#i32[at >> 2] = FIND;
   }
 
-  /** Writes the record at `at` of an instruction `delta` bytes from its block's start. */
-  write(at: number, decoded: Decoded, delta: number, context: number, left: number): void {
+  /** Writes the record at `at` of an instruction `delta` bytes from the start of its block, which is at `physical`. */
+  write(at: number, decoded: Decoded, physical: number, delta: number, context: number, left: number): void {
     const { form, memory, immediate } = decoded;
     this.#i32[(at + RECORD.handler) >> 2] = this.#handlers.entry(decoded, context);
     this.#short(at, RECORD.delta, delta);
@@ -52,6 +60,17 @@ export class RecordWriter {
         memory.displacement + (memory.ripRelative ? delta + decoded.length : 0);
       this.#bytes[at + RECORD.scale] = memory.scale;
     }
+    if (isDirectJump(form)) {
+      const next = (physical % PAGE_BYTES) + delta + decoded.length;
+      this.#link(at + LINK.taken, next, next + Number(immediate));
+      this.#link(at + LINK.next, next, next);
+    }
+  }
+
+  /** Writes a link of the jump that ends at the offset `end` in its page, and goes on at the offset `to`. */
+  #link(at: number, end: number, to: number): void {
+    const isNear = end <= PAGE_BYTES && to >= 0 && to < PAGE_BYTES;
+    this.#i32[at >> 2] = isNear ? this.#unlinked : this.#neverLinked;
   }
 
   #short(at: number, field: number, value: number): void {

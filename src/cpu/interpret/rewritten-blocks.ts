@@ -3,6 +3,7 @@
  * instructions: what is still the same in them is not decoded again.
  */
 import type { Decoded } from "../decode/decoder.ts";
+import { FIND } from "../emit/table-entries.ts";
 import { BLOCK_FIRST, BLOCK_MODE, BLOCK_PHYSICAL, hostAddress, RECORD_SIZE } from "../state.ts";
 import type { RecordWriter } from "./record-writer.ts";
 
@@ -83,13 +84,14 @@ export class RewrittenBlocks {
       if (!this.#isSame(known, physical, offset, old.length)) {
         const decoded = decode(offset);
         if (typeof decoded === "string" || decoded.form !== old.form || decoded.length !== old.length) {
-          // It is another block now, and its bytes are noted already.
+          // It is another block now, and its bytes are noted already; who has a link to it finds the other one.
           this.#places.set(physical, undefined);
+          this.#i32[record >> 2] = FIND;
           return undefined;
         }
         instructions[i] = decoded;
         const at = record + i * RECORD_SIZE;
-        this.#records.write(at, decoded, offset, context, instructions.length - i);
+        this.#records.write(at, decoded, physical, offset, context, instructions.length - i);
         handlers[i] = this.#i32[at >> 2] as number;
       }
       offset += old.length;
