@@ -188,6 +188,7 @@ export class Processor implements SystemContext {
         observer: this.#observer,
         paging: () => pagingMode(this.registers),
         marks: () => this.debugger.marks,
+        instructions: () => this.instructions,
       });
     this.reset();
   }
@@ -723,8 +724,8 @@ export class Processor implements SystemContext {
         }
         return this.#blocks.decode(Number(physical), linear, this.registers.get32("context"), this.#codeRoom(linear));
       },
-      remakeRegion: (handler) => this.#translator?.remake(handler, false),
-      growRegion: (handler) => this.#translator?.remake(handler, true),
+      remakeRegion: (handler) => this.#translator?.remake(handler),
+      growRegion: (handler) => this.#translator?.grow(handler) ?? 0,
       hot: (record) =>
         this.#translator?.translate(record, this.linearIp, Number(this.registers.get64("ip") & 0xffff_ffffn) | 0),
     };

@@ -8,7 +8,7 @@ import { GROUP, KeptRegions } from "./kept-regions.ts";
 import type { ReadyModule } from "./ready-regions.ts";
 import { type CompiledRegions, RegionCompiler } from "./region-compiler.ts";
 import { type RegionIndex, regionsOf } from "./region-index.ts";
-import type { RegionJob } from "./region-job.ts";
+import type { RegionJob, RegionNodes } from "./region-job.ts";
 import type { GroupUse, RegionPart, RegionStore, StoredRegion } from "./region-store.ts";
 import type { RegionMaker } from "./translator.ts";
 
@@ -71,6 +71,10 @@ class Maker implements RegionMaker {
 
   request(job: RegionJob): void {
     this.done(this.#compiler.compile([job]));
+  }
+
+  covered(regions: readonly RegionNodes[]): void {
+    this.#compiler.covered(regions);
   }
 
   close(): void {}

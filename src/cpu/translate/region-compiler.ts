@@ -30,6 +30,7 @@ import {
   identityOf,
   keyOfCode,
   type RegionJob,
+  type RegionNodes,
   scatteredSlot,
   unsureByte,
 } from "./region-job.ts";
@@ -84,6 +85,9 @@ export interface CompiledRegions {
   readonly size: number;
 }
 
+/** In place of the number of a module that has a region: it was made before there were any. */
+const NO_MODULE = -1;
+
 /** Blocks that were made part of some region, with the number of the module that has it. */
 class CoveredBlocks {
   readonly #modules = new Map<number, number>();
@@ -93,9 +97,15 @@ class CoveredBlocks {
     this.#modules.set(keyOf(block), module);
   }
 
+  /** A region that is in no module has the block. */
+  addOther(block: { physical: number; context: number }): void {
+    if (!this.has(block, NO_MODULE)) this.add(block, NO_MODULE);
+  }
+
   /** Whether a module from number `seen` on has the block: whoever knew of fewer modules did not know of that region. */
   has(block: { physical: number; context: number }, seen: number): boolean {
-    return (this.#modules.get(keyOf(block)) ?? -1) >= seen;
+    const module = this.#modules.get(keyOf(block));
+    return module !== undefined && module >= seen;
   }
 }
 
@@ -150,6 +160,13 @@ export class RegionCompiler {
     this.#source = { bytes: this.#bytes, walk, has: (feature) => model.has(feature) };
     const counts = settings.observe?.counts;
     this.#allocator = counts && new CountAllocator(settings.memory.buffer, counts);
+  }
+
+  /** Tells of code that runs in regions which others have made. */
+  covered(regions: readonly RegionNodes[]): void {
+    for (const { context, physical } of regions) {
+      for (const each of physical) this.#covered.addOther({ context, physical: each });
+    }
   }
 
   /** Makes regions of jobs; `part` is how much of its size a region may have. */
@@ -271,7 +288,7 @@ export class RegionCompiler {
   /** Whether the block at `physical` has run often, or runs as a part of regions, where it is not counted. */
   #isWarm(physical: number | undefined, { context, large }: RegionJob): boolean {
     if (physical === undefined) return false;
-    if (large && this.#covered.has({ physical, context }, 0)) return true;
+    if (large && this.#covered.has({ physical, context }, NO_MODULE)) return true;
     const { heat } = this.#settings;
     return blockRuns(this.#i32, physical, context, heat) >= Math.max(heat * WARM, 1);
   }

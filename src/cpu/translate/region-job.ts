@@ -29,6 +29,12 @@ export interface RegionJob {
   readonly warm: readonly number[];
 }
 
+/** Code that is a part of a region: the physical addresses at which its nodes begin, all in one mode. */
+export interface RegionNodes {
+  readonly context: number;
+  readonly physical: readonly number[];
+}
+
 /** Where it is noted that the pages of addresses from `origin` change too often in the region that begins at `physical`. */
 export function scatteredSlot(physical: number, origin: string, write: boolean): number {
   let hash = physical ^ (physical >>> 15) ^ (write ? 0x5555 : 0);

@@ -12,7 +12,15 @@ import type { TableModule } from "./compile-ahead.ts";
 import { type ReadyModule, ReadyRegions } from "./ready-regions.ts";
 import type { CompiledRegion, CompiledRegions } from "./region-compiler.ts";
 import type { RegionIndex } from "./region-index.ts";
-import { type CodeMemory, codeReader, identityOf, keyOfCode, type RegionJob, unsureByte } from "./region-job.ts";
+import {
+  type CodeMemory,
+  codeReader,
+  identityOf,
+  keyOfCode,
+  type RegionJob,
+  type RegionNodes,
+  unsureByte,
+} from "./region-job.ts";
 
 /** How often a block runs in the interpreter before it is translated. */
 export const DEFAULT_HEAT = 4000;
@@ -24,8 +32,16 @@ const FEW = 64;
  * all code need have been there.
  */
 const [FIRST_LOOK, LAST_LOOK] = [0.01, 0.1];
-/** How many instructions a region of the first size runs before it is made anew with the second. */
+/** How many instructions a region of the first size runs between two looks at whether it is worth making anew with the second. */
+const GROWTH_STEP = 16_000_000;
+/**
+ * It is where these were such a part of all that was run between the looks: what is made larger is few regions then, and
+ * stays in the host's caches. Also where it has run so many by and by.
+ */
+const GROWTH_SHARE = 1 / 50;
 const GROWTH_HEAT = 160_000_000;
+/** Instructions that a region does not come to run: it is not looked at again. */
+const NEVER = 0x7fff_ffff;
 /** Blocks that may have a ready region, as far as that is remembered: a guest can make more for ever. */
 const MOST_KEYS = 65536;
 /** The maker is told of so many ready regions in use at once. */
@@ -52,6 +68,8 @@ export interface RegionMaker {
   readonly waiting?: number;
   /** Told now and then of those that are in use, by their numbers. */
   used?(regions: readonly number[]): void;
+  /** Told of the code that kept regions in use have, before it is asked for a large one. */
+  covered?(regions: readonly RegionNodes[]): void;
   /** Ends what runs elsewhere. */
   close(): void;
 }
@@ -65,18 +83,30 @@ export interface TranslatorWiring {
   paging(): PagingMode;
   /** Offsets in a page of instructions that no region may have: a debugger stops there. */
   marks(): readonly number[];
+  /** Instructions that the processor has run. */
+  instructions(): number;
   readonly observer?: Required<ProcessorObserver> | undefined;
+}
+
+/** A region in use. */
+interface Installed {
+  readonly job: RegionJob;
+  /** What it had run when it was looked at last, and what the processor had. */
+  ran: number;
+  at: number;
 }
 
 export class Translator {
   readonly #wiring: TranslatorWiring;
   readonly #memory: Uint8Array;
   readonly #source: CodeMemory;
-  /** What the regions in use were made for, by their table entries. */
-  readonly #installed = new Map<number, RegionJob>();
+  /** The regions in use, by their table entries. */
+  readonly #installed = new Map<number, Installed>();
   /** First records of blocks that got no region since they were part of another's. */
   readonly #covered = new Set<number>();
   readonly #ready = new ReadyRegions();
+  /** What ready regions in use have that the maker has not been told. */
+  #covers: RegionNodes[] = [];
   /** Keys of blocks for which there may be a ready region, by their first records. */
   readonly #keys = new Map<number, number>();
   /** First records below this one are of blocks that were decoded before it was known which regions are ready. */
@@ -180,17 +210,33 @@ export class Translator {
     const { handler, nodes, ...region } = found;
     const job = { ...place, handler, seen: Number.POSITIVE_INFINITY, warm: nodes };
     const isAdded = this.#add({ job, ...region, isCovered: false, unsure });
-    if (!isAdded) this.#ready.release(handler);
+    if (isAdded) {
+      const starts = nodes.flatMap((delta) => reader.physical(delta) ?? []);
+      this.#covers.push({ context: place.context, physical: starts });
+    } else this.#ready.release(handler);
     if (this.#ready.news.length >= NEWS) maker.used?.(this.#ready.news.splice(0));
     return isAdded ? "taken" : "none";
   }
 
   /** Asks for a region in place of the one whose function has the table entry `handler`: a large one, or as before. */
-  remake(handler: number, large: boolean): void {
-    const job = this.#installed.get(handler);
+  remake(handler: number, large = false): void {
+    const job = this.#installed.get(handler)?.job;
     if (!job) return;
     const seen = Number.POSITIVE_INFINITY;
     this.#request({ ...job, marks: this.#wiring.marks(), large: job.large || large, seen });
+  }
+
+  /** Asks for a large region in place of one that has run so far, if that is worth it: how many instructions later it is asked again. */
+  grow(handler: number): number {
+    const region = this.#installed.get(handler);
+    if (!region) return NEVER;
+    const now = this.#wiring.instructions();
+    const share = GROWTH_STEP / (now - region.at);
+    region.ran += GROWTH_STEP;
+    region.at = now;
+    if (share < GROWTH_SHARE && region.ran < GROWTH_HEAT) return GROWTH_STEP;
+    this.remake(handler, true);
+    return NEVER;
   }
 
   /** The region of a table entry is not run any more. */
@@ -201,6 +247,10 @@ export class Translator {
 
   #request(job: Omit<RegionJob, "handler">): void {
     this.#asked++;
+    if (job.large && this.#covers.length > 0) {
+      this.#wiring.maker.covered?.(this.#covers);
+      this.#covers = [];
+    }
     this.#wiring.maker.request({ ...job, handler: this.#wiring.handlers.allocate() });
   }
 
@@ -233,9 +283,9 @@ export class Translator {
     }
     const pages = code.map(({ distance, first, last, pieces }) => ({ distance, first, last, pieces }));
     const { linear, handler } = job;
-    const record = blocks.addRegion({ block, linear, handler, pages, constants, heat: GROWTH_HEAT, unsure });
+    const record = blocks.addRegion({ block, linear, handler, pages, constants, heat: GROWTH_STEP, unsure });
     if (record === undefined) return false;
-    this.#installed.set(job.handler, job);
+    this.#installed.set(job.handler, { job, ran: 0, at: this.#wiring.instructions() });
     if (observed) observer?.regionAdded({ job, instructions, record, ...observed });
     this.#regions++;
     this.#instructions += instructions;

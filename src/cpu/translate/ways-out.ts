@@ -12,8 +12,6 @@ import type { FlagSlots } from "./lazy-flags.ts";
 const SOON = 3000;
 /** So many of them in one region are too many; those that are not soon make up for as many. */
 const TOO_MANY = 200;
-/** The heat of a region that is being made larger: it is not asked for again. */
-const NEVER = 0x7fff_ffff;
 
 /** Where operands of flags wait that a way out leaves to be evaluated. */
 export const parkedFlags = (vcpu: number): FlagSlots => ({
@@ -25,8 +23,9 @@ export const parkedFlags = (vcpu: number): FlagSlots => ({
 export interface WayOutImports extends Pick<FindBlockFunctions, "enterAt" | "interpretAt"> {
   /** `storeFlags` of store-flags.ts. */
   readonly storeFlags: Callee;
-  /** The host's: takes a region's table entry. */
+  /** The host's: takes a region's table entry, and has it made larger or tells how many instructions later to ask again. */
   readonly growRegion: Callee;
+  /** The host's: takes a region's table entry. */
   readonly remakeRegion: Callee;
 }
 
@@ -54,8 +53,7 @@ export function wayOutFunctions(module: ModuleBuilder, vcpu: number, imports: Wa
     signature(["i32", "i64"]),
     (f) => {
       const [region, linear] = [f.param(0), f.param(1)];
-      f.store("i32", region, NEVER, REGION.heat);
-      f.call(growRegion, f.load("i32", region, REGION.handler));
+      f.store("i32", region, f.call(growRegion, f.load("i32", region, REGION.handler)), REGION.heat);
       f.returnCall(enterAt, linear);
     },
     { export: "growFrom" },

@@ -6,7 +6,7 @@ import type { TableModule } from "../../cpu/translate/compile-ahead.ts";
 import type { ReadyModule } from "../../cpu/translate/ready-regions.ts";
 import type { CompiledRegions } from "../../cpu/translate/region-compiler.ts";
 import type { RegionIndex } from "../../cpu/translate/region-index.ts";
-import type { RegionJob } from "../../cpu/translate/region-job.ts";
+import type { RegionJob, RegionNodes } from "../../cpu/translate/region-job.ts";
 import type { RegionMaker } from "../../cpu/translate/translator.ts";
 import { type KeptFolder, keptDirectory, keptFolder } from "./kept-file.ts";
 import { SMALL_YOUNG_HEAP } from "./young-heap.ts";
@@ -28,11 +28,12 @@ export interface TranslationTask {
 /** What comes from it: regions that were made, what tells those that are kept, or some of them. */
 export type TranslationReply = CompiledRegions | { readonly index: RegionIndex } | { readonly ready: ReadyModule };
 
-/** What the thread is sent: a region to make, numbers of kept ones to give or in use, or handlers to build and keep. */
+/** What the thread is sent: a region to make, numbers of kept ones to give or in use, what those have, or handlers to build and keep. */
 export type TranslationRequest =
   | RegionJob
   | { readonly load: readonly number[] }
   | { readonly used: readonly number[] }
+  | { readonly covered: readonly RegionNodes[] }
   | { readonly keep: Parameters<typeof import("./kept-handlers.ts").keepHandlers> };
 
 /** What the thread's heap may hold: a few times what the largest region takes while it is made. */
@@ -153,6 +154,10 @@ export class TranslationThread implements RegionMaker {
 
   used(regions: readonly number[]): void {
     this.#worker?.postMessage({ used: regions } satisfies TranslationRequest);
+  }
+
+  covered(regions: readonly RegionNodes[]): void {
+    this.#worker?.postMessage({ covered: regions } satisfies TranslationRequest);
   }
 
   keepHandlers(...[start, handlers]: Parameters<NonNullable<RegionMaker["keepHandlers"]>>): void {

@@ -63,6 +63,8 @@ class TranslationWorker {
     } else if ("load" in request) this.#load(request.load);
     else if ("used" in request) {
       if (this.#task.givesReady) this.#kept?.use(request.used);
+    } else if ("covered" in request) {
+      this.#compiler?.covered(request.covered);
     } else {
       this.#waiting.push(request);
       if (this.#waiting.length === 1) setTimeout(() => this.#compileWaiting(), GATHER);
