@@ -69,8 +69,12 @@ class Maker implements RegionMaker {
     }
   }
 
+  /** Instructions in the first large region that was made. */
+  large = 0;
   request(job: RegionJob): void {
-    this.done(this.#compiler.compile([job]));
+    const compiled = this.#compiler.compile([job]);
+    if (job.large) this.large ||= compiled.regions[0]?.instructions ?? 0;
+    this.done(compiled);
   }
 
   covered(regions: readonly RegionNodes[]): void {
@@ -84,10 +88,16 @@ class Maker implements RegionMaker {
  * Runs the program from `page` on; what it came to, and how many regions were made. With `kept` all becomes regions, of
  * which those that are kept may be ready from the start.
  */
-function run(page: number, kept?: KeptRegions, program = PROGRAM, ready?: "at once" | "when asked for") {
+function run(
+  page: number,
+  kept?: KeptRegions,
+  program = PROGRAM,
+  ready?: "at once" | "when asked for",
+  { rounds = ROUNDS, heat = 1 } = {},
+) {
   let maker: Maker | undefined;
   const makeRegions = kept && ((settings: RegionSettings) => (maker = new Maker(settings, kept)));
-  const machine = new BareMachine(64, "max", makeRegions);
+  const machine = new BareMachine(64, "max", makeRegions, heat);
   if (ready) maker?.makeReady(ready === "when asked for");
   const { processor, ram } = machine;
   const { registers } = processor;
@@ -95,13 +105,13 @@ function run(page: number, kept?: KeptRegions, program = PROGRAM, ready?: "at on
   const { bytes } = assemble(program, { bits: 64, origin: BigInt(start) });
   new Uint8Array(ram.buffer, ram.byteOffset + start).set(bytes);
   registers.set64("ip", BigInt(start));
-  const initial = { 0: 0x1234_5678, 1: ROUNDS, 2: 0, 3: start, 4: 0x20_1000, 7: DATA };
+  const initial = { 0: 0x1234_5678, 1: rounds, 2: 0, 3: start, 4: 0x20_1000, 7: DATA };
   for (const [register, value] of Object.entries(initial)) registers.setGpr(Number(register), BigInt(value));
-  assert.equal(processor.stretch(ROUNDS * 20)?.vector, 6);
+  assert.equal(processor.stretch(rounds * 60)?.vector, 6);
   const data = Buffer.from(ram.buffer, ram.byteOffset + DATA, 0x100).toString("hex");
   const state = [data, ...[0, 1, 2, 7].map((register) => registers.gpr(register))];
   const { regions, asked } = processor.statistics.translated;
-  return { state, regions, asked, used: maker?.inUse ?? [], loads: maker?.loads ?? 0 };
+  return { state, regions, asked, used: maker?.inUse ?? [], loads: maker?.loads ?? 0, large: maker?.large };
 }
 
 /** Keeps regions in memory. */
@@ -170,6 +180,35 @@ test("code that differs in one place gets regions of its own", () => {
     assert.deepEqual(run(0x10_0000, second, program).state, run(0x10_0000, undefined, program).state);
     assert.ok(second.added > 0, to);
   }
+});
+
+test("a large region has what runs in regions that were ready, as it has what was made just now", () => {
+  // What calls the subroutine runs more than that does.
+  const program = `
+    again: call work
+    ${"rol rdx, 5\n xor rdx, rax\n".repeat(20)}
+    dec ecx
+    jnz again
+    ud2
+    work: add rax, rcx
+    test al, 1
+    jz even
+    xor rax, 0x55
+    even: rol rax, 3
+    test al, 2
+    jz low
+    add rax, rbx
+    low: sub rax, 9
+    ret`;
+  // Regions of several blocks each, which run long enough to be made larger.
+  const often = { rounds: 600_000, heat: 100 };
+  const { first, store } = newSet();
+  const made = run(0x10_0000, first, program, undefined, often);
+  const used = run(0x10_0000, stored(first, store), program, "at once", often);
+  assert.deepEqual(used.state, made.state);
+  assert.ok(used.asked < made.asked, "most are ready");
+  assert.ok(used.large && used.large > 50);
+  assert.equal(used.large, made.large);
 });
 
 test("addresses of a kernel may be others, even where only they differ", () => {

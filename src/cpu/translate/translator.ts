@@ -38,8 +38,8 @@ const GROWTH_STEP = 16_000_000;
  * It is where these were such a part of all that was run between the looks: what is made larger is few regions then, and
  * stays in the host's caches. Also where it has run so many by and by.
  */
-const GROWTH_SHARE = 1 / 50;
-const GROWTH_HEAT = 160_000_000;
+const GROWTH_SHARE = 1 / 32;
+const GROWTH_HEAT = 400_000_000;
 /** Instructions that a region does not come to run: it is not looked at again. */
 const NEVER = 0x7fff_ffff;
 /** Blocks that may have a ready region, as far as that is remembered: a guest can make more for ever. */

@@ -35,8 +35,8 @@ export class BareMachine {
   time = 0n;
   readonly #bits: 16 | 32 | 64;
 
-  /** With `regions` code is translated after it ran once. */
-  constructor(bits: 16 | 32 | 64, model = "max", regions?: ProcessorOptions["regions"]) {
+  /** With `regions` code is translated after it ran `heat` times. */
+  constructor(bits: 16 | 32 | 64, model = "max", regions?: ProcessorOptions["regions"], heat = 1) {
     this.#bits = bits;
     const pages = (RAM_BASE + RAM) >> 16;
     const memoryPages = { initial: pages, maximum: pages };
@@ -49,7 +49,7 @@ export class BareMachine {
       memoryPages,
       bus: this.#bus(),
       model,
-      ...(regions && { regions, heat: 1 }),
+      ...(regions && { regions, heat }),
     });
     this.#enter();
   }
