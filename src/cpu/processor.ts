@@ -63,6 +63,8 @@ export interface ProcessorOptions {
   readonly heat?: number;
   /** Handlers of the interpreter that are kept; for tests. */
   readonly mostHandlers?: number;
+  /** Regions in use at the most; for tests. */
+  readonly mostRegions?: number;
   /** Handlers that are there from the start; not where something is traced or observed. */
   readonly kept?: KeptHandlers | undefined;
   /** How the machine starts, if `regions` is to keep this processor's code for others that start in the same way. */
@@ -136,7 +138,7 @@ export class Processor implements SystemContext {
 
   constructor(options: ProcessorOptions) {
     const { memory, memoryPages, bus, model, regions, heat = DEFAULT_HEAT } = options;
-    const { mostHandlers, blockLimit, trace, observe, kept } = options;
+    const { mostHandlers, mostRegions, blockLimit, trace, observe, kept } = options;
     this.#observer = observe && allOf(observe.observers);
     this.delivering = this.#observer?.delivering;
     const vcpu = VCPU_BASE;
@@ -173,6 +175,7 @@ export class Processor implements SystemContext {
       forgetKeptPages: () => this.#runtime.forgetKeptPages(),
       heat: (code) => this.#translator?.heat(code) ?? 0,
       blockLimit,
+      mostRegions,
       regionDropped: (handler) => this.#translator?.dropped(handler),
       observer: this.#observer,
     });

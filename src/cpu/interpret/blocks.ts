@@ -38,12 +38,15 @@ import { blockSlot, findRecord, heatWord, runsOf } from "./block-table.ts";
 import { type CodePage, CodePages, type InstalledRegion, pageOf } from "./code-pages.ts";
 import type { Handlers, Pseudo } from "./handlers.ts";
 import { RecordWriter } from "./record-writer.ts";
+import { leastUsed, type UsedRegion } from "./region-use.ts";
 import { RewrittenBlocks } from "./rewritten-blocks.ts";
 
 const PAGE_BYTES = 4096;
 const MAX_INSTRUCTIONS = 48;
-/** Regions that are kept before all are dropped; each has some KiB of code, some tens at most (SIZES of region-compiler.ts). */
+/** Regions that are kept at once; each has some KiB of code, some tens at most (SIZES of region-compiler.ts). */
 const MOST_REGIONS = 16384;
+/** What part of them goes where there are more. */
+const UNUSED_PART = 0.25;
 
 /** A translated region to be found in place of the block that it begins with. */
 export interface RegionEntry {
@@ -71,7 +74,7 @@ export interface BlockCode {
   readonly instructions: readonly Decoded[];
 }
 
-interface Region extends InstalledRegion {
+interface Region extends InstalledRegion, UsedRegion {
   /** First record of the block that it begins with. */
   readonly block: number;
   readonly handler: number;
@@ -95,6 +98,8 @@ export interface BlockWiring {
   heat(code?: BlockCode): number;
   /** Instructions of a block at the most. */
   readonly blockLimit?: number | undefined;
+  /** Regions at the most; MOST_REGIONS unless given. */
+  readonly mostRegions?: number | undefined;
   /** The function of a region is not called any more. */
   regionDropped(handler: number): void;
   readonly observer?: Required<ProcessorObserver> | undefined;
@@ -161,7 +166,7 @@ export class BlockCache {
   /** Whether a clear is due before more is decoded; done by the run loop, when no block runs. */
   get full(): boolean {
     const end = this.#next + BLOCK_HEADER + (MAX_INSTRUCTIONS + 3) * RECORD_SIZE;
-    return end > RECORDS + RECORDS_SIZE || this.#wiring.handlers.full || this.#regions.size > MOST_REGIONS;
+    return end > RECORDS + RECORDS_SIZE || this.#wiring.handlers.full;
   }
 
   /**
@@ -368,6 +373,7 @@ export class BlockCache {
     const front = (regionConstant(constants.length - 1) + 31) & ~31;
     const size = front + REGION.list + pages.length * 8 + 32;
     if (this.full || this.#next + size > RECORDS + RECORDS_SIZE) return undefined;
+    this.#makeRoom();
     const old = this.#regions.get(this.#i32[(block + BLOCK_REGION) >> 2] as number);
     if (old) {
       this.#pages.removeRegion(old);
@@ -393,11 +399,21 @@ export class BlockCache {
     });
     this.#next = (record + REGION.list + pages.length * 8 + 31) & ~31;
     this.#i32[(block + BLOCK_REGION) >> 2] = record;
-    const region: Region = { record, block, handler, pages };
+    const region: Region = { record, block, handler, pages, heat };
     this.#regions.set(record, region);
     this.#pages.addRegion(region);
     this.#wiring.forgetJump(linear);
     return record;
+  }
+
+  /** Drops regions that have run least, where there are too many for another one. */
+  #makeRoom(): void {
+    const { mostRegions = MOST_REGIONS } = this.#wiring;
+    if (this.#regions.size < mostRegions) return;
+    for (const region of leastUsed(this.#i32, this.#regions.values(), Math.ceil(mostRegions * UNUSED_PART))) {
+      this.#pages.removeRegion(region);
+      this.#regionDropped(region, "unused");
+    }
   }
 
   #regionDropped({ record, block, handler }: Region, cause: DropCause): void {

@@ -36,6 +36,8 @@ export type DropCause =
   | "written"
   /** Another one has taken its place. */
   | "replaced"
+  /** There were too many, and it had run little. */
+  | "unused"
   /** All decoded and translated code was dropped. */
   | "cleared";
 

@@ -123,11 +123,16 @@ function firstInstruction(processor: Processor, linear: bigint, context: number)
 }
 
 function codeLines({ counts, calls, regions, regionsDropped, blocksDropped, clears }: ProcessorProfile): string[] {
-  const dropped = (["written", "replaced", "cleared"] as const).map((cause) => `${cause} ${regionsDropped.get(cause)}`);
+  const dropped = (["written", "replaced", "unused", "cleared"] as const).map(
+    (cause) => `${cause} ${regionsDropped.get(cause)}`,
+  );
   const inUse = regions.filter((region) => region.dropped === undefined).length;
   return table([
     ["regions made, and in use at the end", count(regions.length), count(inUse)],
-    ["regions dropped since their code was written, a new one came, all was cleared", dropped.join(", ")],
+    [
+      "regions dropped since their code was written, a new one came, too many were there, all was cleared",
+      dropped.join(", "),
+    ],
     ["blocks decoded", count(calls.get("decodeBlock"))],
     ["blocks dropped since their code was written", count(blocksDropped)],
     ["writes by the guest to pieces of 64 bytes with code", count(calls.get("codeWritten"))],

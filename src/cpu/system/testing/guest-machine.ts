@@ -22,7 +22,7 @@ export class GuestMachine {
     translates = false,
     ...options
   }: { readonly translates?: boolean } & Partial<
-    Pick<ProcessorOptions, "heat" | "mostHandlers" | "regions" | "kept" | "start">
+    Pick<ProcessorOptions, "heat" | "mostHandlers" | "mostRegions" | "regions" | "kept" | "start">
   > = {}) {
     const pages = (RAM_BASE + RAM) >> 16;
     const memoryPages = { initial: pages, maximum: pages };
