@@ -11,6 +11,7 @@ import { isUnchanged } from "./code-reader.ts";
 import type { TableModule } from "./compile-ahead.ts";
 import { type ReadyModule, ReadyRegions } from "./ready-regions.ts";
 import type { CompiledRegion, CompiledRegions } from "./region-compiler.ts";
+import { GROWTH_STEP, type Growth, RegionGrowth } from "./region-growth.ts";
 import type { RegionIndex } from "./region-index.ts";
 import {
   type CodeMemory,
@@ -32,14 +33,6 @@ const FEW = 64;
  * all code need have been there.
  */
 const [FIRST_LOOK, LAST_LOOK] = [0.01, 0.1];
-/** How many instructions a region of the first size runs between two looks at whether it is worth making anew with the second. */
-const GROWTH_STEP = 16_000_000;
-/**
- * It is where these were such a part of all that was run between the looks: what is made larger is few regions then, and
- * stays in the host's caches. Also where it has run so many by and by.
- */
-const GROWTH_SHARE = 1 / 32;
-const GROWTH_HEAT = 400_000_000;
 /** Instructions that a region does not come to run: it is not looked at again. */
 const NEVER = 0x7fff_ffff;
 /** Blocks that may have a ready region, as far as that is remembered: a guest can make more for ever. */
@@ -91,9 +84,7 @@ export interface TranslatorWiring {
 /** A region in use. */
 interface Installed {
   readonly job: RegionJob;
-  /** What it had run when it was looked at last, and what the processor had. */
-  ran: number;
-  at: number;
+  readonly growth: Growth;
 }
 
 export class Translator {
@@ -104,6 +95,7 @@ export class Translator {
   readonly #installed = new Map<number, Installed>();
   /** First records of blocks that got no region since they were part of another's. */
   readonly #covered = new Set<number>();
+  readonly #growth = new RegionGrowth();
   readonly #ready = new ReadyRegions();
   /** What ready regions in use have that the maker has not been told. */
   #covers: RegionNodes[] = [];
@@ -230,11 +222,7 @@ export class Translator {
   grow(handler: number): number {
     const region = this.#installed.get(handler);
     if (!region) return NEVER;
-    const now = this.#wiring.instructions();
-    const share = GROWTH_STEP / (now - region.at);
-    region.ran += GROWTH_STEP;
-    region.at = now;
-    if (share < GROWTH_SHARE && region.ran < GROWTH_HEAT) return GROWTH_STEP;
+    if (!this.#growth.isDue(handler, region.growth, this.#wiring.instructions())) return GROWTH_STEP;
     this.remake(handler, true);
     return NEVER;
   }
@@ -285,7 +273,7 @@ export class Translator {
     const { linear, handler } = job;
     const record = blocks.addRegion({ block, linear, handler, pages, constants, heat: GROWTH_STEP, unsure });
     if (record === undefined) return false;
-    this.#installed.set(job.handler, { job, ran: 0, at: this.#wiring.instructions() });
+    this.#installed.set(job.handler, { job, growth: { ran: 0, at: this.#wiring.instructions() } });
     if (observed) observer?.regionAdded({ job, instructions, record, ...observed });
     this.#regions++;
     this.#instructions += instructions;
