@@ -20,6 +20,8 @@ const GATHER = 4;
 const NOTE_START = [2500, 7500];
 /** How many functions are compiled ahead at once. */
 const AT_ONCE = 16;
+/** A group that came for one of its regions is compiled ahead when so many of it are in use: of most no more ever are. */
+const MANY_USED = 8;
 
 class TranslationWorker {
   readonly #port: MessagePort;
@@ -29,6 +31,8 @@ class TranslationWorker {
   readonly #waiting: RegionJob[] = [];
   /** What is to be compiled ahead, while there is nothing else to do. */
   readonly #ahead: TableModule[] = [];
+  /** Groups that came when a region of them was needed, by their numbers, with how many are in use. */
+  readonly #onDemand = new Map<number, { readonly functions: TableModule; used: number }>();
   #isCompilingAhead = false;
   #empty: EmptyMachine | undefined;
   #compiler: RegionCompiler | undefined;
@@ -47,7 +51,10 @@ class TranslationWorker {
     if (givesReady && this.#kept) {
       for (const after of NOTE_START) setTimeout(() => this.#kept?.noteStart(), after).unref();
       this.#reply({ index: this.#kept.index });
-      for (const ready of this.#kept.first(settings)) this.#give(ready);
+      for (const ready of this.#kept.first(settings)) {
+        this.#ahead.push(functionsOf(ready));
+        this.#reply({ ready });
+      }
     }
     // What it loads takes longer than all that is done before.
     const { RegionCompiler } = await import("../../cpu/translate/region-compiler.ts");
@@ -62,7 +69,7 @@ class TranslationWorker {
       await keepHandlers(...request.keep);
     } else if ("load" in request) this.#load(request.load);
     else if ("used" in request) {
-      if (this.#task.givesReady) this.#kept?.use(request.used);
+      if (this.#task.givesReady) this.#use(request.used);
     } else if ("covered" in request) {
       this.#compiler?.covered(request.covered);
     } else {
@@ -75,12 +82,6 @@ class TranslationWorker {
     this.#port.postMessage(message);
   }
 
-  #give(ready: ReadyModule): void {
-    const { module, first, count } = ready;
-    this.#ahead.push({ module, at: FIRST_READY + first, count });
-    this.#reply({ ready });
-  }
-
   /** Gives the groups that kept regions are in. */
   #load(regions: readonly number[]): void {
     const { settings, givesReady } = this.#task;
@@ -88,9 +89,22 @@ class TranslationWorker {
     if (!givesReady || !this.#kept) return;
     for (const group of new Set(regions.map((region) => Math.floor(region / GROUP)))) {
       const ready = this.#kept.load(settings, group);
-      if (ready) this.#give(ready);
+      if (!ready) continue;
+      this.#onDemand.set(group, { functions: functionsOf(ready), used: 0 });
+      this.#reply({ ready });
     }
-    if (this.#compiler) void this.#compileAhead();
+  }
+
+  #use(regions: readonly number[]): void {
+    this.#kept?.use(regions);
+    for (const region of regions) {
+      const group = Math.floor(region / GROUP);
+      const waiting = this.#onDemand.get(group);
+      if (!waiting || ++waiting.used < MANY_USED) continue;
+      this.#onDemand.delete(group);
+      this.#ahead.push(waiting.functions);
+    }
+    if (this.#compiler && this.#ahead.length > 0) void this.#compileAhead();
   }
 
   #compileWaiting(): void {
@@ -113,6 +127,12 @@ class TranslationWorker {
     this.#isCompilingAhead = false;
   }
 }
+
+const functionsOf = ({ module, first, count }: ReadyModule): TableModule => ({
+  module,
+  at: FIRST_READY + first,
+  count,
+});
 
 const port = parentPort;
 if (!port) throw new Error("translation-worker.ts runs in a worker thread");
