@@ -205,6 +205,7 @@ export class Translator {
     if (isAdded) {
       const starts = nodes.flatMap((delta) => reader.physical(delta) ?? []);
       this.#covers.push({ context: place.context, physical: starts });
+      if (this.#covers.length >= NEWS) this.#tellCovers();
     } else this.#ready.release(handler);
     if (this.#ready.news.length >= NEWS) maker.used?.(this.#ready.news.splice(0));
     return isAdded ? "taken" : "none";
@@ -218,7 +219,7 @@ export class Translator {
     this.#request({ ...job, marks: this.#wiring.marks(), large: job.large || large, seen });
   }
 
-  /** Asks for a large region in place of one that has run so far, if that is worth it: how many instructions later it is asked again. */
+  /** Asks for a large region in place of one, if that is worth it; after how many instructions more this is to be asked again. */
   grow(handler: number): number {
     const region = this.#installed.get(handler);
     if (!region) return NEVER;
@@ -235,11 +236,13 @@ export class Translator {
 
   #request(job: Omit<RegionJob, "handler">): void {
     this.#asked++;
-    if (job.large && this.#covers.length > 0) {
-      this.#wiring.maker.covered?.(this.#covers);
-      this.#covers = [];
-    }
+    if (job.large) this.#tellCovers();
     this.#wiring.maker.request({ ...job, handler: this.#wiring.handlers.allocate() });
+  }
+
+  #tellCovers(): void {
+    if (this.#covers.length > 0) this.#wiring.maker.covered?.(this.#covers);
+    this.#covers = [];
   }
 
   prepare(handlers: TableModule | undefined): void {
