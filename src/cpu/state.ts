@@ -359,8 +359,9 @@ export const RECORD = {
 } as const;
 export const RECORD_SIZE = 32;
 /**
- * In the record of a jump: the record that it goes on with in the same page, where it jumps and where it does not, or the
- * address of `unlinked` or `neverLinked`. All of these begin with a table entry; it is FIND where there is no link.
+ * In the record of a jump, in place of registers that it has none of: the record that it goes on with in the same page, where
+ * it jumps and where it does not, or the address of `unlinked` or `neverLinked`. All of these begin with a table entry; it is
+ * FIND where there is no link.
  */
 export const LINK = { taken: 16, next: 20 } as const;
 /** In front of a block's first record, at these offsets from it. */
