@@ -6,7 +6,7 @@ import { compileAhead, type EmptyMachine, emptyMachine, type TableModule } from 
 import { GROUP, KeptRegions } from "../../cpu/translate/kept-regions.ts";
 import type { ReadyModule } from "../../cpu/translate/ready-regions.ts";
 import type { RegionCompiler } from "../../cpu/translate/region-compiler.ts";
-import type { RegionJob } from "../../cpu/translate/region-job.ts";
+import type { RegionJob, RegionNodes } from "../../cpu/translate/region-job.ts";
 import { RegionFiles } from "./region-files.ts";
 import { RegionKeeper } from "./region-keeper.ts";
 import { giveWayToGuests } from "./thread-priority.ts";
@@ -29,6 +29,8 @@ class TranslationWorker {
   readonly #kept: KeptRegions | undefined;
   readonly #keeper: RegionKeeper | undefined;
   readonly #waiting: RegionJob[] = [];
+  /** What was told of regions in use before there was a compiler. */
+  readonly #covered: RegionNodes[] = [];
   /** What is to be compiled ahead, while there is nothing else to do. */
   readonly #ahead: TableModule[] = [];
   /** Groups that came when a region of them was needed, by their numbers, with how many are in use. */
@@ -59,6 +61,7 @@ class TranslationWorker {
     // What it loads takes longer than all that is done before.
     const { RegionCompiler } = await import("../../cpu/translate/region-compiler.ts");
     this.#compiler = new RegionCompiler(settings, this.#kept);
+    this.#compiler.covered(this.#covered.splice(0));
     if (this.#waiting.length > 0) this.#compileWaiting();
     await this.#compileAhead();
   }
@@ -71,7 +74,8 @@ class TranslationWorker {
     else if ("used" in request) {
       if (this.#task.givesReady) this.#use(request.used);
     } else if ("covered" in request) {
-      this.#compiler?.covered(request.covered);
+      if (this.#compiler) this.#compiler.covered(request.covered);
+      else this.#covered.push(...request.covered);
     } else {
       this.#waiting.push(request);
       if (this.#waiting.length === 1) setTimeout(() => this.#compileWaiting(), GATHER);
