@@ -80,20 +80,23 @@ interface Operands {
   r: Value;
 }
 
-/** The state that the variables (or the parameters of `storeFlags`) hold under `code`. */
-export function stateOfCode(code: number, narrow: Operands, wide: Operands): FlagState {
+/** The state that the variables (or the parameters of `storeFlags`) hold under `code`; `operands` gives those of a size. */
+export function stateOfCode(code: number, operands: (size: "narrow" | "wide") => Operands): FlagState {
   if (code === CODE.memory) return { kind: "memory" };
-  if (code === CODE.words) return { kind: "words", result: wide.r, carry: narrow.a, aux: narrow.b };
+  if (code === CODE.words) {
+    const narrow = operands("narrow");
+    return { kind: "words", result: operands("wide").r, carry: narrow.a, aux: narrow.b };
+  }
   const kind = OPERATIONS[(code - CODE.first) >> 2] as Arithmetic;
   const width = WIDTHS[(code - CODE.first) & 3] as number;
-  const { a, b, r } = width === 64 ? wide : narrow;
+  const { a, b, r } = operands(width === 64 ? "wide" : "narrow");
   switch (kind) {
     case "logic":
       return { kind, width, r };
     case "inc":
-      return { kind, width, a, r, carry: narrow.b };
+      return { kind, width, a, r, carry: operands("narrow").b };
     case "dec":
-      return { kind, width, a, r, carry: narrow.b };
+      return { kind, width, a, r, carry: operands("narrow").b };
     // What follows from two operands needs no third variable.
     case "add":
       return { kind, width, a, b, r: a.add(b) };
@@ -354,19 +357,10 @@ export class LazyFlags implements FlagUnit {
 
   /** The state that the variables hold, of a kind known by its code. */
   fromVariables(code: number): FlagState {
-    const { narrow, wide } = this.#variables;
-    const values = (set: FlagVariables["narrow"]) => ({
-      get a() {
-        return set.a.get();
-      },
-      get b() {
-        return set.b.get();
-      },
-      get r() {
-        return set.r.get();
-      },
+    return stateOfCode(code, (size) => {
+      const { a, b, r } = this.#variables[size];
+      return { a: a.get(), b: b.get(), r: r.get() };
     });
-    return stateOfCode(code, values(narrow), values(wide));
   }
 }
 

@@ -16,7 +16,7 @@ import { AccessGroups } from "./access-groups.ts";
 import { type FlagState, type FlagVariables, flagVariables, LazyFlags } from "./lazy-flags.ts";
 import { gprBit, NodeFacts, neededFirst, type Point, writtenAt, xmmBit } from "./node-facts.ts";
 import { Positions } from "./positions.ts";
-import type { KeptPlace } from "./region-memory.ts";
+import type { KeptPlace, PageLookup } from "./region-memory.ts";
 import { RegionNumbers } from "./region-numbers.ts";
 import { parkedFlags } from "./ways-out.ts";
 
@@ -101,6 +101,11 @@ export class RegionFrame {
   /** Points within code that runs repeatedly, which is being built. */
   #repeated: Point[] | undefined;
   readonly #lateWays: LateWay[] = [];
+  readonly pages: PageLookup = {
+    tlb: () => this.#tlb.get(),
+    key: () => this.#pageKey.get(),
+    clock: () => this.#heatLeft(),
+  };
 
   constructor(options: FrameOptions) {
     const { f, vcpu, context, linkage } = options;
@@ -205,23 +210,6 @@ export class RegionFrame {
   #cached(file: (Variable | undefined)[], index: number, type: "i32" | "i64" | "v128"): Variable {
     file[index] ??= this.f.variable(type);
     return file[index];
-  }
-
-  /** What is looked up to find a page. */
-  pages(): { readonly tlb: Value; readonly key: Value; readonly clock: Value } {
-    const [tlb, key] = [this.#tlb, this.#pageKey];
-    const clock = () => this.#heatLeft();
-    return {
-      get clock() {
-        return clock();
-      },
-      get tlb() {
-        return tlb.get();
-      },
-      get key() {
-        return key.get();
-      },
-    };
   }
 
   /** Brings what is looked up in line with the processor's mode. */

@@ -98,7 +98,7 @@ export class RegionInstruction extends WasmSemantics {
     this.memory = new RegionMemory({
       f,
       linkage,
-      pages: () => frame.pages(),
+      pages: frame.pages,
       keptPage: () => {
         const { name, registers } = this.#origin;
         return (write) => frame.keptPage(name, registers, write);

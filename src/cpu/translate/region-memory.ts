@@ -19,14 +19,20 @@ import { KEPT, TLB } from "../state.ts";
 import type { Access, AccessGroups, Extent } from "./access-groups.ts";
 import { NotTranslatable } from "./not-translatable.ts";
 
+/** What is looked up to find a page, as it is when it is asked for. */
+export interface PageLookup {
+  /** i32: address of the TLB of the present mode. */
+  tlb(): Value;
+  /** i64: key of pages that are kept for the present mode. */
+  key(): Value;
+  /** i32: a count of the region's instructions, downwards. */
+  clock(): Value;
+}
+
 export interface MemoryOptions {
   readonly f: FunctionBuilder;
   readonly linkage: Linkage;
-  /**
-   * Address of the TLB of the present mode, the key of pages that are kept for it, and a count of
-   * the region's instructions, downwards.
-   */
-  readonly pages: () => { readonly tlb: Value; readonly key: Value; readonly clock: Value };
+  readonly pages: PageLookup;
   /** For the access at hand: the address of the page that is kept for it (state.ts, KEPT), if one is. */
   readonly keptPage: () => (write: boolean) => KeptPlace | undefined;
   /** For the state at hand: leaves the instruction to the interpreter, and may count that a page was not found. */
@@ -133,17 +139,17 @@ export class RegionMemory implements MemoryUnit {
 
   #lookIntoKept({ linear, bytes, isSame, writes, onlyReady }: Extent, kept: number): Look {
     const f = this.#f;
-    const pages = this.#options.pages();
+    const { pages } = this.#options;
     // An access that is not aligned, and may reach into the next page, differs in the low bits.
     const differs = linear
       .and(BigInt(isSame ? -4096 | (bytes - 1) : -4096))
-      .or(pages.key)
+      .or(pages.key())
       .ne(f.load("i64", 0, kept + KEPT.tag));
     const last = 4096 - bytes;
     const access = (writes ? ACCESS.write : 0) | (onlyReady ? ACCESS.probe : 0);
     return {
       isElsewhere: isSame ? [() => differs] : [() => differs, () => linear.wrap().and(4095).gtU(last)],
-      refill: () => f.call(this.#options.linkage.callee("keepPage"), linear, bytes, access, kept, pages.clock),
+      refill: () => f.call(this.#options.linkage.callee("keepPage"), linear, bytes, access, kept, pages.clock()),
       host: () => linear.wrap().add(f.load("i32", 0, kept + KEPT.addend)),
       isLight: false,
     };
@@ -152,9 +158,8 @@ export class RegionMemory implements MemoryUnit {
   /** The addend comes from an address that the code knows; the TLB says whether it is the right one. */
   #lookWithKeptAddend({ linear, bytes, writes, onlyReady }: Extent, kept: number): Look {
     const f = this.#f;
-    const pages = this.#options.pages();
-    const { tlb } = pages;
-    const entry = tlbEntry(tlb, linear);
+    const { pages } = this.#options;
+    const entry = tlbEntry(pages.tlb(), linear);
     const addend = f.variable("i32", f.load("i32", 0, kept + KEPT.addend));
     const access = (writes ? ACCESS.write : 0) | (onlyReady ? ACCESS.probe : 0);
     return {
@@ -163,7 +168,7 @@ export class RegionMemory implements MemoryUnit {
         () => f.load("i32", entry, TLB.addend).ne(addend.get()),
       ],
       refill: () => {
-        const found = f.call(this.#options.linkage.callee("keepPage"), linear, bytes, access, kept, pages.clock);
+        const found = f.call(this.#options.linkage.callee("keepPage"), linear, bytes, access, kept, pages.clock());
         addend.set(f.load("i32", 0, kept + KEPT.addend));
         return found;
       },
@@ -174,7 +179,7 @@ export class RegionMemory implements MemoryUnit {
 
   #lookIntoTlb({ linear, bytes, writes, onlyReady }: Extent): Look {
     const f = this.#f;
-    const entry = tlbEntry(this.#options.pages().tlb, linear);
+    const entry = tlbEntry(this.#options.pages.tlb(), linear);
     const access = writes ? ACCESS.write : 0;
     return {
       isElsewhere: [() => tlbHit(f, entry, linear, bytes, writes ? TLB.write : TLB.read).eqz()],

@@ -9,8 +9,10 @@ export function storeFlagsFunction(module: ModuleBuilder, vcpu: number): Callee 
   return module.function(
     signature(["i32", "i32", "i32", "i32", "i64", "i64", "i64"]),
     (f) => {
-      const narrow = { a: f.param(1), b: f.param(2), r: f.param(3) };
-      const wide = { a: f.param(4), b: f.param(5), r: f.param(6) };
+      const operands = {
+        narrow: { a: f.param(1), b: f.param(2), r: f.param(3) },
+        wide: { a: f.param(4), b: f.param(5), r: f.param(6) },
+      };
       const labels = Array.from({ length: FLAG_CODES }, () => f.label("block"));
       const cases = (code: number): void => {
         if (code === FLAG_CODES) {
@@ -18,7 +20,11 @@ export function storeFlagsFunction(module: ModuleBuilder, vcpu: number): Callee 
           return;
         }
         f.block(() => cases(code + 1), labels[code] as Label);
-        store(f, vcpu, stateOfCode(code, narrow, wide));
+        store(
+          f,
+          vcpu,
+          stateOfCode(code, (size) => operands[size]),
+        );
         f.return();
       };
       cases(0);
