@@ -4,10 +4,12 @@ import { FORMS } from "../../isa/index.ts";
 import type { Form } from "../../isa/instruction.ts";
 import { instruction } from "../../isa/instruction.ts";
 import { CS } from "../../isa/semantics.ts";
+import type { Callee } from "../../wasm/function.ts";
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import type { ValueType } from "../../wasm/opcodes.ts";
 import type { Decoded } from "../decode/decoder.ts";
 import { HANDLER } from "../emit/enter-block.ts";
+import type { MemoryFunctions } from "../emit/memory.ts";
 import type { CodeContext, Linkage, SegmentUse } from "../emit/semantics.ts";
 import { FIRST_HANDLER, RESUME } from "../emit/table-entries.ts";
 import type { EmittedObservation } from "../observe/observer.ts";
@@ -277,38 +279,52 @@ const CODE_FUNCTIONS: Record<string, [params: readonly ValueType[], results: rea
   storeFlags: [["i32", "i32", "i32", "i32", "i64", "i64", "i64"], []],
 };
 
+const runtimeFunction = (
+  module: ModuleBuilder,
+  name: string,
+  params: readonly ValueType[],
+  results: readonly ValueType[] = [],
+): Callee => module.importFunction("runtime", name, signature(params, results));
+
+/** The memory functions, imported when they are first asked for. */
+class ImportedMemory implements MemoryFunctions {
+  readonly #module: ModuleBuilder;
+
+  constructor(module: ModuleBuilder) {
+    this.#module = module;
+  }
+
+  get slowLoad(): Callee {
+    return runtimeFunction(this.#module, "slowLoad", ["i32", "i64", "i32"], ["i64"]);
+  }
+  get slowStore(): Callee {
+    return runtimeFunction(this.#module, "slowStore", ["i32", "i64", "i32", "i64"]);
+  }
+  get slowLoad128(): Callee {
+    return runtimeFunction(this.#module, "slowLoad128", ["i32", "i64"]);
+  }
+  get slowStore128(): Callee {
+    return runtimeFunction(this.#module, "slowStore128", ["i32", "i64"]);
+  }
+  get beginUpdate(): Callee {
+    return runtimeFunction(this.#module, "beginUpdate", ["i32", "i64", "i32"], ["i32"]);
+  }
+  get stackFault(): Callee {
+    return runtimeFunction(this.#module, "stackFault", []);
+  }
+  get endUpdate(): Callee {
+    return runtimeFunction(this.#module, "endUpdate", ["i64", "i32"]);
+  }
+}
+
 /** Imports into `module`: the memory functions and any declared function, by name, when first called. */
 export function linkageOf(module: ModuleBuilder, observe: EmittedObservation | undefined): Linkage {
-  const runtime = (name: string, params: readonly ValueType[], results: readonly ValueType[] = []) =>
-    module.importFunction("runtime", name, signature(params, results));
   return {
     observe,
-    memory: {
-      get slowLoad() {
-        return runtime("slowLoad", ["i32", "i64", "i32"], ["i64"]);
-      },
-      get slowStore() {
-        return runtime("slowStore", ["i32", "i64", "i32", "i64"]);
-      },
-      get slowLoad128() {
-        return runtime("slowLoad128", ["i32", "i64"]);
-      },
-      get slowStore128() {
-        return runtime("slowStore128", ["i32", "i64"]);
-      },
-      get beginUpdate() {
-        return runtime("beginUpdate", ["i32", "i64", "i32"], ["i32"]);
-      },
-      get stackFault() {
-        return runtime("stackFault", []);
-      },
-      get endUpdate() {
-        return runtime("endUpdate", ["i64", "i32"]);
-      },
-    },
+    memory: new ImportedMemory(module),
     callee(name) {
       const code = CODE_FUNCTIONS[name];
-      if (code) return runtime(name, ...code);
+      if (code) return runtimeFunction(module, name, ...code);
       const spec = functionSpec(name);
       const type = signature(spec.params, spec.result ? [spec.result] : []);
       return module.importFunction(spec.in === "wasm" ? "runtime" : "host", name, type);
