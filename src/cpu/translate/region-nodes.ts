@@ -112,8 +112,11 @@ export class NodeBuilder {
   readonly #nodes = new Map<string, Node>();
   /** Places where flags are read of which it matters what they follow from: each kind gets a node of its own there. */
   readonly #flagReaders = new Set<string>();
+  /** What is still to be built, in the order in which it was found. */
   readonly #queue: Target[] = [];
   readonly #queued = new Set<string>();
+  /** How often control is taken to come to each place for each time that it enters the region. */
+  readonly #weights = new Map<string, number>();
   /** Why places are not part of the region. */
   readonly #refused = new Map<string, LeaveReason>();
   /** Distance of the instruction built last. */
@@ -127,8 +130,8 @@ export class NodeBuilder {
   /** The nodes' graph: no way leads into a loop but to its head, where there is room for copies. Undefined without nodes. */
   build(): FlowGraph<Node> | undefined {
     const entry: Target = { delta: 0, calls: [], copy: undefined, flags: 0 };
-    this.#request(entry);
-    for (let target = this.#queue.shift(); target; target = this.#queue.shift()) {
+    this.#request(entry, 1);
+    for (let target = this.#next(); target; target = this.#next()) {
       if (target === entry || this.#hasRoom(target)) this.#buildNode(target);
     }
     const first = this.instructions > 0 ? this.find(entry) : undefined;
@@ -196,15 +199,35 @@ export class NodeBuilder {
     return this.#nodes.get(`${placeOf(target)} ${this.#variant(target)}`);
   }
 
-  #request(target: Target): Target {
-    const key = `${placeOf(target)} ${target.flags}`;
+  /** Asks for a node, to which control comes so often by one more way. */
+  #request(target: Target, weight: number): void {
+    const place = placeOf(target);
+    this.#weights.set(place, (this.#weights.get(place) ?? 0) + weight);
+    const key = `${place} ${target.flags}`;
     if (!this.#queued.has(key)) {
       this.#queued.add(key);
       this.#queue.push(target);
     }
     this.first = Math.min(this.first, target.delta);
     this.last = Math.max(this.last, target.delta);
-    return target;
+  }
+
+  /** Takes what control comes to most often from what is still to be built. */
+  #next(): Target | undefined {
+    let [best, most] = [-1, -1];
+    this.#queue.forEach((target, index) => {
+      const weight = this.#weights.get(placeOf(target)) as number;
+      if (weight > most) [best, most] = [index, weight];
+    });
+    return best < 0 ? undefined : this.#queue.splice(best, 1)[0];
+  }
+
+  /** Asks for all that control comes to from a node: each of these that have run often is taken to be as likely. */
+  #requestAfter(node: Node): void {
+    const targets = targetsOf(node.exit);
+    const warm = targets.filter(({ delta }) => this.#input.isWarm(delta)).length;
+    const weight = (this.#weights.get(placeOf(node)) as number) / Math.max(warm, 1);
+    for (const target of targets) this.#request(target, weight);
   }
 
   #hasRoom(target: Target): boolean {
@@ -251,7 +274,7 @@ export class NodeBuilder {
     try {
       const node = this.#nodeOf(target, variant);
       this.#nodes.set(`${placeOf(target)} ${variant}`, node);
-      if (!target.detour) for (const to of targetsOf(node.exit)) this.#request(to);
+      if (!target.detour) this.#requestAfter(node);
       return node;
     } catch (error) {
       if (!(error instanceof FlagKindUnknown) || variant !== "any") throw error;

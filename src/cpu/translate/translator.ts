@@ -35,6 +35,8 @@ const FEW = 64;
 const [FIRST_LOOK, LAST_LOOK] = [0.01, 0.1];
 /** Instructions that a region does not come to run: it is not looked at again. */
 const NEVER = 0x7fff_ffff;
+/** The table entry of none. */
+const NO_REGION = -1;
 /** Blocks that may have a ready region, as far as that is remembered: a guest can make more for ever. */
 const MOST_KEYS = 65536;
 /** The maker is told of so many ready regions in use at once. */
@@ -85,6 +87,8 @@ export interface TranslatorWiring {
 interface Installed {
   readonly job: RegionJob;
   readonly growth: Growth;
+  /** Another one is asked for in its place. */
+  isReplaced: boolean;
 }
 
 export class Translator {
@@ -93,6 +97,8 @@ export class Translator {
   readonly #source: CodeMemory;
   /** The regions in use, by their table entries. */
   readonly #installed = new Map<number, Installed>();
+  /** Of regions that are asked for in place of others, the others' table entries, by their own. */
+  readonly #replacing = new Map<number, number>();
   /** First records of blocks that got no region since they were part of another's. */
   readonly #covered = new Set<number>();
   readonly #growth = new RegionGrowth();
@@ -176,7 +182,7 @@ export class Translator {
     }
     // Once is enough: it runs by itself in spite of the region that has it.
     const seen = this.#covered.delete(record) ? Number.POSITIVE_INFINITY : this.#modules;
-    this.#request({ ...place, seen });
+    this.#request({ ...place, handler: this.#wiring.handlers.allocate(), seen });
   }
 
   /** Has the block run in a region that is ready, or tells whether there may be one later. */
@@ -213,10 +219,15 @@ export class Translator {
 
   /** Asks for a region in place of the one whose function has the table entry `handler`: a large one, or as before. */
   remake(handler: number, large = false): void {
-    const job = this.#installed.get(handler)?.job;
-    if (!job) return;
+    const region = this.#installed.get(handler);
+    // What several of its accesses ask for at once, one new region gives.
+    if (!region || region.isReplaced) return;
+    region.isReplaced = true;
+    const { job } = region;
     const seen = Number.POSITIVE_INFINITY;
-    this.#request({ ...job, marks: this.#wiring.marks(), large: job.large || large, seen });
+    const by = this.#wiring.handlers.allocate();
+    this.#replacing.set(by, handler);
+    this.#request({ ...job, handler: by, marks: this.#wiring.marks(), large: job.large || large, seen });
   }
 
   /** Asks for a large region in place of one, if that is worth it; after how many instructions more this is to be asked again. */
@@ -234,10 +245,10 @@ export class Translator {
     if (!this.#ready.release(handler)) this.#wiring.handlers.release(handler);
   }
 
-  #request(job: Omit<RegionJob, "handler">): void {
+  #request(job: RegionJob): void {
     this.#asked++;
     if (job.large) this.#tellCovers();
-    this.#wiring.maker.request({ ...job, handler: this.#wiring.handlers.allocate() });
+    this.#wiring.maker.request(job);
   }
 
   #tellCovers(): void {
@@ -258,7 +269,14 @@ export class Translator {
     if (regions.some(({ instructions }) => instructions > 0)) handlers.instantiate(module);
     this.#modules++;
     this.#bytes += size;
-    for (const region of regions) if (!this.#add(region)) handlers.release(region.job.handler);
+    for (const region of regions) {
+      const { handler } = region.job;
+      const replaced = this.#installed.get(this.#replacing.get(handler) ?? NO_REGION);
+      this.#replacing.delete(handler);
+      if (this.#add(region)) continue;
+      handlers.release(handler);
+      if (replaced) replaced.isReplaced = false;
+    }
   }
 
   /** Has a region found, unless its code, or a debugger's breakpoints, have changed since it was asked for. */
@@ -276,7 +294,11 @@ export class Translator {
     const { linear, handler } = job;
     const record = blocks.addRegion({ block, linear, handler, pages, constants, heat: GROWTH_STEP, unsure });
     if (record === undefined) return false;
-    this.#installed.set(job.handler, { job, growth: { ran: 0, at: this.#wiring.instructions() } });
+    this.#installed.set(job.handler, {
+      job,
+      growth: { ran: 0, at: this.#wiring.instructions() },
+      isReplaced: false,
+    });
     if (observed) observer?.regionAdded({ job, instructions, record, ...observed });
     this.#regions++;
     this.#instructions += instructions;
