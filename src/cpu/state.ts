@@ -390,8 +390,11 @@ export const BLOCK_BYTES = -40;
 export const BLOCK_SECOND = -44;
 /** How often it was entered, where that is counted (observe/block-runs.ts). */
 export const BLOCK_RUNS = -48;
-/** Targets that are noted, as low words of linear addresses. A target's place follows from its address. */
-export const NOTED_TARGETS = 16;
+/**
+ * Targets that are noted, as low words of offsets in the code segment: in pairs, the later one first. A target's pair
+ * follows from its address.
+ */
+export const NOTED_TARGETS = 32;
 
 /**
  * A translated region as the jump cache finds it, in place of the block that it begins with: its function, and the

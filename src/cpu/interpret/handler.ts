@@ -33,6 +33,8 @@ import { note, TRACE } from "./trace.ts";
 
 /** Sign and exponent of an x87 register that was written as an MMX register. */
 const MMX_EXPONENT = 0xffff;
+/** 2^32 over the golden ratio: the product's upper bits differ between neighbours. @spec Knuth, The Art of Computer Programming 3, 6.4 */
+const SCATTER = 0x9e37_79b1 | 0;
 
 /** Functions that write several elements of a string at once (isa/string.ts). */
 const WRITES_RUNS = new Set(["copyRun", "fillRun"]);
@@ -302,12 +304,16 @@ class Handler extends WasmSemantics {
 
   /** Notes the target of an indirect jump behind the record: see BLOCK_TARGETS. */
   #note(target: Value): void {
-    const place = target
-      .xor(target.shrU(3))
-      .xor(target.shrU(6))
-      .and(NOTED_TARGETS - 1)
-      .shl(2);
-    this.f.store("i32", this.record().add(place), target, RECORD_SIZE);
+    const { f } = this;
+    const pairs = NOTED_TARGETS / 2;
+    const pair = this.record().add(
+      target
+        .mul(SCATTER)
+        .shrU(32 - Math.log2(pairs))
+        .shl(3),
+    );
+    const known = f.load("i64", pair, RECORD_SIZE);
+    f.if(known.wrap().ne(target), () => f.store("i64", pair, known.shl(32).or(target.extendU()), RECORD_SIZE));
   }
 
   #tracePath(ip: Value): void {

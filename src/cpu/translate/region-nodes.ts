@@ -212,12 +212,15 @@ export class NodeBuilder {
     this.last = Math.max(this.last, target.delta);
   }
 
-  /** Takes what control comes to most often from what is still to be built. */
+  /**
+   * Takes what control comes to most often from what is still to be built; of what is alike, what was found last: so one way
+   * is followed to its end before others are begun.
+   */
   #next(): Target | undefined {
     let [best, most] = [-1, -1];
     this.#queue.forEach((target, index) => {
       const weight = this.#weights.get(placeOf(target)) as number;
-      if (weight > most) [best, most] = [index, weight];
+      if (weight >= most) [best, most] = [index, weight];
     });
     return best < 0 ? undefined : this.#queue.splice(best, 1)[0];
   }
