@@ -415,7 +415,9 @@ export const REGION = {
   missedAt: 20,
   /** As that of a block's first record: 1. */
   left: 30,
-  list: 32,
+  /** Linear address that it begins at, where it was found last. */
+  linear: 32,
+  list: 40,
 } as const;
 /** How far in front of its record a region's constant (i64) lies: an address in its code that may be another elsewhere. */
 export const regionConstant = (number: number): number => BLOCK_HEADER + 8 * (number + 1);

@@ -393,6 +393,7 @@ export class BlockCache {
     this.#i32[(record + REGION.heat) >> 2] = heat;
     this.#i32[(record + REGION.misses) >> 2] = 0;
     this.#i32[(record + REGION.unsure) >> 2] = unsure;
+    this.#i64[(record + REGION.linear) >> 3] = linear;
     pages.forEach((code, i) => {
       this.#i32[(record + REGION.list + i * 8 + REGION_PAGE.distance) >> 2] = code.distance;
       this.#i32[(record + REGION.list + i * 8 + REGION_PAGE.page) >> 2] = pageOf(code.first);
@@ -404,6 +405,11 @@ export class BlockCache {
     this.#pages.addRegion(region);
     this.#wiring.forgetJump(linear);
     return record;
+  }
+
+  /** Where the region of a record was found last: processes may have the same code elsewhere. */
+  linearOf(record: number): bigint {
+    return this.#i64[(record + REGION.linear) >> 3] as bigint;
   }
 
   /** Drops regions that have run least, where there are too many for another one. */

@@ -232,7 +232,12 @@ export function findBlockFunctions(
       // While the TLB still has the page.
       noteCodePage(f, vcpu, linear);
       const region = f.load("i32", record.get().add(BLOCK_REGION));
-      f.if(region, () => f.if(f.call(fits, region, linear), () => record.set(region)));
+      f.if(region, () => {
+        f.if(f.call(fits, region, linear), () => {
+          f.store("i64", region, linear, REGION.linear);
+          record.set(region);
+        });
+      });
       remember(f, vcpu, linear, record.get());
       f.return(record.get());
     },

@@ -86,6 +86,7 @@ export interface TranslatorWiring {
 /** A region in use. */
 interface Installed {
   readonly job: RegionJob;
+  readonly record: number;
   readonly growth: Growth;
   /** Another one is asked for in its place. */
   isReplaced: boolean;
@@ -223,11 +224,20 @@ export class Translator {
     // What several of its accesses ask for at once, one new region gives.
     if (!region || region.isReplaced) return;
     region.isReplaced = true;
-    const { job } = region;
     const seen = Number.POSITIVE_INFINITY;
     const by = this.#wiring.handlers.allocate();
     this.#replacing.set(by, handler);
+    const job = this.#jobNow(region);
     this.#request({ ...job, handler: by, marks: this.#wiring.marks(), large: job.large || large, seen });
+  }
+
+  /** A region's job by the page tables in use, where these have its code: the process that it was first asked for may be gone. */
+  #jobNow({ job, record }: Installed): RegionJob {
+    const linear = this.#wiring.blocks.linearOf(record);
+    const paging = this.#wiring.paging();
+    const page = this.#source.walk.translate(linear & ~0xfffn, paging);
+    if (page !== job.physical - (job.physical % 4096)) return job;
+    return { ...job, linear, paging, ip: (job.ip + Number(BigInt.asIntN(32, linear - job.linear))) | 0 };
   }
 
   /** Asks for a large region in place of one, if that is worth it; after how many instructions more this is to be asked again. */
@@ -296,6 +306,7 @@ export class Translator {
     if (record === undefined) return false;
     this.#installed.set(job.handler, {
       job,
+      record,
       growth: { ran: 0, at: this.#wiring.instructions() },
       isReplaced: false,
     });

@@ -1,0 +1,78 @@
+/** Regions that are made again: of what the running process has, and once for all that ask for it. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { assemble } from "../../isa/assemble.ts";
+import { BareMachine, CODE } from "../system/testing/bare-machine.ts";
+import { InPlace } from "./in-place.ts";
+import type { CompiledRegion } from "./region-compiler.ts";
+import { GROWTH_STEP } from "./region-growth.ts";
+import type { RegionJob } from "./region-job.ts";
+import type { RegionMaker } from "./translator.ts";
+
+/** A machine with a program at CODE, and the regions that are made of it, in place. */
+function prepare(source: string) {
+  const made: CompiledRegion[] = [];
+  const machine = new BareMachine(64, "max", (settings) => {
+    const inPlace = new InPlace(settings);
+    const maker: RegionMaker = {
+      request: (job: RegionJob) => inPlace.request(job),
+      done: () => {},
+      close: () => inPlace.close(),
+    };
+    inPlace.done = (compiled) => {
+      made.push(...compiled.regions);
+      maker.done(compiled);
+    };
+    return maker;
+  });
+  const { processor, ram } = machine;
+  const { bytes } = assemble(source, { bits: 64, origin: BigInt(CODE) });
+  new Uint8Array(ram.buffer, ram.byteOffset + CODE).set(bytes);
+  /** Runs it from `ip` on, to its `ud2`, with RCX and RDX. */
+  const run = (ip: number, turns: number, tables: number) => {
+    const { registers } = processor;
+    registers.set64("ip", BigInt(ip));
+    registers.setGpr(1, BigInt(turns));
+    registers.setGpr(2, BigInt(tables));
+    registers.setGpr(4, 0x20_1000n);
+    let fault = processor.stretch(1_000_000);
+    while (!fault) fault = processor.stretch(1_000_000);
+    assert.equal(fault.vector, 6);
+    assert.equal(registers.gpr(1), 0n);
+  };
+  return { machine, made, run };
+}
+
+test("a region of which the first process is gone is made larger as the one that runs it has its code", () => {
+  // Page tables of a process that has the same code elsewhere. In each of them the page after CODE's has the subroutine.
+  const [TABLES, OTHERS, ALIAS, PAGE] = [0x8000, 0x1_0000, 0x18_0000, 4096];
+  const subroutine = "inc rax\n".repeat(6);
+  const { machine, made, run } = prepare(
+    `mov cr3, rdx
+    again: call place
+    dec rcx
+    jnz again
+    ud2
+    align ${PAGE}
+    place: ${subroutine}
+    ret`,
+  );
+  const { ram } = machine;
+  const tables = new Uint8Array(ram.buffer, ram.byteOffset + TABLES, 5 * PAGE).slice();
+  const others = new Uint8Array(ram.buffer, ram.byteOffset + OTHERS, 5 * PAGE);
+  others.set(tables);
+  const entry = (at: number, value: number) => ram.setBigUint64(at, BigInt(value | 7), true);
+  for (let level = 0; level < 3; level++) entry(OTHERS + level * PAGE, OTHERS + (level + 1) * PAGE);
+  entry(OTHERS + 2 * PAGE + 8, OTHERS + 4 * PAGE);
+  for (const page of [0, PAGE]) entry(OTHERS + 3 * PAGE + ((ALIAS + page) / PAGE) * 8, CODE + page);
+  machine.mapPage(ALIAS, CODE);
+
+  run(ALIAS, 1000, OTHERS);
+  assert.ok(made.some(({ job, instructions }) => instructions > 0 && job.linear >= BigInt(ALIAS)));
+  run(CODE, 1, TABLES);
+  others.fill(0);
+  run(CODE, Math.ceil((4 * GROWTH_STEP) / 10), TABLES);
+  const large = made.filter(({ job }) => job.large);
+  assert.ok(large.some(({ instructions }) => instructions >= 3 + 7));
+  assert.ok(large.every(({ job }) => job.linear < BigInt(ALIAS)));
+});
