@@ -112,8 +112,8 @@ export class NodeBuilder {
   readonly #nodes = new Map<string, Node>();
   /** Places where flags are read of which it matters what they follow from: each kind gets a node of its own there. */
   readonly #flagReaders = new Set<string>();
-  /** What is still to be built, in the order in which it was found. */
-  readonly #queue: Target[] = [];
+  /** What is still to be built, in the order in which it was found, with what tells its place. */
+  readonly #queue: { readonly target: Target; readonly place: string }[] = [];
   readonly #queued = new Set<string>();
   /** How often control is taken to come to each place for each time that it enters the region. */
   readonly #weights = new Map<string, number>();
@@ -206,7 +206,7 @@ export class NodeBuilder {
     const key = `${place} ${target.flags}`;
     if (!this.#queued.has(key)) {
       this.#queued.add(key);
-      this.#queue.push(target);
+      this.#queue.push({ target, place });
     }
     this.first = Math.min(this.first, target.delta);
     this.last = Math.max(this.last, target.delta);
@@ -218,11 +218,11 @@ export class NodeBuilder {
    */
   #next(): Target | undefined {
     let [best, most] = [-1, -1];
-    this.#queue.forEach((target, index) => {
-      const weight = this.#weights.get(placeOf(target)) as number;
-      if (weight >= most) [best, most] = [index, weight];
-    });
-    return best < 0 ? undefined : this.#queue.splice(best, 1)[0];
+    for (let index = this.#queue.length - 1; index >= 0; index--) {
+      const weight = this.#weights.get((this.#queue[index] as { place: string }).place) as number;
+      if (weight > most) [best, most] = [index, weight];
+    }
+    return best < 0 ? undefined : this.#queue.splice(best, 1)[0]?.target;
   }
 
   /** Asks for all that control comes to from a node: each of these that have run often is taken to be as likely. */

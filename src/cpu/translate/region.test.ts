@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { assemble } from "../../isa/assemble.ts";
 import { BareMachine, CODE } from "../system/testing/bare-machine.ts";
 import { InPlace } from "./in-place.ts";
+import type { CompiledRegion } from "./region-compiler.ts";
 import type { RegionMaker } from "./translator.ts";
 
 test("branches of which both ways lead to the same place do not make code grow with each of them", () => {
@@ -105,4 +106,77 @@ test("a loop that control enters in two places is run as one in a large region",
   };
   // What control comes by on its other way in is there twice.
   assert.ok(run("middle") > run("head"));
+});
+
+/** Runs `source` with all regions large; what was made, and the processor. */
+function runLarge(source: string, registers: Readonly<Record<number, bigint>>) {
+  const made: CompiledRegion[] = [];
+  const { processor, ram } = new BareMachine(
+    64,
+    "max",
+    (settings) => {
+      const inPlace = new InPlace(settings, { large: true });
+      const maker: RegionMaker = {
+        request: (job) => inPlace.request(job),
+        done: () => {},
+        close: () => inPlace.close(),
+      };
+      inPlace.done = (compiled) => {
+        made.push(...compiled.regions);
+        maker.done(compiled);
+      };
+      return maker;
+    },
+    64,
+  );
+  const { bytes, symbols } = assemble(source, { bits: 64, origin: BigInt(CODE) });
+  new Uint8Array(ram.buffer, ram.byteOffset + CODE).set(bytes);
+  processor.registers.set64("ip", symbols.get("start") as bigint);
+  processor.registers.setGpr(4, 0x20_1000n);
+  for (const [index, value] of Object.entries(registers)) processor.registers.setGpr(Number(index), value);
+  assert.equal(processor.stretch(10_000_000)?.vector, 6);
+  return { processor, made };
+}
+
+/** Calls each of `count` subroutines in turns, by a table; `body` is theirs, `after` what follows each call. */
+const byTable = (count: number, body: string, after: string) => {
+  const names = Array.from({ length: count }, (_, i) => `place${i}`);
+  const places = names.map((name) => `align 32\n ${name}: ${body}\n ret`);
+  return `table: ${names.map((name) => `dq ${name}`).join("\n")}
+    align 4096
+    start: xor ebx, ebx
+    again: lea rsi, [rel table]
+    call [rsi + rbx * 8]
+    ${after}
+    inc rbx
+    cmp rbx, ${count}
+    jb next
+    xor ebx, ebx
+    next: dec rcx
+    jnz again
+    ud2
+    ${places.join("\n")}`;
+};
+
+test("a large region has every subroutine that a table of twelve leads to", () => {
+  const { processor, made } = runLarge(byTable(12, "inc rax\n add rax, 2\n inc rax\n inc rax\n inc rax", ""), {
+    0: 0n,
+    1: 12_000n,
+  });
+  assert.equal(processor.registers.gpr(0), 72_000n);
+  // Its own seven or eight instructions, and six for each of them.
+  assert.ok(Math.max(...made.map(({ instructions }) => instructions)) >= 7 + 12 * 6);
+});
+
+test("a large region has what every way leads to before all that only some ways lead to", () => {
+  const after = `jmp tail\n align 4096\n tail: ${"inc rdx\n".repeat(30)} jmp back\n align 4096\n back:`;
+  const { processor, made } = runLarge(byTable(8, "inc rax\n".repeat(60), after), { 0: 0n, 1: 8000n, 2: 0n });
+  assert.equal(processor.registers.gpr(0), 480_000n);
+  assert.equal(processor.registers.gpr(2), 240_000n);
+  const largest = made.reduce((most, region) => (region.instructions > most.instructions ? region : most));
+  const at = Number(largest.job.linear);
+  assert.ok(largest.instructions > 300);
+  const pages = largest.code.map(({ distance }) => (at >> 12) + distance);
+  // The call's page, the tail's, and the one where all comes together again.
+  for (const page of [1, 2, 3]) assert.ok(pages.includes((CODE >> 12) + page), `page ${page} of ${pages}`);
 });
