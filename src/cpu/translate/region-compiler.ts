@@ -253,7 +253,6 @@ export class RegionCompiler {
       code,
       isWarm: answers((delta) => job.warm.includes(delta) || this.#isWarm(code.physical(delta), job)),
       size: partOf(SIZES[job.large ? 1 : 0] as RegionSize, part),
-      grows: !job.large,
       isSure: !this.#bytes[this.#unsure(job)],
       keptPage: answers((origin, write, isLoaded) => this.#keptPage(job, origin, write, isLoaded)),
       constant: (delta, what) => (job.large ? undefined : code.constant(delta, what)),

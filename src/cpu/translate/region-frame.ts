@@ -38,8 +38,6 @@ export interface FrameOptions {
   keptPage(origin: string, write: boolean, isLoaded: boolean): KeptPlace | undefined;
   /** Number of the constant that the record has for a field of the instruction at a distance, where it has one. */
   constant(delta: number, what: keyof AddressFields): number | undefined;
-  /** Whether it is to be made larger where it runs much. */
-  readonly grows: boolean;
   /** Whether groups of accesses are nearly always found in the region, as far as is known. */
   readonly isSure: boolean;
   /** What the region counts of itself; nothing unless given. */
@@ -397,7 +395,6 @@ export class RegionFrame {
     const region = this.#region;
     const left = this.#heatLeft();
     f.store("i32", region, left, REGION.heat);
-    if (!this.#options.grows) return;
     f.ifRare(left.ltS(0), () => {
       f.store("i32", 0, this.#budget.get(), fieldAddress(this.vcpu, "budget"));
       f.returnCall(linkage.callee("growFrom"), region, linear);

@@ -240,11 +240,15 @@ export class Translator {
     return { ...job, linear, paging, ip: (job.ip + Number(BigInt.asIntN(32, linear - job.linear))) | 0 };
   }
 
-  /** Asks for a large region in place of one, if that is worth it; after how many instructions more this is to be asked again. */
+  /**
+   * Asks for a large region in place of one, if that is worth it; after how many instructions more this is to be asked again.
+   * Large ones ask as well, which tells how many regions run most of the time.
+   */
   grow(handler: number): number {
     const region = this.#installed.get(handler);
     if (!region) return NEVER;
-    if (!this.#growth.isDue(handler, region.growth, this.#wiring.instructions())) return GROWTH_STEP;
+    const isDue = this.#growth.isDue(handler, region.growth, this.#wiring.instructions());
+    if (!isDue || region.job.large) return GROWTH_STEP;
     this.remake(handler, true);
     return NEVER;
   }
