@@ -5,7 +5,7 @@ import { assemble } from "../../isa/assemble.ts";
 import { BareMachine, CODE } from "../system/testing/bare-machine.ts";
 import { InPlace } from "./in-place.ts";
 import type { CompiledRegion } from "./region-compiler.ts";
-import type { RegionMaker } from "./translator.ts";
+import { listing } from "./testing/listing-maker.ts";
 
 test("branches of which both ways lead to the same place do not make code grow with each of them", () => {
   for (const large of [false, true]) {
@@ -78,20 +78,8 @@ test("a loop that control enters in two places is run as one in a large region",
   };
   /** Instructions of the largest region. */
   const run = (entrance: string) => {
-    const sizes: number[] = [];
-    const { processor, ram } = new BareMachine(64, "max", (settings) => {
-      const inPlace = new InPlace(settings, { large: true });
-      const maker: RegionMaker = {
-        request: (job) => inPlace.request(job),
-        done: () => {},
-        close: () => inPlace.close(),
-      };
-      inPlace.done = (compiled) => {
-        sizes.push(...compiled.regions.map(({ instructions }) => instructions));
-        maker.done(compiled);
-      };
-      return maker;
-    });
+    const made: CompiledRegion[] = [];
+    const { processor, ram } = new BareMachine(64, "max", listing(made, { large: true }));
     const { bytes } = assemble(source(entrance), { bits: 64, origin: BigInt(CODE) });
     new Uint8Array(ram.buffer, ram.byteOffset + CODE).set(bytes);
     const { registers } = processor;
@@ -102,7 +90,7 @@ test("a loop that control enters in two places is run as one in a large region",
     registers.setGpr(6, 200n);
     assert.equal(processor.stretch(1_000_000)?.vector, 6);
     assert.equal(registers.gpr(0), expected(entrance));
-    return Math.max(...sizes);
+    return Math.max(...made.map(({ instructions }) => instructions));
   };
   // What control comes by on its other way in is there twice.
   assert.ok(run("middle") > run("head"));
@@ -111,24 +99,7 @@ test("a loop that control enters in two places is run as one in a large region",
 /** Runs `source` with all regions large; what was made, and the processor. */
 function runLarge(source: string, registers: Readonly<Record<number, bigint>>) {
   const made: CompiledRegion[] = [];
-  const { processor, ram } = new BareMachine(
-    64,
-    "max",
-    (settings) => {
-      const inPlace = new InPlace(settings, { large: true });
-      const maker: RegionMaker = {
-        request: (job) => inPlace.request(job),
-        done: () => {},
-        close: () => inPlace.close(),
-      };
-      inPlace.done = (compiled) => {
-        made.push(...compiled.regions);
-        maker.done(compiled);
-      };
-      return maker;
-    },
-    64,
-  );
+  const { processor, ram } = new BareMachine(64, "max", listing(made, { large: true }), 64);
   const { bytes, symbols } = assemble(source, { bits: 64, origin: BigInt(CODE) });
   new Uint8Array(ram.buffer, ram.byteOffset + CODE).set(bytes);
   processor.registers.set64("ip", symbols.get("start") as bigint);

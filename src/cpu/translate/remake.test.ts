@@ -1,30 +1,17 @@
-/** Regions that are made again: of what the running process has, and once for all that ask for it. */
+/** Regions that are made again: of what the process has that runs them, and once for all accesses that ask for it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assemble } from "../../isa/assemble.ts";
 import { BareMachine, CODE } from "../system/testing/bare-machine.ts";
-import { InPlace } from "./in-place.ts";
 import type { CompiledRegion } from "./region-compiler.ts";
 import { GROWTH_STEP } from "./region-growth.ts";
 import type { RegionJob } from "./region-job.ts";
-import type { RegionMaker } from "./translator.ts";
+import { listing } from "./testing/listing-maker.ts";
 
 /** A machine with a program at CODE, and the regions that are made of it, in place. */
 function prepare(source: string) {
   const made: CompiledRegion[] = [];
-  const machine = new BareMachine(64, "max", (settings) => {
-    const inPlace = new InPlace(settings);
-    const maker: RegionMaker = {
-      request: (job: RegionJob) => inPlace.request(job),
-      done: () => {},
-      close: () => inPlace.close(),
-    };
-    inPlace.done = (compiled) => {
-      made.push(...compiled.regions);
-      maker.done(compiled);
-    };
-    return maker;
-  });
+  const machine = new BareMachine(64, "max", listing(made));
   const { processor, ram } = machine;
   const { bytes } = assemble(source, { bits: 64, origin: BigInt(CODE) });
   new Uint8Array(ram.buffer, ram.byteOffset + CODE).set(bytes);
@@ -75,4 +62,41 @@ test("a region of which the first process is gone is made larger as the one that
   const large = made.filter(({ job }) => job.large);
   assert.ok(large.some(({ instructions }) => instructions >= 3 + 7));
   assert.ok(large.every(({ job }) => job.linear < BigInt(ALIAS)));
+});
+
+test("a region of which several accesses ask for a new one is asked for once until it is there", () => {
+  const asked: RegionJob[] = [];
+  const made: CompiledRegion[] = [];
+  const machine = new BareMachine(64, "max", (settings) => {
+    const maker = listing(made, { large: true })(settings);
+    const { request } = maker;
+    const isAgain = (job: RegionJob) =>
+      made.some(({ job: { linear }, instructions }) => instructions > 0 && linear === job.linear);
+    return Object.assign(maker, {
+      request: (job: RegionJob) => {
+        if (isAgain(job)) asked.push(job);
+        else request(job);
+      },
+    });
+  });
+  // Each of them goes to another page each time.
+  const access = (index: string, start: number) =>
+    `add ${index}, 0x5000\n and ${index}, 0xffff\n mov rax, [${index} + ${start}]`;
+  const { bytes } = assemble(
+    `again: ${access("rbx", 0x20_0000)}
+    ${access("rsi", 0x21_0000)}
+    ${access("rdi", 0x22_0000)}
+    dec rcx
+    jnz again
+    ud2`,
+    { bits: 64, origin: BigInt(CODE) },
+  );
+  const { processor, ram } = machine;
+  new Uint8Array(ram.buffer, ram.byteOffset + CODE).set(bytes);
+  processor.registers.set64("ip", BigInt(CODE));
+  processor.registers.setGpr(1, 100_000n);
+  assert.equal(processor.stretch(2_000_000)?.vector, 6);
+  const places = asked.map(({ linear }) => linear);
+  assert.ok(places.length > 0);
+  assert.equal(new Set(places).size, places.length);
 });
