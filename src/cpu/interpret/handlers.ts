@@ -286,7 +286,10 @@ const runtimeFunction = (
   results: readonly ValueType[] = [],
 ): Callee => module.importFunction("runtime", name, signature(params, results));
 
-/** The memory functions, imported when they are first asked for. */
+/**
+ * The memory functions, imported when they are first asked for. A class, as V8 keeps for long what accessors of an object
+ * literal reach.
+ */
 class ImportedMemory implements MemoryFunctions {
   readonly #module: ModuleBuilder;
 
