@@ -59,7 +59,7 @@ export interface ProcessorOptions {
   readonly model: string;
   /** Makes the translator's regions; without it all is interpreted. */
   readonly regions?: (options: RegionSettings) => RegionMaker;
-  /** How often a block runs in the interpreter before it is translated, 1 or more; DEFAULT_HEAT unless given. More than MOST_HEAT is never. */
+  /** How often a block runs in the interpreter before it is translated, 1 or more; DEFAULT_HEAT unless given. MOST_HEAT or more is never. */
   readonly heat?: number;
   /** Handlers of the interpreter that are kept; for tests. */
   readonly mostHandlers?: number;

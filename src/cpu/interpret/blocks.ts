@@ -342,10 +342,16 @@ export class BlockCache {
     };
   }
 
-  /** Counts how often a block runs that is not counted, from `runs` on: one that has no region after all, or none any more. */
+  /** Counts how often a block runs, from `runs` on, until that is `heat`: one that waits for its region, has none after all, or none any more. */
   countOn(record: number, runs = 0, heat: number = this.#wiring.heat()): void {
+    this.stopCounting(record);
     const isWhole = this.#i32[record >> 2] === this.#i32[(record + BLOCK_FIRST) >> 2];
     if (isWhole) this.#count(record, runs, heat);
+  }
+
+  /** Counts a block no more, if it is counted. */
+  stopCounting(record: number): void {
+    if (this.#i32[record >> 2] === COUNT) this.#i32[record >> 2] = this.#i32[(record + BLOCK_FIRST) >> 2] as number;
   }
 
   /** Has blocks that are counted be hot after `most` more runs at the most. */

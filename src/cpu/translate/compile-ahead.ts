@@ -31,16 +31,33 @@ export interface EmptyMachine {
 }
 
 /** Calls the functions one after the other, with a pause after each. */
-export function* compileAhead({ module, at, count }: TableModule, { memory, table }: EmptyMachine): Generator<void> {
-  new WebAssembly.Instance(module, { env: { memory, table }, runtime: nothing, host: nothing });
+export function* compileAhead({ module, at, count }: TableModule, machine: EmptyMachine): Generator<void> {
+  instantiate(module, machine);
   for (let entry = at; entry < at + count; entry++) {
     try {
-      (table.get(entry) as (record: number) => void)(0);
+      (machine.table.get(entry) as (record: number) => void)(0);
     } catch {
       // It went as far as it could.
     }
     yield;
   }
+}
+
+/** The functions that a module puts into the table at these entries; they are not in the table afterwards. */
+export function functionsAt(module: WebAssembly.Module, entries: readonly number[], machine: EmptyMachine): unknown[] {
+  const { table } = machine;
+  const missing = Math.max(...entries) + 1 - table.length;
+  if (missing > 0) table.grow(missing, table.get(0));
+  instantiate(module, machine);
+  return entries.map((entry) => {
+    const found = table.get(entry);
+    table.set(entry, table.get(0));
+    return found;
+  });
+}
+
+function instantiate(module: WebAssembly.Module, { memory, table }: EmptyMachine): void {
+  new WebAssembly.Instance(module, { env: { memory, table }, runtime: nothing, host: nothing });
 }
 
 /**

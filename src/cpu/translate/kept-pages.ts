@@ -11,7 +11,7 @@ import type { CountBuilder } from "../observe/count-area.ts";
 import { fieldAddress, KEPT, TLB } from "../state.ts";
 
 /** A miss within so many of the region's instructions of the last is soon: about what a wrong guess costs. */
-const SOON = 400;
+const SOON = 100;
 /** So many of them are too many. */
 const TOO_MANY = 200;
 

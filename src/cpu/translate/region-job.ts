@@ -27,6 +27,8 @@ export interface RegionJob {
   readonly seen: number;
   /** Distances at which nodes begin of the region that it is to replace: code that runs, though it is not counted. */
   readonly warm: readonly number[];
+  /** The block that it is for, which is counted while it waits: its first record, and how often it had run; undefined for one that is made again. */
+  readonly block?: { readonly record: number; readonly runs: number } | undefined;
 }
 
 /** Code that is a part of a region: the physical addresses at which its nodes begin, all in one mode. */

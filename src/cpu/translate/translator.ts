@@ -6,7 +6,7 @@ import type { Handlers } from "../interpret/handlers.ts";
 import { CodeWalk, type PagingMode } from "../mmu/code-walk.ts";
 import type { ProcessorObserver } from "../observe/observer.ts";
 import type { RegionSettings, StartKind } from "../processor.ts";
-import { hostAddress } from "../state.ts";
+import { hostAddress, MOST_HEAT } from "../state.ts";
 import { isUnchanged } from "./code-reader.ts";
 import type { TableModule } from "./compile-ahead.ts";
 import { type ReadyModule, ReadyRegions } from "./ready-regions.ts";
@@ -172,6 +172,8 @@ export class Translator {
   translate(record: number, linear: bigint, ip: number): void {
     const { paging, marks, blocks } = this.#wiring;
     const { physical, context, runs } = blocks.hot(record);
+    // It was asked for, and is counted no longer than it can be.
+    if (runs >= MOST_HEAT) return;
     const place = { linear, physical, ip, context, paging: paging(), marks: marks(), large: false, warm: [] };
     const isReady = this.#lookForReady(record, place);
     if (isReady === "taken") return;
@@ -183,7 +185,8 @@ export class Translator {
     }
     // Once is enough: it runs by itself in spite of the region that has it.
     const seen = this.#covered.delete(record) ? Number.POSITIVE_INFINITY : this.#modules;
-    this.#request({ ...place, handler: this.#wiring.handlers.allocate(), seen });
+    blocks.countOn(record, runs, MOST_HEAT);
+    this.#request({ ...place, handler: this.#wiring.handlers.allocate(), seen, block: { record, runs } });
   }
 
   /** Has the block run in a region that is ready, or tells whether there may be one later. */
@@ -228,7 +231,14 @@ export class Translator {
     const by = this.#wiring.handlers.allocate();
     this.#replacing.set(by, handler);
     const job = this.#jobNow(region);
-    this.#request({ ...job, handler: by, marks: this.#wiring.marks(), large: job.large || large, seen });
+    this.#request({
+      ...job,
+      block: undefined,
+      handler: by,
+      marks: this.#wiring.marks(),
+      large: job.large || large,
+      seen,
+    });
   }
 
   /** A region's job by the page tables in use, where these have its code: the process that it was first asked for may be gone. */
@@ -298,7 +308,11 @@ export class Translator {
     const { blocks, marks, observer } = this.#wiring;
     if (job.marks.join() !== marks().join()) return false;
     const block = blocks.find(job.physical, job.context);
-    if (block === undefined || (instructions === 0 && !isCovered)) return false;
+    if (block === undefined) return false;
+    if (instructions === 0 && !isCovered) {
+      blocks.stopCounting(block);
+      return false;
+    }
     if (isCovered) this.#covered.add(block);
     if (isCovered || !code.every((page) => isUnchanged(this.#memory, page))) {
       blocks.countOn(block);
