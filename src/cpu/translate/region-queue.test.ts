@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { assemble } from "../../isa/assemble.ts";
 import { COUNT } from "../emit/table-entries.ts";
-import { heatWord } from "../interpret/block-table.ts";
+import { heatWord, runsOf } from "../interpret/block-table.ts";
 import { BLOCK_HEAT, MOST_HEAT } from "../state.ts";
+import { BareMachine, CODE } from "../system/testing/bare-machine.ts";
 import type { RegionJob } from "./region-job.ts";
 import { RegionQueue } from "./region-queue.ts";
+import type { RegionMaker } from "./translator.ts";
 
 const RUNS = 1500;
 const RECORDS = 4096;
+const EMPTY_MODULE = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
 
 class Blocks {
   readonly memory = new SharedArrayBuffer(65536);
@@ -77,4 +81,35 @@ test("large regions are made one by one, and first; what is made again, or has r
   assert.deepEqual(blocks.next(16), [5]);
   assert.deepEqual(blocks.next(16), [6]);
   assert.deepEqual(blocks.next(3), [4, 2, 0]);
+});
+
+test("a block is counted while it waits for its region, and no more when there will be none", () => {
+  const [HEAT, TURNS] = [100, 1000];
+  const asked: RegionJob[] = [];
+  const maker: RegionMaker = { request: (job) => void asked.push(job), done: () => {}, close: () => {} };
+  const machine = new BareMachine(64, "max", () => maker, HEAT);
+  const { processor, ram } = machine;
+  const { bytes } = assemble("again: dec rcx\n jnz again\n ud2", { bits: 64, origin: BigInt(CODE) });
+  new Uint8Array(ram.buffer, ram.byteOffset + CODE).set(bytes);
+  const i32 = new Int32Array(ram.buffer);
+  const run = () => {
+    processor.registers.set64("ip", BigInt(CODE));
+    processor.registers.setGpr(1, BigInt(TURNS));
+    assert.equal(processor.stretch(10 * TURNS)?.vector, 6);
+  };
+  run();
+  const [job] = asked as [RegionJob];
+  const { record, runs } = job.block ?? assert.fail("not of a block");
+  const counted = () => runsOf(i32[(record + BLOCK_HEAT) >> 2] as number);
+  assert.equal(runs, HEAT);
+  assert.equal(i32[record >> 2], COUNT);
+  assert.equal(counted(), TURNS);
+  run();
+  assert.equal(counted(), 2 * TURNS);
+
+  const nothing = { job, instructions: 0, isCovered: false, code: [], constants: [], unsure: 0 };
+  maker.done({ regions: [nothing], module: new WebAssembly.Module(EMPTY_MODULE), size: 0 });
+  run();
+  assert.equal(counted(), 2 * TURNS);
+  assert.equal(asked.length, 1);
 });
