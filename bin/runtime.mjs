@@ -22,7 +22,7 @@ const PACKAGES = {
  *   the caller: translated code has hardly any other calls, and is made to need no more.
  * - With a small budget the interpreter's functions, which are small and run very often, and translated code, which
  *   has run often already, get V8's best code early.
- * - With natives' syntax, the thread that makes large regions can have V8's best code of them made before they are used
+ * - With natives' syntax, the thread that makes regions can have V8's best code of them made before they are used
  *   (src/vm/node/best-code.ts).
  */
 export const CODE_OPTIONS = [
