@@ -5,22 +5,20 @@ import { existsSync } from "node:fs";
 import module from "node:module";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import v8 from "node:v8";
+import { findOwnModules } from "./own-modules.mjs";
 import { CODE_OPTIONS, codeDirectory, runOnRuntime, runtimePath } from "./runtime.mjs";
 
-// A machine's garbage is short-lived: room for more of it would only be memory that the host misses.
-const HEAP_OPTION = "--max-semi-space-size=4";
-const HEAP_OPTIONS = [HEAP_OPTION, "--min-semi-space-size=4"];
-// Node then does not look at each source and the folders above it for links: a tenth of the time to load them. All are
-// found from this file, whose own path has no links.
-const LOAD_OPTION = "--preserve-symlinks";
 /** Milliseconds after which what Node has made of the sources is kept: later than what a machine does at its start. */
 const KEEP_AFTER = 3000;
-const OPTIONS = ["--disable-warning=ExperimentalWarning", LOAD_OPTION, ...HEAP_OPTIONS, ...CODE_OPTIONS];
+const OPTIONS = ["--disable-warning=ExperimentalWarning", ...CODE_OPTIONS];
 
 if (runtimePath() === process.execPath) {
   hideExperimentalWarnings();
-  becomeProcessWith(OPTIONS);
+  // Before there is anything that they are for.
+  for (const option of CODE_OPTIONS) v8.setFlagsFromString(option);
   keepCompiledSources();
+  findOwnModules();
   // The published package has compiled JavaScript; a clone runs its sources.
   const compiled = new URL("../dist/cli/main.js", import.meta.url);
   await import(
@@ -28,21 +26,6 @@ if (runtimePath() === process.execPath) {
   );
 } else {
   await runOnRuntime([...OPTIONS, fileURLToPath(import.meta.url), ...process.argv.slice(2)]);
-}
-
-/**
- * Starts this program again in the same process, with options of Node that it cannot give itself. Where that cannot
- * be (Windows), it goes on without.
- */
-function becomeProcessWith(options) {
-  const { execve, execArgv, execPath } = process;
-  // A channel to a parent would not outlast it.
-  if (execve === undefined || process.connected || execArgv.includes(HEAP_OPTION)) return;
-  try {
-    execve.call(process, execPath, [execPath, ...execArgv, ...options, ...process.argv.slice(1)], process.env);
-  } catch {
-    // Without the options then.
-  }
 }
 
 /** Has Node keep what it makes of the sources, unless the user says otherwise: a third of the time to start with. */
@@ -58,7 +41,7 @@ function keepCompiledSources() {
   setTimeout(() => module.flushCompileCache(), KEEP_AFTER).unref();
 }
 
-/** As --disable-warning=ExperimentalWarning does for a process that this file could give options to. */
+/** As --disable-warning=ExperimentalWarning does for a process that is given options. */
 function hideExperimentalWarnings() {
   const listeners = process.listeners("warning");
   process.removeAllListeners("warning");
