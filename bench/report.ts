@@ -88,8 +88,8 @@ makes it slower than it could be. \`7z b\` prints times and no results: only tha
 
 ## What falls short, and why
 
-Programs with much code of which each part runs little (gcc, perl, sqlite3) get faster with each run, for tens of runs: V8
-compiles the translated code on what the host has left beside the guest, and until then the interpreter runs it.
+Programs with much code of which each part runs little (gcc, and others in their first runs) get faster with each run: the
+interpreter runs what is not translated yet. What has left the host's caches before it runs again seems to gain little then.
 [translator.md](translator.md#what-was-measured) says what profiles show, and what was tried. The integer
 mix is bound by chains of pointers through pages that lie apart, which wait for the TLB and for what they load.
 
