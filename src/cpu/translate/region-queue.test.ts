@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assemble } from "../../isa/assemble.ts";
-import { COUNT } from "../emit/table-entries.ts";
+import { COUNT, FIND, FIRST_HANDLER as HANDLER } from "../emit/table-entries.ts";
 import { heatWord, runsOf } from "../interpret/block-table.ts";
-import { BLOCK_HEAT, MOST_HEAT } from "../state.ts";
+import { BLOCK_FIRST, BLOCK_HEAT, MOST_HEAT } from "../state.ts";
 import { BareMachine, CODE } from "../system/testing/bare-machine.ts";
 import type { RegionJob } from "./region-job.ts";
 import { RegionQueue } from "./region-queue.ts";
@@ -26,7 +26,14 @@ class Blocks {
 
   /** Counts no more. */
   stop(block: number): void {
-    this.#i32[(RECORDS + block * 64) >> 2] = COUNT + 1;
+    const record = RECORDS + block * 64;
+    this.#i32[record >> 2] = HANDLER;
+    this.#i32[(record + BLOCK_FIRST) >> 2] = HANDLER;
+  }
+
+  drop(block: number): void {
+    this.stop(block);
+    this.#i32[(RECORDS + block * 64) >> 2] = FIND;
   }
 
   ask(block: number, { large = false, again = false } = {}): void {
@@ -76,11 +83,16 @@ test("large regions are made one by one, and first; what is made again, or has r
   blocks.run(0, RUNS + 1000);
   blocks.ask(4, { again: true });
   blocks.stop(2);
+  blocks.drop(1);
   blocks.ask(5, { again: true, large: true });
   blocks.ask(6, { again: true, large: true });
   assert.deepEqual(blocks.next(16), [5]);
   assert.deepEqual(blocks.next(16), [6]);
   assert.deepEqual(blocks.next(3), [4, 2, 0]);
+  // What was dropped has not run.
+  blocks.run(3, RUNS + 1);
+  assert.deepEqual(blocks.next(1), [3]);
+  assert.deepEqual(blocks.next(1), [1]);
 });
 
 test("a block is counted while it waits for its region, and no more when there will be none", () => {

@@ -4,7 +4,7 @@
  */
 import { COUNT } from "../emit/table-entries.ts";
 import { runsOf } from "../interpret/block-table.ts";
-import { BLOCK_HEAT, MOST_HEAT } from "../state.ts";
+import { BLOCK_FIRST, BLOCK_HEAT, MOST_HEAT } from "../state.ts";
 import type { RegionJob } from "./region-job.ts";
 
 /** What is left of what was counted before, each time that it is looked at. */
@@ -21,7 +21,7 @@ interface Waiting {
 export class RegionQueue {
   /** The shared memory. */
   readonly #i32: Int32Array;
-  #waiting: Waiting[] = [];
+  readonly #waiting: Waiting[] = [];
 
   constructor(memory: ArrayBufferLike) {
     this.#i32 = new Int32Array(memory);
@@ -53,9 +53,15 @@ export class RegionQueue {
       waiting.lately = Number.POSITIVE_INFINITY;
       return;
     }
-    const isCounted = this.#i32[block.record >> 2] === COUNT;
-    const runs = isCounted ? runsOf(this.#i32[(block.record + BLOCK_HEAT) >> 2] as number) : MOST_HEAT;
+    const runs = this.#runsOf(block.record) ?? waiting.runs;
     waiting.lately = waiting.lately * KEPT_PART + runs - waiting.runs;
     waiting.runs = runs;
+  }
+
+  /** How often a block has run, as far as that can be counted; undefined for one that was dropped meanwhile. */
+  #runsOf(record: number): number | undefined {
+    const first = this.#i32[record >> 2];
+    if (first === COUNT) return runsOf(this.#i32[(record + BLOCK_HEAT) >> 2] as number);
+    return first === this.#i32[(record + BLOCK_FIRST) >> 2] ? MOST_HEAT : undefined;
   }
 }
