@@ -71,6 +71,7 @@ export function buildRuntime(vcpu = VCPU_BASE, observe: EmittedObservation = {})
     writeMemory: host("writeMemory", ["i64", "i32", "i64"]),
     codeWritten: host("codeWritten", ["i32", "i32"]),
     watched: host("watched", ["i64", "i32", "i32"]),
+    forgetLinks: host("forgetLinks", []),
   };
   const mmu = mmuFunctions(module, vcpu, imports, counts);
   const decodeBlock = host("decodeBlock", ["i64", "i64"], ["i32"]);

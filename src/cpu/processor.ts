@@ -727,6 +727,7 @@ export class Processor implements SystemContext {
         }
         return this.#blocks.decode(Number(physical), linear, this.registers.get32("context"), this.#codeRoom(linear));
       },
+      forgetLinks: () => this.#blocks.forgetLinks(),
       remakeRegion: (handler) => this.#translator?.remake(handler),
       growRegion: (handler) => this.#translator?.grow(handler) ?? 0,
       hot: (record) =>

@@ -8,6 +8,8 @@ export interface RuntimeHost {
   readonly writeMemory: (physical: bigint, bytes: number, value: bigint) => void;
   readonly codeWritten: (physical: number, bytes: number) => void;
   readonly watched: (linear: bigint, bytes: number, write: number) => void;
+  /** Has regions' links lead nowhere. */
+  readonly forgetLinks: () => void;
   readonly decodeBlock: (physical: bigint, linear: bigint) => number;
   /** A block has run often enough to be translated. */
   readonly hot: (record: number) => void;

@@ -417,8 +417,12 @@ export const REGION = {
   left: 30,
   /** Linear address that it begins at, where it was found last. */
   linear: 32,
-  list: 40,
+  /** What it goes on with at addresses that its code names: entries as the jump cache has them, JUMP_ENTRY bytes each. */
+  links: 48,
+  list: 48 + 8 * 16,
 } as const;
+/** So many addresses have a link. */
+export const REGION_LINKS = (REGION.list - REGION.links) / JUMP_ENTRY;
 /** How far in front of its record a region's constant (i64) lies: an address in its code that may be another elsewhere. */
 export const regionConstant = (number: number): number => BLOCK_HEADER + 8 * (number + 1);
 export const REGION_PAGE = { distance: 0, page: 4 } as const;

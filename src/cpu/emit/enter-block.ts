@@ -51,13 +51,40 @@ export function enterBlock(f: FunctionBuilder, vcpu: number, linear: Value, link
     f.ifRare(entry(JUMP.context).ne(context), () => f.branch(rare));
     const record = entry(JUMP.record);
     const before = budget ?? loadBudget(f, vcpu);
-    const left = before.sub(f.load("i32", record.add(BLOCK_COUNT)));
+    const left = before.sub(f.load("i32.8u", record, RECORD.left));
     f.ifRare(left.ltS(0), () => f.branch(rare));
     takeBudget(f, vcpu, record, { before, left }, linkage.observe);
     f.returnCallIndirect(HANDLER, f.load("i32", record), record);
   });
   if (budget) storeBudget(f, vcpu, budget);
   f.returnCall(linkage.callee("enterAt"), linear);
+}
+
+/**
+ * Goes on at linear address `linear` by a region's link at `link` (its address; state.ts, REGION); `ip` is set, and `budget`
+ * is what is left of that. What was in the jump cache need not be looked for among all that is. Where the link leads
+ * elsewhere, or nowhere any more, that is a matter of `enterByLink`.
+ */
+export function enterByLink(
+  f: FunctionBuilder,
+  vcpu: number,
+  { link, linear, budget }: { readonly link: Value; readonly linear: Value; readonly budget: Value },
+  linkage: Linkage,
+): void {
+  const context = f.load("i32", 0, fieldAddress(vcpu, "context"));
+  f.block((rare: Label) => {
+    f.ifRare(f.load("i64", link, JUMP.linear).ne(linear), () => f.branch(rare));
+    f.ifRare(f.load("i32", link, JUMP.context).ne(context), () => f.branch(rare));
+    const record = f.load("i32", link, JUMP.record);
+    const handler = f.load("i32", record);
+    f.ifRare(handler.eq(FIND), () => f.branch(rare));
+    const left = budget.sub(f.load("i32.8u", record, RECORD.left));
+    f.ifRare(left.ltS(0), () => f.branch(rare));
+    takeBudget(f, vcpu, record, { before: budget, left }, linkage.observe);
+    f.returnCallIndirect(HANDLER, handler, record);
+  });
+  storeBudget(f, vcpu, budget);
+  f.returnCall(linkage.callee("enterByLink"), link, linear);
 }
 
 /**

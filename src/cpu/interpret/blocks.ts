@@ -24,6 +24,8 @@ import {
   BLOCK_TARGETS,
   CONTEXT,
   hostAddress,
+  JUMP,
+  JUMP_ENTRY,
   MOST_HEAT,
   NOTED_TARGETS,
   RECORD,
@@ -42,6 +44,8 @@ import { leastUsed, type UsedRegion } from "./region-use.ts";
 import { RewrittenBlocks } from "./rewritten-blocks.ts";
 
 const PAGE_BYTES = 4096;
+/** A line of the host's cache. */
+const LINE = 64;
 const MAX_INSTRUCTIONS = 48;
 /** Regions that are kept at once; each has some KiB of code, some tens at most (SIZES of region-compiler.ts). */
 const MOST_REGIONS = 16384;
@@ -376,9 +380,11 @@ export class BlockCache {
    * for it, undefined where there is no room before the next clear.
    */
   addRegion({ block, linear, handler, pages, constants, heat, unsure }: RegionEntry): number | undefined {
-    const front = (regionConstant(constants.length - 1) + 31) & ~31;
-    const size = front + REGION.list + pages.length * 8 + 32;
-    if (this.full || this.#next + size > RECORDS + RECORDS_SIZE) return undefined;
+    // What it goes on with stands in the same lines of the host's cache as what else it needs of itself.
+    const record = (this.#next + regionConstant(constants.length - 1) + LINE - 1) & -LINE;
+    const list = record + REGION.list;
+    const end = (list + pages.length * 8 + RECORD_SIZE - 1) & -RECORD_SIZE;
+    if (this.full || end > RECORDS + RECORDS_SIZE) return undefined;
     this.#makeRoom();
     const old = this.#regions.get(this.#i32[(block + BLOCK_REGION) >> 2] as number);
     if (old) {
@@ -387,7 +393,6 @@ export class BlockCache {
     }
     this.hot(block);
     this.#i32[block >> 2] = FIND;
-    const record = this.#next + front;
     constants.forEach((constant, i) => {
       this.#i64[(record - regionConstant(i)) >> 3] = constant;
     });
@@ -400,17 +405,30 @@ export class BlockCache {
     this.#i32[(record + REGION.misses) >> 2] = 0;
     this.#i32[(record + REGION.unsure) >> 2] = unsure;
     this.#i64[(record + REGION.linear) >> 3] = linear;
+    this.#unlink(record);
     pages.forEach((code, i) => {
-      this.#i32[(record + REGION.list + i * 8 + REGION_PAGE.distance) >> 2] = code.distance;
-      this.#i32[(record + REGION.list + i * 8 + REGION_PAGE.page) >> 2] = pageOf(code.first);
+      this.#i32[(list + i * 8 + REGION_PAGE.distance) >> 2] = code.distance;
+      this.#i32[(list + i * 8 + REGION_PAGE.page) >> 2] = pageOf(code.first);
     });
-    this.#next = (record + REGION.list + pages.length * 8 + 31) & ~31;
+    this.#next = end;
     this.#i32[(block + BLOCK_REGION) >> 2] = record;
     const region: Region = { record, block, handler, pages, heat };
     this.#regions.set(record, region);
     this.#pages.addRegion(region);
     this.#wiring.forgetJump(linear);
     return record;
+  }
+
+  /** Has a region's links lead nowhere. */
+  #unlink(record: number): void {
+    for (let at = record + REGION.links; at < record + REGION.list; at += JUMP_ENTRY) {
+      this.#i32[(at + JUMP.context) >> 2] = -1;
+    }
+  }
+
+  /** Has all regions' links lead nowhere. */
+  forgetLinks(): void {
+    for (const record of this.#regions.keys()) this.#unlink(record);
   }
 
   /** Where the region of a record was found last: processes may have the same code elsewhere. */

@@ -173,33 +173,56 @@ export interface FindBlockImports {
 }
 
 /**
- * (address of a link, linear): goes on with what is there, and has the link lead to it where that holds wherever its page is
- * mapped: a block, or a region of this page alone.
+ * Goes on with what is at `linear`. What the jump cache has is noted first: `note` gets its entry's address, and what it leads
+ * to. Leaves the function.
  */
-function enterUnlinked(module: ModuleBuilder, vcpu: number, findBlock: Callee, observe: EmittedObservation): void {
+function enterNoted(
+  f: FunctionBuilder,
+  vcpu: number,
+  linear: Value,
+  { findBlock, observe }: { findBlock: Callee; observe: EmittedObservation },
+  note: (entry: Value, record: Value) => void,
+): void {
+  const entry = jumpEntry(linear).add(vcpu + JUMP_CACHE);
+  const isKnown = () =>
+    f
+      .load("i64", entry, JUMP.linear)
+      .eq(linear)
+      .and(f.load("i32", entry, JUMP.context).eq(f.load("i32", 0, fieldAddress(vcpu, "context"))));
+  f.if(isKnown().eqz(), () => {
+    const found = f.call(findBlock, linear);
+    f.if(found.eqz(), () => f.return());
+    f.if(isKnown().eqz(), () => runBlock(f, vcpu, found, observe));
+  });
+  const record = f.load("i32", entry, JUMP.record);
+  note(entry, record);
+  runBlock(f, vcpu, record, observe);
+}
+
+/**
+ * Exports `enterUnlinked`, (address of a jump's link, linear): goes on with what is there, and has the link lead to it where
+ * that holds wherever its page is mapped: a block, or a region of this page alone. Exports `enterByLink`, (address of a
+ * region's link, linear), which has that be as the jump cache's entry.
+ */
+function linkFunctions(module: ModuleBuilder, vcpu: number, findBlock: Callee, observe: EmittedObservation): void {
+  const functions = { findBlock, observe };
   module.function(
     signature(["i32", "i64"]),
     (f) => {
-      const [link, linear] = [f.param(0), f.param(1)];
-      const entry = jumpEntry(linear).add(vcpu + JUMP_CACHE);
-      const isKnown = () =>
-        f
-          .load("i64", entry, JUMP.linear)
-          .eq(linear)
-          .and(f.load("i32", entry, JUMP.context).eq(f.load("i32", 0, fieldAddress(vcpu, "context"))));
-      f.if(isKnown().eqz(), () => {
-        const found = f.call(findBlock, linear);
-        f.if(found.eqz(), () => f.return());
-        f.if(isKnown().eqz(), () => runBlock(f, vcpu, found, observe));
-      });
-      const record = f.load("i32", entry, JUMP.record);
-      f.if(f.load("i32", link).ne(fieldAddress(vcpu, "neverLinked")), () => {
-        const isBlock = f.load("i32", record.add(BLOCK_MODE)).ne(-1);
-        f.if(isBlock.or(f.load("i32", record, REGION.pages).eq(1)), () => f.store("i32", link, record));
-      });
-      runBlock(f, vcpu, record, observe);
+      const link = f.param(0);
+      enterNoted(f, vcpu, f.param(1), functions, (_, record) =>
+        f.if(f.load("i32", link).ne(fieldAddress(vcpu, "neverLinked")), () => {
+          const isBlock = f.load("i32", record.add(BLOCK_MODE)).ne(-1);
+          f.if(isBlock.or(f.load("i32", record, REGION.pages).eq(1)), () => f.store("i32", link, record));
+        }),
+      );
     },
     { export: "enterUnlinked" },
+  );
+  module.function(
+    signature(["i32", "i64"]),
+    (f) => enterNoted(f, vcpu, f.param(1), functions, (entry) => f.store("v128", f.param(0), f.load("v128", entry))),
+    { export: "enterByLink" },
   );
 }
 
@@ -211,7 +234,7 @@ export interface FindBlockFunctions {
 
 /**
  * Exports `findBlock`, (linear) → record of the region or block to run there, or 0 with `exit` set; `enterAt`, (linear),
- * which runs that; `enterUnlinked`, which notes that as well; and `interpretAt`, (linear), which runs the block there in the
+ * which runs that; `enterUnlinked` and `enterByLink`, which note that as well; and `interpretAt`, (linear), which runs the block there in the
  * interpreter: what translated code leaves to it.
  */
 export function findBlockFunctions(
@@ -252,7 +275,7 @@ export function findBlockFunctions(
     },
     { export: "enterAt" },
   );
-  enterUnlinked(module, vcpu, findBlock, observe);
+  linkFunctions(module, vcpu, findBlock, observe);
   const interpretAt = module.function(
     signature(["i64"]),
     (f) => {

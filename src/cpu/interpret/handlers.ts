@@ -270,6 +270,7 @@ const CODE_FUNCTIONS: Record<string, [params: readonly ValueType[], results: rea
   findBlock: [["i64"], ["i32"]],
   enterAt: [["i64"], []],
   enterUnlinked: [["i32", "i64"], []],
+  enterByLink: [["i32", "i64"], []],
   interpretAt: [["i64"], []],
   interpretFrom: [["i64", "i32", "i32", "i32"], []],
   growFrom: [["i32", "i64"], []],

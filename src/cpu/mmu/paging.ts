@@ -46,6 +46,8 @@ export interface MmuImports {
   readonly codeWritten: Callee;
   /** (linear i64, bytes, 1 for a write): an access while `watching` is set. */
   readonly watched: Callee;
+  /** Has regions' links lead nowhere: they may be of a generation that comes round again. */
+  readonly forgetLinks: Callee;
 }
 
 /**
@@ -136,7 +138,7 @@ export function mmuFunctions(
     );
   });
 
-  const { fill, flushPage } = tlbFunctions(module, vcpu, counts);
+  const { fill, flushPage } = tlbFunctions(module, vcpu, imports.forgetLinks, counts);
   /** A physical address as it reaches memory: with line A20 held low or not. */
   const onLines = (f: FunctionBuilder, physical: Value) => physical.and(f.load("i64", 0, at("addressLines")));
   /** 1 where an access is an implicit one from user mode, which looks into the supervisor's TLB. */

@@ -49,7 +49,12 @@ export interface TlbFunctions {
   readonly flushPage: Callee;
 }
 
-export function tlbFunctions(module: ModuleBuilder, vcpu: number, counts: CountBuilder): TlbFunctions {
+export function tlbFunctions(
+  module: ModuleBuilder,
+  vcpu: number,
+  forgetLinks: Callee,
+  counts: CountBuilder,
+): TlbFunctions {
   const at = (name: string) => fieldAddress(vcpu, name);
 
   /** A bit of `largePages` for the GiB that an address lies in. */
@@ -98,7 +103,7 @@ export function tlbFunctions(module: ModuleBuilder, vcpu: number, counts: CountB
     });
   });
 
-  /** Has the jump cache forget the code of supervisors, or of users: by a number that entries must have. */
+  /** Has the jump cache and links forget the code of supervisors, or of users: by a number that entries must have. */
   const renew = (f: FunctionBuilder, user: boolean) => {
     const field = at(user ? "userGeneration" : "supervisorGeneration");
     const generation = f
@@ -109,6 +114,7 @@ export function tlbFunctions(module: ModuleBuilder, vcpu: number, counts: CountB
     f.if(generation.eqz(), () => {
       f.memoryFill(vcpu + JUMP_CACHE, 0xff, JUMP_ENTRIES * JUMP_ENTRY);
       f.memoryFill(vcpu + JUMP_VICTIMS, 0xff, JUMP_VICTIM_ENTRIES * JUMP_ENTRY);
+      f.call(forgetLinks);
     });
     f.memoryFill(vcpu + CODE_PAGES + (user ? CODE_PAGES_BYTES : 0), 0, CODE_PAGES_BYTES);
     const context = f.load("i32", 0, at("context"));

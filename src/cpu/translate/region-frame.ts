@@ -7,11 +7,21 @@ import { generalName } from "../../isa/register-names.ts";
 import type { FunctionBuilder, Label, Variable } from "../../wasm/function.ts";
 import type { Value } from "../../wasm/value.ts";
 import type { AddressFields } from "../decode/address-fields.ts";
-import { enterBlock } from "../emit/enter-block.ts";
+import { enterBlock, enterByLink } from "../emit/enter-block.ts";
 import type { CodeContext, Linkage } from "../emit/semantics.ts";
 import { flagMemory } from "../interpret/handler.ts";
 import type { InterpretReason, LeaveReason, RegionCountBuilder } from "../observe/region-counts.ts";
-import { CS_BASE, CS_LIMIT, fieldAddress, GPR, REGION, regionConstant, XMM } from "../state.ts";
+import {
+  CS_BASE,
+  CS_LIMIT,
+  fieldAddress,
+  GPR,
+  JUMP_ENTRY,
+  REGION,
+  REGION_LINKS,
+  regionConstant,
+  XMM,
+} from "../state.ts";
 import { AccessGroups } from "./access-groups.ts";
 import { type FlagState, type FlagVariables, flagVariables, LazyFlags } from "./lazy-flags.ts";
 import { gprBit, NodeFacts, neededFirst, type Point, writtenAt, xmmBit } from "./node-facts.ts";
@@ -90,7 +100,14 @@ export class RegionFrame {
   /** Instructions that have run, where that is counted. */
   readonly #ran: Variable | undefined;
   readonly #exitIp: Variable;
+  /** Where in the region's record the link is that it is left by. */
+  readonly #exitLink: Variable;
+  /** Numbers of links by the distances that they lead to. */
+  readonly #links = new Map<number, number>();
+  /** To where no link leads, and by a link. */
   readonly #leave: Label;
+  readonly #leaveByLink: Label;
+  #leavesWithout = false;
   /** Of the node at hand, and of all. */
   #facts = new NodeFacts();
   readonly #allFacts: NodeFacts[] = [];
@@ -123,7 +140,9 @@ export class RegionFrame {
     this.#granted = f.variable("i32");
     this.#ran = options.counts && f.variable("i32");
     this.#exitIp = f.variable("i64");
+    this.#exitLink = f.variable("i32");
     this.#leave = f.label("block");
+    this.#leaveByLink = f.label("block");
   }
 
   /** Where general registers are kept: all 64 bits in 64-bit mode, else 32, as the upper halves are out of reach. */
@@ -294,7 +313,22 @@ export class RegionFrame {
     else this.flags.leave();
     this.#storeWritten(point);
     this.#exitIp.set(ip);
-    f.branch(this.#leave);
+    const link = way.to === undefined ? undefined : this.#linkTo(way.to);
+    if (link === undefined) {
+      this.#leavesWithout = true;
+      f.branch(this.#leave);
+      return;
+    }
+    this.#exitLink.set(REGION.links + link * JUMP_ENTRY);
+    f.branch(this.#leaveByLink);
+  }
+
+  /** Number of the link that leads to the code at `delta`; undefined where there are no more. */
+  #linkTo(delta: number): number | undefined {
+    const known = this.#links.get(delta);
+    if (known !== undefined || this.#links.size === REGION_LINKS) return known;
+    this.#links.set(delta, this.#links.size);
+    return this.#links.size - 1;
   }
 
   /**
@@ -346,18 +380,32 @@ export class RegionFrame {
     this.loadPages();
     const wayIn = f.label("block");
     f.block(() => {}, wayIn);
-    f.block(build, this.#leave);
+    f.block(() => {
+      f.block(build, this.#leave);
+      this.mark(() => "the way out");
+      if (!this.#leavesWithout) f.unreachable();
+      else this.#leaveAt((linear) => enterBlock(f, vcpu, linear, linkage, this.#budget.get()));
+    }, this.#leaveByLink);
     for (const { place, build } of this.#lateWays) f.fill(place, build);
     f.fill(wayIn, () => {
       const needed = neededFirst(this.#allFacts, this.#points);
       this.#eachRegister(needed, (variable, address) => variable.set(f.load(variable.type as "i32", 0, address)));
     });
-    this.mark(() => "the way out");
-    if (this.#ran) counts?.left(f, this.#ran.get());
+    this.mark(() => "the way out, by a link");
+    this.#leaveAt((linear) => {
+      const link = this.#region.add(this.#exitLink.get());
+      enterByLink(f, vcpu, { link, linear, budget: this.#budget.get() }, linkage);
+    });
+  }
+
+  /** Leaves the region at `exitIp`: `enter` has it go on at a linear address. */
+  #leaveAt(enter: (linear: Value) => void): void {
+    const { f, vcpu } = this;
+    if (this.#ran) this.#options.counts?.left(f, this.#ran.get());
     f.store("i64", 0, this.#exitIp.get(), fieldAddress(vcpu, "ip"));
     const linear = this.#linear();
     this.#cool(linear);
-    enterBlock(f, vcpu, linear, linkage, this.#budget.get());
+    enter(linear);
   }
 
   /** Leaves the region so that the interpreter goes on at `ip`, after `executed` instructions of the node at hand. */
@@ -440,6 +488,7 @@ export class RegionFrame {
       budget: this.#budget,
       granted: this.#granted,
       "exit: ip": this.#exitIp,
+      "exit: link": this.#exitLink,
       "flags: kind": code,
       "flags: a": narrow.a,
       "flags: b": narrow.b,
