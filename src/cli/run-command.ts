@@ -20,6 +20,7 @@ import type { OpenFirmware } from "../vm/node/firmware.ts";
 import { type FloppyOptions, openFloppies } from "../vm/node/floppies.ts";
 import type { GdbServer } from "../vm/node/gdb-server.ts";
 import { nodeHost } from "../vm/node/host.ts";
+import { startTranslationThread } from "../vm/node/translation-thread.ts";
 import { readBootFile } from "./boot-files.ts";
 import { requireBootable, roleOfFile } from "./boot-medium.ts";
 import type { ConsoleOutput } from "./console-output.ts";
@@ -37,6 +38,7 @@ import type { ToolOutputs } from "./tool-outputs.ts";
 import { Viewers } from "./viewers.ts";
 
 const MEMORY = 512 * MIB;
+const LARGE_KERNEL = 1 * MIB;
 /** What makes Linux talk to the first serial port. */
 const COMMAND_LINE = "console=ttyS0";
 
@@ -58,7 +60,7 @@ interface Plan {
 /** Runs a machine; returns the exit status. Rejects with an error for `describeFailure`. */
 export async function runCommand(options: RunOptions): Promise<number> {
   const plan = await withSignals(process, (signal) => makePlan(options, signal));
-  const kernel = plan.kernel && (await readKernel(plan.kernel, plan.memory, options.entry));
+  const kernel = plan.kernel && (await readKernel(plan.kernel, plan.memory, options));
   const output = await openOutput(options.console);
   const nics = options.nics.length > 0 ? await (await import("../vm/node/nics.ts")).openNics(options.nics) : [];
   const cdroms = await openCdroms(plan.cdroms);
@@ -221,8 +223,10 @@ async function planFile(
 async function readKernel(
   { file, initrd, commandLine }: NonNullable<Plan["kernel"]>,
   memory: number,
-  entry: RunOptions["entry"],
+  { entry, clock }: Pick<RunOptions, "entry" | "clock">,
 ): Promise<KernelDefinition> {
+  // A large kernel takes a while to be read and unpacked, in which the thread that translates loads its code.
+  if (clock === "real" && ((await stat(file).catch(() => undefined))?.size ?? 0) >= LARGE_KERNEL) startTranslationThread();
   const image = await readBootFile(file, memory);
   const disk = initrd === undefined ? {} : { initrd: await readBootFile(initrd, memory) };
   return { image, commandLine, entry, ...disk };

@@ -20,6 +20,11 @@ const GATHER = 4;
 /** Milliseconds after which it is noted what the start has used: a first time for guests that end soon. */
 const NOTE_START = [2500, 7500];
 
+/** Milliseconds without a task after which there is time to load what it takes to make regions. */
+const UNTASKED = 5;
+
+const loadCompiler = () => import("../../cpu/translate/region-compiler.ts");
+
 class TranslationWorker {
   readonly #port: MessagePort;
   readonly #task: TranslationTask;
@@ -53,7 +58,7 @@ class TranslationWorker {
       }
     }
     // What it loads takes longer than all that is done before.
-    const { RegionCompiler } = await import("../../cpu/translate/region-compiler.ts");
+    const { RegionCompiler } = await loadCompiler();
     this.#compiler = new RegionCompiler(settings, this.#kept);
     this.#compiler.covered(this.#covered.splice(0));
     if (this.#waiting.length > 0) this.#compileWaiting();
@@ -113,7 +118,9 @@ class TranslationWorker {
 
 const port = parentPort;
 if (!port) throw new Error("translation-worker.ts runs in a worker thread");
+const idle = setTimeout(() => void loadCompiler(), UNTASKED);
 port.once("message", (task: TranslationTask) => {
+  clearTimeout(idle);
   giveWayToGuests();
   const worker = new TranslationWorker(port, task);
   port.on("message", (request: TranslationRequest) => void worker.answer(request));
