@@ -226,7 +226,8 @@ async function readKernel(
   { entry, clock }: Pick<RunOptions, "entry" | "clock">,
 ): Promise<KernelDefinition> {
   // A large kernel takes a while to be read and unpacked, in which the thread that translates loads its code.
-  if (clock === "real" && ((await stat(file).catch(() => undefined))?.size ?? 0) >= LARGE_KERNEL) startTranslationThread();
+  if (clock === "real" && ((await stat(file).catch(() => undefined))?.size ?? 0) >= LARGE_KERNEL)
+    startTranslationThread();
   const image = await readBootFile(file, memory);
   const disk = initrd === undefined ? {} : { initrd: await readBootFile(initrd, memory) };
   return { image, commandLine, entry, ...disk };

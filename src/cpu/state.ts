@@ -222,6 +222,15 @@ export const TLBS = area(4 * TLB_SIZE, 4096);
 export const TLB_FILLED = area(4 * TLB_ENTRIES * 4, 64);
 export const JUMP_CACHE = area(JUMP_ENTRIES * JUMP_ENTRY, 4096);
 export const JUMP_VICTIMS = area(JUMP_VICTIM_ENTRIES * JUMP_ENTRY, 4096);
+/**
+ * What regions' calls expect to go back to, by where the address lies on the stack: that address, and where the link is that the
+ * caller goes on by (REGION.links). NO_LINK leads nowhere.
+ */
+export const RETURN = { linear: 0, link: 8 } as const;
+export const RETURN_ENTRY = 16;
+export const RETURN_ENTRIES = 64;
+export const RETURNS = area(RETURN_ENTRIES * RETURN_ENTRY, 64);
+export const NO_LINK = area(JUMP_ENTRY, 16);
 /** A bit for each linear page (by a hash) that the jump cache may have code of: for supervisors, then for users. */
 export const CODE_PAGES_BITS = 8192;
 export const CODE_PAGES = area((2 * CODE_PAGES_BITS) / 8, 64);

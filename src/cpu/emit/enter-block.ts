@@ -16,6 +16,9 @@ import {
   JUMP_ENTRIES,
   JUMP_ENTRY,
   RECORD,
+  RETURN_ENTRIES,
+  RETURN_ENTRY,
+  RETURNS,
 } from "../state.ts";
 import type { Linkage } from "./semantics.ts";
 import { FIND } from "./table-entries.ts";
@@ -62,14 +65,15 @@ export function enterBlock(f: FunctionBuilder, vcpu: number, linear: Value, link
 
 /**
  * Goes on at linear address `linear` by a region's link at `link` (its address; state.ts, REGION); `ip` is set, and `budget`
- * is what is left of that. What was in the jump cache need not be looked for among all that is. Where the link leads
- * elsewhere, or nowhere any more, that is a matter of `enterByLink`.
+ * is what is left of that. What it leads to need not be looked for among all that the jump cache has. Where it leads
+ * elsewhere, or nowhere any more, that is a matter of `otherwise`.
  */
 export function enterByLink(
   f: FunctionBuilder,
   vcpu: number,
   { link, linear, budget }: { readonly link: Value; readonly linear: Value; readonly budget: Value },
   linkage: Linkage,
+  otherwise: () => void,
 ): void {
   const context = f.load("i32", 0, fieldAddress(vcpu, "context"));
   f.block((rare: Label) => {
@@ -84,7 +88,17 @@ export function enterByLink(
     f.returnCallIndirect(HANDLER, handler, record);
   });
   storeBudget(f, vcpu, budget);
-  f.returnCall(linkage.callee("enterByLink"), link, linear);
+  otherwise();
+}
+
+/** Address of what a call expects to go back to whose return address lies at `stack` (state.ts, RETURNS). */
+export function returnEntry(vcpu: number, stack: Value, long: boolean): Value {
+  return stack
+    .wrap()
+    .shrU(long ? 3 : 2)
+    .and(RETURN_ENTRIES - 1)
+    .mul(RETURN_ENTRY)
+    .add(vcpu + RETURNS);
 }
 
 /**

@@ -27,6 +27,7 @@ import {
   JUMP,
   JUMP_ENTRY,
   MOST_HEAT,
+  NO_LINK,
   NOTED_TARGETS,
   RECORD,
   RECORD_SIZE,
@@ -34,6 +35,10 @@ import {
   RECORDS_SIZE,
   REGION,
   REGION_PAGE,
+  RETURN,
+  RETURN_ENTRIES,
+  RETURN_ENTRY,
+  RETURNS,
   regionConstant,
 } from "../state.ts";
 import { blockSlot, findRecord, heatWord, runsOf } from "./block-table.ts";
@@ -155,6 +160,7 @@ export class BlockCache {
     this.#i32.fill(0, BLOCK_TABLE >> 2, (BLOCK_TABLE + BLOCK_ENTRIES * 4) >> 2);
     if (this.#wiring.handlers.full) this.#wiring.handlers.clear();
     this.#wiring.forgetJumps();
+    this.#forgetReturns();
   }
 
   /** Bytes of records in use. */
@@ -429,6 +435,17 @@ export class BlockCache {
   /** Has all regions' links lead nowhere. */
   forgetLinks(): void {
     for (const record of this.#regions.keys()) this.#unlink(record);
+    this.#forgetReturns();
+  }
+
+  /** Has no call expect to go back to anything: links of regions that have gone are among them. */
+  #forgetReturns(): void {
+    const { vcpu } = this.#wiring;
+    this.#i32[(vcpu + NO_LINK + JUMP.context) >> 2] = -1;
+    for (let at = vcpu + RETURNS; at < vcpu + RETURNS + RETURN_ENTRIES * RETURN_ENTRY; at += RETURN_ENTRY) {
+      this.#i64[(at + RETURN.linear) >> 3] = -1n;
+      this.#i32[(at + RETURN.link) >> 2] = vcpu + NO_LINK;
+    }
   }
 
   /** Where the region of a record was found last: processes may have the same code elsewhere. */

@@ -26,6 +26,7 @@ import {
   JUMP_VICTIMS,
   REGION,
   REGION_PAGE,
+  RETURN,
   TLB,
   TLB_FRAME,
 } from "../state.ts";
@@ -202,7 +203,8 @@ function enterNoted(
 /**
  * Exports `enterUnlinked`, (address of a jump's link, linear): goes on with what is there, and has the link lead to it where
  * that holds wherever its page is mapped: a block, or a region of this page alone. Exports `enterByLink`, (address of a
- * region's link, linear), which has that be as the jump cache's entry.
+ * region's link, linear), which has that be as the jump cache's entry, and `enterByReturn`, (address among RETURNS, linear),
+ * which does the same with the link there where the call went back to where it was expected to.
  */
 function linkFunctions(module: ModuleBuilder, vcpu: number, findBlock: Callee, observe: EmittedObservation): void {
   const functions = { findBlock, observe };
@@ -224,6 +226,17 @@ function linkFunctions(module: ModuleBuilder, vcpu: number, findBlock: Callee, o
     (f) => enterNoted(f, vcpu, f.param(1), functions, (entry) => f.store("v128", f.param(0), f.load("v128", entry))),
     { export: "enterByLink" },
   );
+  module.function(
+    signature(["i32", "i64"]),
+    (f) => {
+      const [at, linear] = [f.param(0), f.param(1)];
+      enterNoted(f, vcpu, linear, functions, (entry) => {
+        const isExpected = f.load("i64", at, RETURN.linear).eq(linear);
+        f.if(isExpected, () => f.store("v128", f.load("i32", at, RETURN.link), f.load("v128", entry)));
+      });
+    },
+    { export: "enterByReturn" },
+  );
 }
 
 export interface FindBlockFunctions {
@@ -234,7 +247,7 @@ export interface FindBlockFunctions {
 
 /**
  * Exports `findBlock`, (linear) → record of the region or block to run there, or 0 with `exit` set; `enterAt`, (linear),
- * which runs that; `enterUnlinked` and `enterByLink`, which note that as well; and `interpretAt`, (linear), which runs the block there in the
+ * which runs that; `enterUnlinked`, `enterByLink` and `enterByReturn`, which note that as well; and `interpretAt`, (linear), which runs the block there in the
  * interpreter: what translated code leaves to it.
  */
 export function findBlockFunctions(

@@ -271,6 +271,7 @@ const CODE_FUNCTIONS: Record<string, [params: readonly ValueType[], results: rea
   enterAt: [["i64"], []],
   enterUnlinked: [["i32", "i64"], []],
   enterByLink: [["i32", "i64"], []],
+  enterByReturn: [["i32", "i64"], []],
   interpretAt: [["i64"], []],
   interpretFrom: [["i64", "i32", "i32", "i32"], []],
   growFrom: [["i32", "i64"], []],

@@ -4,10 +4,11 @@
  * at one place, V8 would have to bring the variables of all ways together there, which takes more code than the stores do.
  */
 import { generalName } from "../../isa/register-names.ts";
+import { RSP } from "../../isa/semantics.ts";
 import type { FunctionBuilder, Label, Variable } from "../../wasm/function.ts";
 import type { Value } from "../../wasm/value.ts";
 import type { AddressFields } from "../decode/address-fields.ts";
-import { enterBlock, enterByLink } from "../emit/enter-block.ts";
+import { enterBlock, enterByLink, returnEntry } from "../emit/enter-block.ts";
 import type { CodeContext, Linkage } from "../emit/semantics.ts";
 import { flagMemory } from "../interpret/handler.ts";
 import type { InterpretReason, LeaveReason, RegionCountBuilder } from "../observe/region-counts.ts";
@@ -19,6 +20,7 @@ import {
   JUMP_ENTRY,
   REGION,
   REGION_LINKS,
+  RETURN,
   regionConstant,
   XMM,
 } from "../state.ts";
@@ -68,8 +70,16 @@ export interface WayOut {
   /** Distance of the last instruction before it. */
   readonly from: number;
   readonly reason: LeaveReason;
-  readonly to?: number;
+  readonly to?: number | undefined;
+  /** Where a call is expected back, as a distance. */
+  readonly returns?: number | undefined;
+  /** Whether it goes back as from a call: to where the address lay that was popped. */
+  readonly goesBack?: boolean;
 }
+
+/** How a region is left for other code: by the jump cache, by a link of its own, or by one of its caller's. */
+type Way = "jump" | "link" | "return";
+const WAYS: readonly Way[] = ["jump", "link", "return"];
 
 export class RegionFrame {
   readonly f: FunctionBuilder;
@@ -104,10 +114,9 @@ export class RegionFrame {
   readonly #exitLink: Variable;
   /** Numbers of links by the distances that they lead to. */
   readonly #links = new Map<number, number>();
-  /** To where no link leads, and by a link. */
-  readonly #leave: Label;
-  readonly #leaveByLink: Label;
-  #leavesWithout = false;
+  readonly #ways: Readonly<Record<Way, Label>>;
+  /** Those that there are. */
+  readonly #used = new Set<Way>();
   /** Of the node at hand, and of all. */
   #facts = new NodeFacts();
   readonly #allFacts: NodeFacts[] = [];
@@ -141,8 +150,7 @@ export class RegionFrame {
     this.#ran = options.counts && f.variable("i32");
     this.#exitIp = f.variable("i64");
     this.#exitLink = f.variable("i32");
-    this.#leave = f.label("block");
-    this.#leaveByLink = f.label("block");
+    this.#ways = { jump: f.label("block"), link: f.label("block"), return: f.label("block") };
   }
 
   /** Where general registers are kept: all 64 bits in 64-bit mode, else 32, as the upper halves are out of reach. */
@@ -300,11 +308,12 @@ export class RegionFrame {
   }
 
   /** Leaves the region at the end of a node; control goes on at `ip` with whatever code is there. */
-  leave(ip: Value, { facts, flags }: { facts: NodeFacts; flags: FlagState }, { from, ...way }: WayOut): void {
+  leave(ip: Value, { facts, flags }: { facts: NodeFacts; flags: FlagState }, way: WayOut): void {
     const { f } = this;
-    this.#options.counts?.exit(f, { delta: from, ...way });
+    const { from, reason, to, returns, goesBack = false } = way;
+    this.#options.counts?.exit(f, { delta: from, reason, ...(to === undefined ? {} : { to }) });
     const point = this.#pointOf(facts, flags);
-    if (way.reason === "budget") {
+    if (reason === "budget") {
       this.#leaveToInterpreter(ip, 0, point, false);
       return;
     }
@@ -313,14 +322,27 @@ export class RegionFrame {
     else this.flags.leave();
     this.#storeWritten(point);
     this.#exitIp.set(ip);
-    const link = way.to === undefined ? undefined : this.#linkTo(way.to);
-    if (link === undefined) {
-      this.#leavesWithout = true;
-      f.branch(this.#leave);
-      return;
-    }
-    this.#exitLink.set(REGION.links + link * JUMP_ENTRY);
-    f.branch(this.#leaveByLink);
+    if (returns !== undefined) this.#expectBack(returns);
+    const link = to === undefined ? undefined : this.#linkTo(to);
+    if (link !== undefined) this.#exitLink.set(REGION.links + link * JUMP_ENTRY);
+    const by = link !== undefined ? "link" : goesBack && this.#offsetsAreLinear ? "return" : "jump";
+    this.#used.add(by);
+    f.branch(this.#ways[by]);
+  }
+
+  get #offsetsAreLinear(): boolean {
+    return this.context.long || this.context.flat;
+  }
+
+  /** Tells of a call that leaves the region where to go on when it comes back to `delta`. */
+  #expectBack(delta: number): void {
+    const { f } = this;
+    const stack = this.#gprs[RSP]?.get();
+    const link = this.#offsetsAreLinear ? this.#linkTo(delta) : undefined;
+    if (!stack || link === undefined) return;
+    const entry = returnEntry(this.vcpu, stack, this.context.long);
+    f.store("i64", entry, this.ip(delta), RETURN.linear);
+    f.store("i32", entry, this.#region.add(REGION.links + link * JUMP_ENTRY), RETURN.link);
   }
 
   /** Number of the link that leads to the code at `delta`; undefined where there are no more. */
@@ -367,7 +389,7 @@ export class RegionFrame {
    * then. `first` and `last` are the lowest and highest offset of its code from the start.
    */
   finish(first: number, last: number, build: () => void): void {
-    const { f, vcpu, linkage } = this;
+    const { f, vcpu } = this;
     const { counts, about } = this.#options;
     if (about) this.#nameLocals(about.locals);
     this.mark(() => "the way in");
@@ -380,22 +402,48 @@ export class RegionFrame {
     this.loadPages();
     const wayIn = f.label("block");
     f.block(() => {}, wayIn);
-    f.block(() => {
-      f.block(build, this.#leave);
-      this.mark(() => "the way out");
-      if (!this.#leavesWithout) f.unreachable();
-      else this.#leaveAt((linear) => enterBlock(f, vcpu, linear, linkage, this.#budget.get()));
-    }, this.#leaveByLink);
+    this.#placeWithin(WAYS.length - 1, build);
     for (const { place, build } of this.#lateWays) f.fill(place, build);
     f.fill(wayIn, () => {
       const needed = neededFirst(this.#allFacts, this.#points);
       this.#eachRegister(needed, (variable, address) => variable.set(f.load(variable.type as "i32", 0, address)));
     });
-    this.mark(() => "the way out, by a link");
-    this.#leaveAt((linear) => {
+  }
+
+  /** Places the function's body, and behind it what each of the ways out up to `index` has in common. */
+  #placeWithin(index: number, build: () => void): void {
+    const { f } = this;
+    const way = WAYS[index];
+    if (way === undefined) {
+      build();
+      return;
+    }
+    f.block(() => this.#placeWithin(index - 1, build), this.#ways[way]);
+    this.mark(() => `the way out, by ${way}`);
+    if (this.#used.has(way)) this.#leaveAt((linear) => this.#enter(way, linear));
+    else f.unreachable();
+  }
+
+  #enter(way: Way, linear: Value): void {
+    const { f, vcpu, linkage } = this;
+    const budget = this.#budget.get();
+    if (way === "jump") {
+      enterBlock(f, vcpu, linear, linkage, budget);
+      return;
+    }
+    if (way === "link") {
       const link = this.#region.add(this.#exitLink.get());
-      enterByLink(f, vcpu, { link, linear, budget: this.#budget.get() }, linkage);
-    });
+      enterByLink(f, vcpu, { link, linear, budget }, linkage, () =>
+        f.returnCall(linkage.callee("enterByLink"), link, linear),
+      );
+      return;
+    }
+    const { long } = this.context;
+    const stack = (this.#gprs[RSP] as Variable).get();
+    const entry = returnEntry(vcpu, stack.sub(long ? 8 : 4), long);
+    enterByLink(f, vcpu, { link: f.load("i32", entry, RETURN.link), linear, budget }, linkage, () =>
+      f.returnCall(linkage.callee("enterByReturn"), entry, linear),
+    );
   }
 
   /** Leaves the region at `exitIp`: `enter` has it go on at a linear address. */

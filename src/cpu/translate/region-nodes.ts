@@ -73,13 +73,20 @@ export interface Target extends Spot {
   readonly flags: number | undefined;
 }
 
+/** `returns` is the distance at which a call is expected back. */
 type Exit =
   /** The interpreter has taken over. */
   | { readonly kind: "none" }
-  | { readonly kind: "jump"; readonly to: Target }
+  | { readonly kind: "jump"; readonly to: Target; readonly returns: number | undefined }
   | { readonly kind: "branch"; readonly condition: Value; readonly taken: Target; readonly next: Target }
-  /** To an address that is known when it runs: where it is expected to go comes first. */
-  | { readonly kind: "indirect"; readonly ip: Value; readonly expected: readonly Target[] };
+  /** To an address that is known when it runs: where it is expected to go comes first. `goesBack`: as a call's return does. */
+  | {
+      readonly kind: "indirect";
+      readonly ip: Value;
+      readonly expected: readonly Target[];
+      readonly returns: number | undefined;
+      readonly goesBack: boolean;
+    };
 
 export interface Node extends GraphNode, Spot {
   /** Distance of its last instruction. */
@@ -383,19 +390,23 @@ function exitOf(
   noted: readonly number[],
   to: (delta: number, calls?: readonly number[]) => Target,
 ): Exit {
-  const calls = form.instruction.flow === "call" ? [next, ...from.calls] : from.calls;
+  const returns = form.instruction.flow === "call" ? next : undefined;
+  const calls = returns === undefined ? from.calls : [returns, ...from.calls];
   switch (flow.kind) {
     case "next":
     case "jump":
-      return { kind: "jump", to: to(flow.kind === "jump" ? flow.to : next, calls) };
+      return { kind: "jump", to: to(flow.kind === "jump" ? flow.to : next, calls), returns };
     case "branch":
       return { kind: "branch", condition: flow.condition, taken: to(flow.taken), next: to(flow.next) };
     case "indirect": {
       if (form.instruction.flow !== "return") {
-        return { kind: "indirect", ip: flow.ip, expected: noted.map((delta) => to(delta, calls)) };
+        const expected = noted.map((delta) => to(delta, calls));
+        return { kind: "indirect", ip: flow.ip, expected, returns, goesBack: false };
       }
-      const [expected, ...rest] = from.calls;
-      return { kind: "indirect", ip: flow.ip, expected: expected === undefined ? [] : [to(expected, rest)] };
+      const [caller, ...rest] = from.calls;
+      const expected = caller === undefined ? [] : [to(caller, rest)];
+      // What takes more off the stack has moved its pointer further.
+      return { kind: "indirect", ip: flow.ip, expected, returns, goesBack: form.operands.length === 0 };
     }
   }
 }

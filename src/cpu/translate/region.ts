@@ -84,7 +84,7 @@ class RegionWriter {
       case "none":
         return;
       case "jump":
-        this.#follow(node, exit.to);
+        this.#follow(node, exit.to, exit.returns);
         return;
       case "branch":
         f.if(
@@ -93,20 +93,22 @@ class RegionWriter {
           () => this.#follow(node, exit.next),
         );
         return;
-      case "indirect":
+      case "indirect": {
         for (const target of exit.expected) {
           if (!this.#nodes.find(target)) continue;
           f.if(exit.ip.eq(this.#frame.ip(target.delta)), () => this.#follow(node, target));
         }
-        this.#frame.leave(exit.ip, node, { from: node.last, reason: "indirect" });
+        const { returns, goesBack } = exit;
+        this.#frame.leave(exit.ip, node, { from: node.last, reason: "indirect", returns, goesBack });
+      }
     }
   }
 
-  #follow(from: Node, target: Target): void {
+  #follow(from: Node, target: Target, returns?: number): void {
     const f = this.#f;
     const to = this.#nodes.find(target);
     const leave = (reason: LeaveReason) =>
-      this.#frame.leave(this.#frame.ip(target.delta), from, { from: from.last, reason, to: target.delta });
+      this.#frame.leave(this.#frame.ip(target.delta), from, { from: from.last, reason, to: target.delta, returns });
     if (to === undefined) {
       leave(this.#nodes.refusalOf(target));
       return;

@@ -13,7 +13,7 @@ export const DATA = 0x20_0000;
 /** A page that is not there in 64-bit mode. */
 export const HOLE = 0x30_0000;
 const TABLES = 0x8000;
-const PAGE_TABLES = TABLES + 0x3000;
+export const PAGE_TABLES = TABLES + 0x3000;
 const TSS = 0x4000;
 const TSS_LIMIT = 0x87;
 
