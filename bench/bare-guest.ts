@@ -5,7 +5,8 @@
 
 import { runtimeModule } from "../src/cpu/build-runtime.ts";
 import type { ProcessorBus } from "../src/cpu/bus.ts";
-import { Processor, type ProcessorOptions } from "../src/cpu/processor.ts";
+import { Processor } from "../src/cpu/processor.ts";
+import type { ProcessorOptions } from "../src/cpu/processor-options.ts";
 import { TR } from "../src/cpu/state.ts";
 import { descriptor, gate } from "../src/cpu/system/testing/flat-cpu.ts";
 import { parseElf } from "../src/firmware/elf.ts";

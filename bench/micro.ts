@@ -17,7 +17,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { parseArgs, promisify } from "node:util";
-import type { ProcessorOptions } from "../src/cpu/processor.ts";
+import type { ProcessorOptions } from "../src/cpu/processor-options.ts";
 import { InPlace } from "../src/cpu/translate/in-place.ts";
 import { TranslationThread } from "../src/vm/node/translation-thread.ts";
 import { BareGuest } from "./bare-guest.ts";

@@ -1,33 +1,25 @@
 /**
- * One guest processor: its state in the shared memory, the code that runs it, and the loop between blocks
+ * One guest processor: its state in the shared memory, the code that runs it (code-engine.ts), and the loop between blocks
  * where interrupts, exceptions, single steps and halts are looked at.
  */
-import type { Feature } from "../isa/instruction.ts";
-import { CS } from "../isa/semantics.ts";
-import type { FaultReport, ProcessorBus, RunResult } from "./bus.ts";
+import type { ProcessorBus, RunResult } from "./bus.ts";
+import { CodeEngine, linearMemory } from "./code-engine.ts";
 import { Debugger, type DebugOrders } from "./debugger.ts";
-import { FIRST_HANDLER, RESUME } from "./emit/table-entries.ts";
+import { RESUME } from "./emit/table-entries.ts";
+import { EventDelivery, type GuestEvent } from "./event-delivery.ts";
 import { followMode } from "./follow-mode.ts";
-import { deviceMemory, systemFunctions } from "./host-functions.ts";
-import { DECODING_EFFORT, InstructionBudget } from "./instruction-budget.ts";
-import { BlockCache } from "./interpret/blocks.ts";
-import { createCodeTable } from "./interpret/code-table.ts";
-import { Handlers } from "./interpret/handlers.ts";
-import { forgetJump, forgetJumps } from "./interpret/jump-cache.ts";
+import { InstructionBudget } from "./instruction-budget.ts";
 import type { KeptHandlers } from "./interpret/kept-handlers.ts";
-import { pagingMode } from "./mmu/code-walk.ts";
-import { ACCESS } from "./mmu/paging.ts";
-import { allOf, type EmittedObservation, type Observation, type ProcessorObserver } from "./observe/observer.ts";
+import { allOf, type ProcessorObserver } from "./observe/observer.ts";
+import { type ProcessorOptions, REPEATED_COST } from "./processor-options.ts";
 import { Registers } from "./registers.ts";
-import { DELIVERY, type RuntimeExports, type RuntimeHost } from "./runtime.ts";
+import type { RuntimeExports } from "./runtime.ts";
 import {
   BLOCK_COUNT,
   CONTEXT,
   EXIT,
   fieldAddress,
   NEW_TASK,
-  PAGE,
-  PAGE_FLAGS,
   RECORD,
   RECORD_SIZE,
   SHADOW,
@@ -45,63 +37,9 @@ import {
   reportDebugException,
 } from "./system/debug-registers.ts";
 import { createSystem, type System } from "./system/functions.ts";
-import { GuestFault } from "./system/guest-fault.ts";
 import { HAS_ERROR_CODE } from "./system/interrupts.ts";
 import type { LinearMemory, SystemContext } from "./system/system.ts";
-import { DEFAULT_HEAT, type RegionMaker, Translator } from "./translate/translator.ts";
 
-export interface ProcessorOptions {
-  /** The module of build-runtime.ts, built for what is observed. */
-  readonly runtime: WebAssembly.Module;
-  readonly memory: WebAssembly.Memory;
-  readonly memoryPages: { readonly initial: number; readonly maximum: number };
-  readonly bus: ProcessorBus;
-  readonly model: string;
-  /** Makes the translator's regions; without it all is interpreted. */
-  readonly regions?: (options: RegionSettings) => RegionMaker;
-  /** How often a block runs in the interpreter before it is translated, 1 or more; DEFAULT_HEAT unless given. MOST_HEAT or more is never. */
-  readonly heat?: number;
-  /** Handlers of the interpreter that are kept; for tests. */
-  readonly mostHandlers?: number;
-  /** Regions in use at the most; for tests. */
-  readonly mostRegions?: number;
-  /** Handlers that are there from the start; not where something is traced or observed. */
-  readonly kept?: KeptHandlers | undefined;
-  /** How the machine starts, if `regions` is to keep this processor's code for others that start in the same way. */
-  readonly start?: { readonly kind: StartKind; readonly name: string };
-  /** Instructions of a decoded block at the most: with 1, all that is interpreted ends exactly where its budget does. */
-  readonly blockLimit?: number;
-  /** Address in the shared memory where the interpreter notes what it does (interpret/trace.ts); it does not unless given. */
-  readonly trace?: number;
-  /** Instructions that a repeated instruction counts for each time it is started again; REPEATED_COST unless given. */
-  readonly repeatedCost?: number;
-  /** Who watches what the processor does; nothing is noted or counted for it unless given. `runtime` is built for it. */
-  readonly observe?: Observation | undefined;
-}
-
-/** What runs first: firmware, or a kernel that was put into memory. */
-export type StartKind = "firmware" | "kernel";
-
-/** What a maker of regions needs to know of a processor. */
-export interface RegionSettings {
-  readonly memory: WebAssembly.Memory;
-  readonly memoryPages: { readonly initial: number; readonly maximum: number };
-  readonly vcpu: number;
-  /** Name of the processor model. */
-  readonly model: string;
-  /** How often a block runs before it is translated. */
-  readonly heat: number;
-  /** Names what the machine starts with: what others that did so needed first is given first. */
-  readonly start?: string | undefined;
-  /** What is counted and noted in regions. */
-  readonly observe?: EmittedObservation;
-}
-
-/**
- * Instructions that a repeated instruction counts for each time it is started again, some 2,000 elements or 100 port
- * accesses later: about what they take.
- */
-export const REPEATED_COST = 256;
 /** How often a repeated instruction is started again in a stretch: it may have more to do than anyone waits for. */
 const MOST_RESTARTS = 1000;
 
@@ -121,10 +59,9 @@ export class Processor implements SystemContext {
   readonly delivering: SystemContext["delivering"];
   readonly #observer: Required<ProcessorObserver> | undefined;
   readonly #bus: ProcessorBus;
+  readonly #engine: CodeEngine;
   readonly #runtime: RuntimeExports;
-  readonly #handlers: Handlers;
-  readonly #blocks: BlockCache;
-  readonly #translator: Translator | undefined;
+  readonly #events: EventDelivery;
   readonly #budget: InstructionBudget;
   readonly #repeatedCost: number;
   #nmi = false;
@@ -137,73 +74,42 @@ export class Processor implements SystemContext {
   #cut: { at: number; handler: number } | undefined;
 
   constructor(options: ProcessorOptions) {
-    const { memory, memoryPages, bus, model, regions, heat = DEFAULT_HEAT } = options;
-    const { mostHandlers, mostRegions, blockLimit, trace, observe, kept } = options;
+    const { memory, bus, model, observe } = options;
     this.#observer = observe && allOf(observe.observers);
     this.delivering = this.#observer?.delivering;
-    const vcpu = VCPU_BASE;
     this.#bus = bus;
     this.#repeatedCost = options.repeatedCost ?? REPEATED_COST;
-    this.registers = new Registers(memory, vcpu);
-    this.registers.bytes.fill(0xff, vcpu + TLBS, vcpu + TLBS + 4 * TLB_SIZE);
-    this.registers.set64("addressLines", ALL_LINES);
-    this.registers.set32("observed", this.#observer ? 1 : 0);
-    this.#budget = new InstructionBudget(this.registers, () => this.requestReturn());
-    this.memory = this.#linearMemory();
-    this.system = createSystem(this, model);
-    const table = createCodeTable(4096);
-    const host = this.#observer?.hostFunctions(this.#hostFunctions()) ?? this.#hostFunctions();
-    const { observers, ...emitted } = observe ?? { observers: [] };
-    const instance = new WebAssembly.Instance(options.runtime, { env: { memory, table }, host });
-    this.#runtime = instance.exports as unknown as RuntimeExports;
-    const runtime = instance.exports as Record<string, WebAssembly.ImportValue>;
-    const environment = { memory, memoryPages, table, runtime, host, trace, observe: emitted };
-    this.#handlers = new Handlers(environment, vcpu, mostHandlers, trace || observe ? undefined : kept);
-    const has = (feature: Feature) => this.system.has(feature);
-    const start = options.start?.name;
-    const settings = { memory, memoryPages, vcpu, model, heat, start, ...(observe ? { observe: emitted } : {}) };
-    const maker = regions?.(settings);
-    this.#blocks = new BlockCache({
-      buffer: memory.buffer,
-      vcpu,
-      handlers: this.#handlers,
-      has,
-      translateCode: (linear) => this.#translateCode(linear),
-      isMarked: (address) => this.debugger.isMarked(address),
-      forgetJumps: () => forgetJumps(this.registers),
-      forgetJump: (linear) => forgetJump(this.registers, linear),
-      forgetKeptPages: () => this.#runtime.forgetKeptPages(),
-      heat: (code) => this.#translator?.heat(code) ?? 0,
-      blockLimit,
-      mostRegions,
-      regionDropped: (handler) => this.#translator?.dropped(handler),
+    const registers = new Registers(memory, VCPU_BASE);
+    this.registers = registers;
+    registers.bytes.fill(0xff, VCPU_BASE + TLBS, VCPU_BASE + TLBS + 4 * TLB_SIZE);
+    registers.set64("addressLines", ALL_LINES);
+    registers.set32("observed", this.#observer ? 1 : 0);
+    const budget = new InstructionBudget(registers, () => this.requestReturn());
+    this.#budget = budget;
+    this.memory = linearMemory(registers, () => this.#engine.runtime);
+    const system = createSystem(this, model);
+    this.system = system;
+    this.#engine = new CodeEngine(options, {
+      ...{ registers, budget, bus, system },
+      debugger: this.debugger,
       observer: this.#observer,
+      delivering: this.delivering,
+      accessed: (linear, bytes, isWrite) => this.#accessed(linear, bytes, isWrite),
     });
-    if (options.start && !trace && !observe) maker?.keepHandlers?.(options.start.kind, this.#handlers);
-    this.#translator =
-      maker &&
-      new Translator({
-        settings,
-        has,
-        handlers: this.#handlers,
-        blocks: this.#blocks,
-        maker,
-        observer: this.#observer,
-        paging: () => pagingMode(this.registers),
-        marks: () => this.debugger.marks,
-        instructions: () => this.instructions,
-      });
+    const { runtime } = this.#engine;
+    this.#runtime = runtime;
+    this.#events = new EventDelivery({ registers, budget, runtime, system });
     this.reset();
   }
 
   /** Takes handlers that others have needed; not where something is traced or observed. */
   takeHandlers(kept: KeptHandlers): void {
-    this.#handlers.take(kept);
+    this.#engine.takeHandlers(kept);
   }
 
   /** Code will run, but not yet: what translates it may get ready meanwhile. */
   prepareTranslation(kept: KeptHandlers | undefined): void {
-    this.#translator?.prepare(kept && { module: kept.module, at: FIRST_HANDLER, count: kept.keys.length });
+    this.#engine.prepareTranslation(kept);
   }
 
   /** Puts the processor in the state after RESET. */
@@ -222,7 +128,7 @@ export class Processor implements SystemContext {
 
   /** Takes a debugger's orders, between two runs. */
   obey(orders: DebugOrders): void {
-    if (this.debugger.take(orders)) this.#blocks.clear();
+    if (this.debugger.take(orders)) this.#engine.blocks.clear();
     this.modeChanged();
   }
 
@@ -245,13 +151,12 @@ export class Processor implements SystemContext {
 
   /** The machine has ended: nothing is translated any more. */
   close(): void {
-    this.#translator?.close();
+    this.#engine.close();
   }
 
   /** Counts of what was built and decoded, for reports. */
-  get statistics(): { handlers: number; recordBytes: number; translated: Translator["statistics"] } {
-    const translated = this.#translator?.statistics ?? { asked: 0, regions: 0, instructions: 0, bytes: 0 };
-    return { handlers: this.#handlers.count, recordBytes: this.#blocks.used, translated };
+  get statistics(): CodeEngine["statistics"] {
+    return this.#engine.statistics;
   }
 
   /** Instructions executed since power-on, as of the block that runs. */
@@ -304,6 +209,12 @@ export class Processor implements SystemContext {
     }
   }
 
+  /** Data breakpoints of the guest and watchpoints of a debugger may cover an access. */
+  #accessed(linear: bigint, bytes: number, isWrite: boolean): void {
+    if (this.#breakpoints) addDebugTraps(this.registers, dataBreakpoints(this.registers, linear, bytes, isWrite));
+    if (this.debugger.accessed(linear, bytes, isWrite)) this.#stopAfterAccess();
+  }
+
   /** Ends the block that runs after the instruction whose access a watchpoint covers. */
   #stopAfterAccess(): void {
     const { registers } = this;
@@ -336,7 +247,7 @@ export class Processor implements SystemContext {
   /** Delivers what is due before the next instruction; `external` interrupts too. @spec SDM 3A table 6-2 */
   #takeEvents(external: boolean): RunResult | undefined {
     const { registers } = this;
-    if (this.#blocks.full) this.#blocks.clear();
+    this.#engine.clearWhereFull();
     const shadow = registers.get32("shadow");
     const traps = registers.get32("debugTraps");
     if (traps !== 0 && shadow !== SHADOW.debugTraps) return this.#deliverDebug(traps);
@@ -403,7 +314,7 @@ export class Processor implements SystemContext {
     let restarts = 0;
     do {
       this.#budget.rest();
-      if (this.#blocks.full) this.#blocks.clear();
+      this.#engine.clearWhereFull();
       this.#enterBlocks(this.#runtime.enter);
       exit = registers.get32("exit");
       // Events that were asked for are left alone.
@@ -428,7 +339,7 @@ export class Processor implements SystemContext {
     registers.set32("stepping", element ? 1 : 0);
     let exit: number;
     do {
-      if (this.#blocks.full) this.#blocks.clear();
+      this.#engine.clearWhereFull();
       if (!this.#single()) this.#settle();
       this.#budget.recall();
       exit = registers.get32("exit");
@@ -496,35 +407,9 @@ export class Processor implements SystemContext {
     return exit === EXIT.event || exit === EXIT.resume || fetchOfNext;
   }
 
-  #isRam(physical: number): boolean {
-    return (
-      physical < 0x1_0000_0000 &&
-      ((this.registers.bytes[PAGE_FLAGS + Math.floor(physical / 4096)] as number) & PAGE.io) === 0
-    );
-  }
-
-  /** Code is fetched from where no memory is: the bus gives ones, which are no instruction. */
-  #fetchFault(): void {
-    const { registers } = this;
-    registers.set32("faultVector", 6);
-    registers.set32("faultCode", 0);
-    registers.set32("pc", 0);
-    registers.set32("exit", EXIT.fault);
-  }
-
-  /** Bytes of the code segment from a linear address on. */
-  #codeRoom(linear: bigint): number {
-    const { registers } = this;
-    if (registers.get32("context") & (CONTEXT.long | CONTEXT.flat)) return Number.POSITIVE_INFINITY;
-    const offset = Number(BigInt.asUintN(32, linear - registers.segmentBase(CS)));
-    return Math.max(registers.limit(CS) - offset + 1, 0);
-  }
-
   /** Linear address of the next instruction. */
   get linearIp(): bigint {
-    const ip = this.registers.get64("ip");
-    if (this.registers.get32("context") & CONTEXT.long) return ip;
-    return (ip + this.registers.segmentBase(CS)) & 0xffff_ffffn;
+    return this.#engine.linearIp;
   }
 
   /** Moves `ip` from the block's start to the instruction at `pc`, and gives back what did not run. */
@@ -572,43 +457,9 @@ export class Processor implements SystemContext {
     }
   }
 
-  /** Delivers an event; faults on the way make a double fault, then a shutdown. @spec SDM 3A 6.15, table 6-5 */
-  #deliver(event: { vector: number; errorCode?: number; kind: "exception" | "external" }): RunResult | undefined {
-    const { registers } = this;
-    registers.set32("exit", EXIT.none);
-    registers.set32("shadow", SHADOW.none);
-    registers.set32("pc", 0);
-    // An event counts as an instruction, so that a guest that only faults uses up its budget too.
-    this.#budget.left -= 1;
-    this.#budget.spend(1);
-    const { vector, errorCode, kind } = event;
-    const how = (errorCode === undefined ? 0 : DELIVERY.errorCode) | (kind === "external" ? DELIVERY.external : 0);
-    if (this.#runtime.deliver(vector, errorCode ?? 0, how) !== 0) return undefined;
-    registers.set32("exit", EXIT.none);
-    const vectors: number[] = [];
-    let current: { vector: number; errorCode?: number; kind: "exception" | "external" } = event;
-    for (;;) {
-      vectors.push(current.vector);
-      try {
-        this.system.deliver({ ...current, returnIp: registers.get64("ip") });
-        return undefined;
-      } catch (error) {
-        if (!(error instanceof GuestFault)) throw error;
-        if (error.vector === 14) registers.set64("cr2", registers.get64("faultAddress"));
-        registers.set32("exit", EXIT.none);
-        const combined = this.system.combine(current, error);
-        if (combined === "shutdown") {
-          registers.set32("activity", 2);
-          const report: FaultReport = {
-            vectors: [...vectors, error.vector],
-            errorCode: error.errorCode,
-            ip: registers.get64("ip"),
-          };
-          return { kind: "shutdown", fault: report };
-        }
-        current = { ...combined, kind: "exception" };
-      }
-    }
+  #deliver(event: GuestEvent): RunResult | undefined {
+    const fault = this.#events.deliver(event);
+    return fault && { kind: "shutdown", fault };
   }
 
   // SystemContext: what instructions' system functions call.
@@ -666,84 +517,9 @@ export class Processor implements SystemContext {
     this.#budget.setAside();
   }
 
-  #linearMemory(): LinearMemory {
-    const check = () => {
-      const { registers } = this;
-      if (registers.get32("exit") !== EXIT.fault) return;
-      registers.set32("exit", EXIT.none);
-      throw new GuestFault(registers.get32("faultVector"), registers.get32("faultCode"));
-    };
-    return {
-      read: (linear, bytes, supervisor) => {
-        const value = this.#runtime.readLinear(linear, bytes, supervisor ? ACCESS.supervisor : 0);
-        check();
-        return BigInt.asUintN(64, value);
-      },
-      write: (linear, bytes, value, supervisor) => {
-        this.#runtime.writeLinear(linear, bytes, value, supervisor ? ACCESS.supervisor : 0);
-        check();
-      },
-    };
-  }
-
-  #translateCode(linear: bigint): number {
-    this.registers.set32("pc", 0);
-    const physical = Number(this.#runtime.translate(linear, ACCESS.execute));
-    if (physical < 0) return -1;
-    if (!this.#isRam(physical)) {
-      this.#fetchFault();
-      return -1;
-    }
-    return physical;
-  }
-
-  #hostFunctions(): Record<string, WebAssembly.ImportValue> {
-    const host: RuntimeHost = {
-      ...deviceMemory(this.#bus, this.#budget),
-      delivering: (vector, errorCode, how) => {
-        const kind = how & DELIVERY.external ? "external" : "exception";
-        this.delivering?.(how & DELIVERY.errorCode ? { vector, errorCode, kind } : { vector, kind });
-      },
-      codeWritten: (physical, bytes) => {
-        this.#budget.spend(1);
-        this.#blocks.written(physical >>> 0, (physical >>> 0) + bytes - 1);
-      },
-      watched: (linear, bytes, write) => {
-        if (this.#breakpoints) {
-          addDebugTraps(this.registers, dataBreakpoints(this.registers, linear, bytes, write !== 0));
-        }
-        if (this.debugger.accessed(linear, bytes, write !== 0)) this.#stopAfterAccess();
-      },
-      decodeBlock: (physical, linear) => {
-        this.#budget.spend(DECODING_EFFORT);
-        if (!this.#isRam(Number(physical))) {
-          this.#fetchFault();
-          return 0;
-        }
-        if (this.#blocks.full) {
-          // Handlers of the block that ends now still run; the run loop clears the cache and comes back.
-          this.registers.set32("exit", EXIT.event);
-          return 0;
-        }
-        return this.#blocks.decode(Number(physical), linear, this.registers.get32("context"), this.#codeRoom(linear));
-      },
-      forgetLinks: () => this.#blocks.forgetLinks(),
-      remakeRegion: (handler) => this.#translator?.remake(handler),
-      growRegion: (handler) => this.#translator?.grow(handler) ?? 0,
-      hot: (record) =>
-        this.#translator?.translate(record, this.linearIp, Number(this.registers.get64("ip") & 0xffff_ffffn) | 0),
-    };
-    const functions = systemFunctions(this.system, this.registers, this.#budget);
-    return { ...functions, ...(host as unknown as Record<string, WebAssembly.ImportValue>) };
-  }
-
   /** Bytes at a physical address were changed by something other than this processor. */
   physicalWritten(first: number, last: number): void {
-    for (let at = first; at <= last; at = (Math.floor(at / 4096) + 1) * 4096) {
-      const page = Math.floor(at / 4096);
-      if (((this.registers.bytes[PAGE_FLAGS + page] as number) & PAGE.code) === 0) continue;
-      this.#blocks.written(at, Math.min(last, page * 4096 + 4095));
-    }
+    this.#engine.physicalWritten(first, last);
   }
 
   /** Other memory lies at some physical addresses now (PAGE_FLAGS): no translation that was found holds. */

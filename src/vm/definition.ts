@@ -1,6 +1,6 @@
 /** What a virtual machine is made from, and what comes out of a run: the vocabulary of the library and the command line. */
 import type { KeptHandlers } from "../cpu/interpret/kept-handlers.ts";
-import type { RegionSettings, StartKind } from "../cpu/processor.ts";
+import type { RegionSettings, StartKind } from "../cpu/processor-options.ts";
 import type { RegionMaker } from "../cpu/translate/translator.ts";
 import type { FloppyType } from "../device/i82077/medium.ts";
 import type { BlockDevice } from "../disk/block-device.ts";

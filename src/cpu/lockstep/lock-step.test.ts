@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { assemble } from "../../isa/assemble.ts";
 import { runtimeModule } from "../build-runtime.ts";
 import type { ProcessorBus } from "../bus.ts";
-import type { ProcessorOptions, RegionSettings } from "../processor.ts";
+import type { ProcessorOptions, RegionSettings } from "../processor-options.ts";
 import { PAGE, PAGE_FLAGS, RAM_BASE } from "../state.ts";
 import type { CodeRun } from "../translate/code-reader.ts";
 import { InPlace } from "../translate/in-place.ts";

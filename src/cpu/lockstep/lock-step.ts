@@ -11,7 +11,8 @@
 import type { RunResult } from "../bus.ts";
 import { decode, MAX_LENGTH } from "../decode/decoder.ts";
 import { RingReader, TRACE, TRACE_SIZE } from "../interpret/trace.ts";
-import { Processor, type ProcessorOptions } from "../processor.ts";
+import { Processor } from "../processor.ts";
+import type { ProcessorOptions } from "../processor-options.ts";
 import { CONTEXT, FIELDS_SIZE, hostAddress, PAGE, PAGE_FLAGS, RAM_BASE, ROM_BASE } from "../state.ts";
 import { copyMsrState } from "../system/msrs.ts";
 import { BusTape, type Written } from "./bus-tape.ts";

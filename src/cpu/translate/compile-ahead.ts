@@ -4,7 +4,7 @@
  * that it could do.
  */
 import { createCodeTable, FIRST_READY, MOST_READY } from "../interpret/code-table.ts";
-import type { RegionSettings } from "../processor.ts";
+import type { RegionSettings } from "../processor-options.ts";
 
 /** A module that puts functions of the type HANDLER into the table. */
 export interface TableModule {

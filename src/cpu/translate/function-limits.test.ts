@@ -4,7 +4,7 @@ import { assemble } from "../../isa/assemble.ts";
 import type { EncodedFunction } from "../../wasm/emitter.ts";
 import type { FunctionBuilder } from "../../wasm/function.ts";
 import { ModuleBuilder } from "../../wasm/module.ts";
-import type { RegionSettings } from "../processor.ts";
+import type { RegionSettings } from "../processor-options.ts";
 import { BareMachine, CODE } from "../system/testing/bare-machine.ts";
 import { exceedsLimits } from "./function-limits.ts";
 import { type CompiledRegions, RegionCompiler } from "./region-compiler.ts";

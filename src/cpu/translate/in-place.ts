@@ -1,6 +1,6 @@
 /** Regions made where they are asked for: the guest waits, and two runs with the same inputs are the same. */
 
-import type { RegionSettings } from "../processor.ts";
+import type { RegionSettings } from "../processor-options.ts";
 import { type CompiledRegions, RegionCompiler } from "./region-compiler.ts";
 import type { RegionJob } from "./region-job.ts";
 import type { RegionMaker } from "./translator.ts";

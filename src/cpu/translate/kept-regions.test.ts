@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assemble } from "../../isa/assemble.ts";
-import type { RegionSettings } from "../processor.ts";
+import type { RegionSettings } from "../processor-options.ts";
 import { BareMachine } from "../system/testing/bare-machine.ts";
 import { GROUP, KeptRegions } from "./kept-regions.ts";
 import type { ReadyModule } from "./ready-regions.ts";

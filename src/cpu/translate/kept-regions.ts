@@ -11,7 +11,7 @@ import { ByteReader } from "../../wasm/byte-reader.ts";
 import type { EncodedFunction } from "../../wasm/emitter.ts";
 import { HANDLER } from "../emit/enter-block.ts";
 import { codeModule, FIRST_READY, MOST_READY } from "../interpret/code-table.ts";
-import type { RegionSettings } from "../processor.ts";
+import type { RegionSettings } from "../processor-options.ts";
 import type { CodeConstant, CodeReader, PlacedCode } from "./code-reader.ts";
 import { GroupUses } from "./group-uses.ts";
 import type { ReadyModule } from "./ready-regions.ts";

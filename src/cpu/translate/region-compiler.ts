@@ -16,7 +16,7 @@ import { CodeWalk } from "../mmu/code-walk.ts";
 import { CountAllocator } from "../observe/count-area.ts";
 import { RegionCountBuilder, type RegionCounts } from "../observe/region-counts.ts";
 import type { RegionListing } from "../observe/region-listing.ts";
-import type { RegionSettings } from "../processor.ts";
+import type { RegionSettings } from "../processor-options.ts";
 import { KEPT, KEPT_PAGE, KEPT_PAGES_EACH, KEPT_READS, KEPT_WRITES, SCATTERED } from "../state.ts";
 import { cpuModel } from "../system/models.ts";
 import type { CodeReader, PlacedCode } from "./code-reader.ts";

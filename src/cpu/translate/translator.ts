@@ -5,7 +5,7 @@ import { codeKey } from "../interpret/code-key.ts";
 import type { Handlers } from "../interpret/handlers.ts";
 import { CodeWalk, type PagingMode } from "../mmu/code-walk.ts";
 import type { ProcessorObserver } from "../observe/observer.ts";
-import type { RegionSettings, StartKind } from "../processor.ts";
+import type { RegionSettings, StartKind } from "../processor-options.ts";
 import { hostAddress, MOST_HEAT } from "../state.ts";
 import { isUnchanged } from "./code-reader.ts";
 import type { TableModule } from "./compile-ahead.ts";

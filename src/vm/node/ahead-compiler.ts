@@ -1,7 +1,7 @@
 /** Has V8 compile functions on the translator's thread, before the machine's thread runs them. */
 import { setImmediate as turn } from "node:timers/promises";
 import { FIRST_READY } from "../../cpu/interpret/code-table.ts";
-import type { RegionSettings } from "../../cpu/processor.ts";
+import type { RegionSettings } from "../../cpu/processor-options.ts";
 import {
   compileAhead,
   type EmptyMachine,

@@ -3,7 +3,7 @@
  * different ways, of which each would only wait for the other's.
  */
 import type { KeptHandlers } from "../../cpu/interpret/kept-handlers.ts";
-import type { StartKind } from "../../cpu/processor.ts";
+import type { StartKind } from "../../cpu/processor-options.ts";
 import { keep, keptDirectory, readKept } from "./kept-file.ts";
 
 const KEY_BYTES = 8;

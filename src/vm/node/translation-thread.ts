@@ -1,7 +1,7 @@
 /** Regions made on a worker thread, while the guest goes on in the interpreter. */
 import { Worker } from "node:worker_threads";
 import { MOST_KEPT } from "../../cpu/interpret/code-table.ts";
-import type { RegionSettings } from "../../cpu/processor.ts";
+import type { RegionSettings } from "../../cpu/processor-options.ts";
 import type { TableModule } from "../../cpu/translate/compile-ahead.ts";
 import type { ReadyModule } from "../../cpu/translate/ready-regions.ts";
 import type { CompiledRegions } from "../../cpu/translate/region-compiler.ts";

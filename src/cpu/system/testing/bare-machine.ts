@@ -4,7 +4,8 @@ import { assemble } from "../../../isa/assemble.ts";
 import { CS, DS, ES, FS, GS, SS } from "../../../isa/semantics.ts";
 import { runtimeModule } from "../../build-runtime.ts";
 import type { ProcessorBus } from "../../bus.ts";
-import { Processor, type ProcessorOptions } from "../../processor.ts";
+import { Processor } from "../../processor.ts";
+import type { ProcessorOptions } from "../../processor-options.ts";
 import { PAGE, PAGE_FLAGS, RAM_BASE, TR } from "../../state.ts";
 
 const RAM = 4 << 20;

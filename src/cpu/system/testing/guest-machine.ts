@@ -3,7 +3,8 @@
 import { assemble } from "../../../isa/assemble.ts";
 import { runtimeModule } from "../../build-runtime.ts";
 import type { ProcessorBus } from "../../bus.ts";
-import { Processor, type ProcessorOptions, type RegionSettings } from "../../processor.ts";
+import { Processor } from "../../processor.ts";
+import type { ProcessorOptions, RegionSettings } from "../../processor-options.ts";
 import { PAGE, PAGE_FLAGS, RAM_BASE } from "../../state.ts";
 import { InPlace } from "../../translate/in-place.ts";
 

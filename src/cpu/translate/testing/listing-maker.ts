@@ -1,5 +1,5 @@
 /** Regions that are made in place, and listed for a test. */
-import type { RegionSettings } from "../../processor.ts";
+import type { RegionSettings } from "../../processor-options.ts";
 import { InPlace } from "../in-place.ts";
 import type { CompiledRegion } from "../region-compiler.ts";
 import type { RegionMaker } from "../translator.ts";
