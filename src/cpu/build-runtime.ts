@@ -12,7 +12,7 @@ import { integerFunctions } from "./integer/functions.ts";
 import { importCodeTable } from "./interpret/code-table.ts";
 import { findBlockFunctions } from "./interpret/find-block.ts";
 import { runBlocksFunctions } from "./interpret/run-blocks.ts";
-import { mmuFunctions } from "./mmu/paging.ts";
+import { mmuFunctions } from "./mmu/accesses.ts";
 import { stringRunFunctions } from "./mmu/string-runs.ts";
 import { CountBuilder } from "./observe/count-area.ts";
 import type { EmittedObservation } from "./observe/observer.ts";

@@ -6,7 +6,7 @@ import { guestPhysical } from "../bits/units.ts";
 import type { FaultReport, ProcessorBus } from "../cpu/bus.ts";
 import type { DebugStop } from "../cpu/debugger.ts";
 import type { LockStep } from "../cpu/lockstep/lock-step.ts";
-import { PHYSICAL_BITS } from "../cpu/mmu/paging.ts";
+import { PHYSICAL_BITS } from "../cpu/mmu/address-translation.ts";
 import { Processor } from "../cpu/processor.ts";
 import type { ProcessorOptions } from "../cpu/processor-options.ts";
 import { mediumFor } from "../device/i82077/medium.ts";

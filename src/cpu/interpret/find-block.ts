@@ -4,7 +4,7 @@ import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import type { Value } from "../../wasm/value.ts";
 import { jumpEntry, runBlock } from "../emit/enter-block.ts";
 import { physicalAt, tlbAddress, tlbEntry } from "../emit/memory.ts";
-import { ACCESS } from "../mmu/paging.ts";
+import { ACCESS } from "../mmu/address-translation.ts";
 import { noteCodePage } from "../mmu/tlb.ts";
 import type { CountBuilder } from "../observe/count-area.ts";
 import type { EmittedObservation } from "../observe/observer.ts";

@@ -8,7 +8,8 @@ import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import type { Operand, Value } from "../../wasm/value.ts";
 import { tlbAddress, tlbEntry } from "../emit/memory.ts";
 import { fieldAddress, TLB } from "../state.ts";
-import { ACCESS, TLB_ANSWER } from "./paging.ts";
+import { TLB_ANSWER } from "./accesses.ts";
+import { ACCESS } from "./address-translation.ts";
 
 const PAGE_BYTES = 4096;
 /** From so many bytes on the engine's own copying is faster than a loop, for all it takes to call it. */
@@ -37,7 +38,7 @@ const STEPS = [
 ] as const;
 const LOADS = { v128: "v128", i64: "i64", i32: "i32", "i32.16": "i32.16u", "i32.8": "i32.8u" } as const;
 
-/** `fillTlb` is that of paging.ts: (linear, bytes, access) → TLB_ANSWER. */
+/** `fillTlb` is that of accesses.ts: (linear, bytes, access) → TLB_ANSWER. */
 export function stringRunFunctions(module: ModuleBuilder, vcpu: number, fillTlb: Callee): void {
   /** Where in the shared memory `linear` lies; leaves the function where it cannot be accessed in place. */
   const place = (f: FunctionBuilder, linear: Value, access: number): Value => {

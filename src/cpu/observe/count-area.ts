@@ -13,7 +13,7 @@ export interface MemoryArea {
 
 /** MMU modes that have a TLB of their own or none (state.ts, MMU_MODE), by number. */
 export const MODE_NAMES = ["supervisor", "user", "supervisor, AC set", "checked"] as const;
-/** Kinds of a page walk, by number: bits of ACCESS (mmu/paging.ts), and `probe` for those that change nothing. */
+/** Kinds of a page walk, by number: bits of ACCESS (mmu/address-translation.ts), and `probe` for those that change nothing. */
 export const WALK_KINDS = ["read", "write", "execute", "probe"] as const;
 /** Why an access could not be made in place, by number. */
 export const REFUSALS = [

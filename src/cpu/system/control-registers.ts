@@ -4,7 +4,7 @@
  * Not modelled: the page-directory-pointer registers of PAE paging (a MOV to CR3 does not check their entries).
  */
 import { CS, VECTOR } from "../../isa/semantics.ts";
-import { PHYSICAL_BITS } from "../mmu/paging.ts";
+import { PHYSICAL_BITS } from "../mmu/address-translation.ts";
 import { TR } from "../state.ts";
 import { SYSTEM_TYPE } from "./descriptors.ts";
 import { GuestFault } from "./guest-fault.ts";

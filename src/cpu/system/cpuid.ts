@@ -6,7 +6,7 @@
  */
 
 import { XSAVE_FEATURES, XSAVE_SIZE } from "../../isa/xsave.ts";
-import { PHYSICAL_BITS } from "../mmu/paging.ts";
+import { PHYSICAL_BITS } from "../mmu/address-translation.ts";
 import { RESULT } from "../state.ts";
 import type { HostFunctions } from "./host-functions.ts";
 import { CR4 } from "./mode.ts";

@@ -4,7 +4,7 @@ import type { Value } from "../../wasm/value.ts";
 import { Flags } from "../emit/flags.ts";
 import { tlbAddress, tlbEntry, tlbHit } from "../emit/memory.ts";
 import { flagMemory } from "../interpret/handler.ts";
-import { ACCESS } from "../mmu/paging.ts";
+import { ACCESS } from "../mmu/address-translation.ts";
 import { fieldAddress, MMU_MODE, TLB, TLB_SIZE, TLBS } from "../state.ts";
 import { LEAVES_RF, maskOf } from "./interrupts.ts";
 import { FLAG } from "./mode.ts";

@@ -8,7 +8,7 @@ import { CS, RSP, SS, VECTOR } from "../../isa/semantics.ts";
 import type { Callee, FunctionBuilder } from "../../wasm/function.ts";
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import type { Value } from "../../wasm/value.ts";
-import { ACCESS } from "../mmu/paging.ts";
+import { ACCESS } from "../mmu/address-translation.ts";
 import { DELIVERY } from "../runtime.ts";
 import { EXIT, fieldAddress, GPR, SEGMENT, TR } from "../state.ts";
 import { DeliveryAccess, GATE } from "./delivery-access.ts";

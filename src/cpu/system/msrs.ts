@@ -8,7 +8,7 @@
  * performance counters, branch records, microcode updates (ignored).
  */
 import { FS, GS, VECTOR } from "../../isa/semantics.ts";
-import { PHYSICAL_BITS } from "../mmu/paging.ts";
+import { PHYSICAL_BITS } from "../mmu/address-translation.ts";
 import { GuestFault } from "./guest-fault.ts";
 import type { HostFunctions } from "./host-functions.ts";
 import { CR0, EFER, isCanonical } from "./mode.ts";

@@ -5,7 +5,7 @@
  */
 import { CS, SS } from "../../isa/semantics.ts";
 import type { Value } from "../../wasm/value.ts";
-import { ACCESS } from "../mmu/paging.ts";
+import { ACCESS } from "../mmu/address-translation.ts";
 import { SEGMENT, TR } from "../state.ts";
 import { type DeliveryAccess, GATE } from "./delivery-access.ts";
 import { ATTRIBUTE } from "./mode.ts";

@@ -6,7 +6,8 @@
 import type { Callee } from "../../wasm/function.ts";
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import { tlbEntry } from "../emit/memory.ts";
-import { ACCESS, TLB_ANSWER } from "../mmu/paging.ts";
+import { TLB_ANSWER } from "../mmu/accesses.ts";
+import { ACCESS } from "../mmu/address-translation.ts";
 import type { CountBuilder } from "../observe/count-area.ts";
 import { fieldAddress, KEPT, TLB } from "../state.ts";
 

@@ -14,7 +14,7 @@ import type { Value } from "../../wasm/value.ts";
 import { LOAD, lockedUpdate, plainUpdate, storeKind } from "../emit/host-access.ts";
 import { type MemoryUnit, type OnStack, tlbAddress, tlbEntry, tlbHit } from "../emit/memory.ts";
 import type { Linkage } from "../emit/semantics.ts";
-import { ACCESS } from "../mmu/paging.ts";
+import { ACCESS } from "../mmu/address-translation.ts";
 import { KEPT, TLB } from "../state.ts";
 import type { Access, AccessGroups, Extent } from "./access-groups.ts";
 import { NotTranslatable } from "./not-translatable.ts";
