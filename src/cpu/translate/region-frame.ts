@@ -8,26 +8,15 @@ import { RSP } from "../../isa/semantics.ts";
 import type { FunctionBuilder, Label, Variable } from "../../wasm/function.ts";
 import type { Value } from "../../wasm/value.ts";
 import type { AddressFields } from "../decode/address-fields.ts";
-import { enterBlock, enterByLink, returnEntry } from "../emit/enter-block.ts";
 import type { CodeContext, Linkage } from "../emit/semantics.ts";
 import { flagMemory } from "../interpret/handler.ts";
 import type { InterpretReason, LeaveReason, RegionCountBuilder } from "../observe/region-counts.ts";
-import {
-  CS_BASE,
-  CS_LIMIT,
-  fieldAddress,
-  GPR,
-  JUMP_ENTRY,
-  REGION,
-  REGION_LINKS,
-  RETURN,
-  regionConstant,
-  XMM,
-} from "../state.ts";
+import { CS_BASE, CS_LIMIT, fieldAddress, GPR, REGION, regionConstant, XMM } from "../state.ts";
 import { AccessGroups } from "./access-groups.ts";
 import { type FlagState, type FlagVariables, flagVariables, LazyFlags } from "./lazy-flags.ts";
 import { gprBit, NodeFacts, neededFirst, type Point, writtenAt, xmmBit } from "./node-facts.ts";
 import { Positions } from "./positions.ts";
+import { type Destination, RegionExits } from "./region-exits.ts";
 import type { KeptPlace, PageLookup } from "./region-memory.ts";
 import { RegionNumbers } from "./region-numbers.ts";
 import { parkedFlags } from "./ways-out.ts";
@@ -66,20 +55,11 @@ export interface CodeAbout {
 }
 
 /** Where and why a region is left for other code. */
-export interface WayOut {
+export interface WayOut extends Destination {
   /** Distance of the last instruction before it. */
   readonly from: number;
   readonly reason: LeaveReason;
-  readonly to?: number | undefined;
-  /** Where a call is expected back, as a distance. */
-  readonly returns?: number | undefined;
-  /** Whether it goes back as from a call: to where the address lay that was popped. */
-  readonly goesBack?: boolean;
 }
-
-/** How a region is left for other code: by the jump cache, by a link of its own, or by one of its caller's. */
-type Way = "jump" | "link" | "return";
-const WAYS: readonly Way[] = ["jump", "link", "return"];
 
 export class RegionFrame {
   readonly f: FunctionBuilder;
@@ -110,13 +90,7 @@ export class RegionFrame {
   /** Instructions that have run, where that is counted. */
   readonly #ran: Variable | undefined;
   readonly #exitIp: Variable;
-  /** Where in the region's record the link is that it is left by. */
-  readonly #exitLink: Variable;
-  /** Numbers of links by the distances that they lead to. */
-  readonly #links = new Map<number, number>();
-  readonly #ways: Readonly<Record<Way, Label>>;
-  /** Those that there are. */
-  readonly #used = new Set<Way>();
+  readonly #exits: RegionExits;
   /** Of the node at hand, and of all. */
   #facts = new NodeFacts();
   readonly #allFacts: NodeFacts[] = [];
@@ -149,8 +123,12 @@ export class RegionFrame {
     this.#granted = f.variable("i32");
     this.#ran = options.counts && f.variable("i32");
     this.#exitIp = f.variable("i64");
-    this.#exitLink = f.variable("i32");
-    this.#ways = { jump: f.label("block"), link: f.label("block"), return: f.label("block") };
+    this.#exits = new RegionExits({
+      ...{ f, vcpu, context, linkage },
+      ip: (delta) => this.ip(delta),
+      stack: () => this.#gprs[RSP]?.get(),
+      budget: () => this.#budget.get(),
+    });
   }
 
   /** Where general registers are kept: all 64 bits in 64-bit mode, else 32, as the upper halves are out of reach. */
@@ -310,7 +288,7 @@ export class RegionFrame {
   /** Leaves the region at the end of a node; control goes on at `ip` with whatever code is there. */
   leave(ip: Value, { facts, flags }: { facts: NodeFacts; flags: FlagState }, way: WayOut): void {
     const { f } = this;
-    const { from, reason, to, returns, goesBack = false } = way;
+    const { from, reason, to } = way;
     this.#options.counts?.exit(f, { delta: from, reason, ...(to === undefined ? {} : { to }) });
     const point = this.#pointOf(facts, flags);
     if (reason === "budget") {
@@ -322,35 +300,7 @@ export class RegionFrame {
     else this.flags.leave();
     this.#storeWritten(point);
     this.#exitIp.set(ip);
-    if (returns !== undefined) this.#expectBack(returns);
-    const link = to === undefined ? undefined : this.#linkTo(to);
-    if (link !== undefined) this.#exitLink.set(REGION.links + link * JUMP_ENTRY);
-    const by = link !== undefined ? "link" : goesBack && this.#offsetsAreLinear ? "return" : "jump";
-    this.#used.add(by);
-    f.branch(this.#ways[by]);
-  }
-
-  get #offsetsAreLinear(): boolean {
-    return this.context.long || this.context.flat;
-  }
-
-  /** Tells of a call that leaves the region where to go on when it comes back to `delta`. */
-  #expectBack(delta: number): void {
-    const { f } = this;
-    const stack = this.#gprs[RSP]?.get();
-    const link = this.#offsetsAreLinear ? this.#linkTo(delta) : undefined;
-    if (!stack || link === undefined) return;
-    const entry = returnEntry(this.vcpu, stack, this.context.long);
-    f.store("i64", entry, this.ip(delta), RETURN.linear);
-    f.store("i32", entry, this.#region.add(REGION.links + link * JUMP_ENTRY), RETURN.link);
-  }
-
-  /** Number of the link that leads to the code at `delta`; undefined where there are no more. */
-  #linkTo(delta: number): number | undefined {
-    const known = this.#links.get(delta);
-    if (known !== undefined || this.#links.size === REGION_LINKS) return known;
-    this.#links.set(delta, this.#links.size);
-    return this.#links.size - 1;
+    this.#exits.leave(way);
   }
 
   /**
@@ -402,48 +352,15 @@ export class RegionFrame {
     this.loadPages();
     const wayIn = f.label("block");
     f.block(() => {}, wayIn);
-    this.#placeWithin(WAYS.length - 1, build);
+    this.#exits.place(build, (enter, way) => {
+      this.mark(() => `the way out, by ${way}`);
+      this.#leaveAt(enter);
+    });
     for (const { place, build } of this.#lateWays) f.fill(place, build);
     f.fill(wayIn, () => {
       const needed = neededFirst(this.#allFacts, this.#points);
       this.#eachRegister(needed, (variable, address) => variable.set(f.load(variable.type as "i32", 0, address)));
     });
-  }
-
-  /** Places the function's body, and behind it what each of the ways out up to `index` has in common. */
-  #placeWithin(index: number, build: () => void): void {
-    const { f } = this;
-    const way = WAYS[index];
-    if (way === undefined) {
-      build();
-      return;
-    }
-    f.block(() => this.#placeWithin(index - 1, build), this.#ways[way]);
-    this.mark(() => `the way out, by ${way}`);
-    if (this.#used.has(way)) this.#leaveAt((linear) => this.#enter(way, linear));
-    else f.unreachable();
-  }
-
-  #enter(way: Way, linear: Value): void {
-    const { f, vcpu, linkage } = this;
-    const budget = this.#budget.get();
-    if (way === "jump") {
-      enterBlock(f, vcpu, linear, linkage, budget);
-      return;
-    }
-    if (way === "link") {
-      const link = this.#region.add(this.#exitLink.get());
-      enterByLink(f, vcpu, { link, linear, budget }, linkage, () =>
-        f.returnCall(linkage.callee("enterByLink"), link, linear),
-      );
-      return;
-    }
-    const { long } = this.context;
-    const stack = (this.#gprs[RSP] as Variable).get();
-    const entry = returnEntry(vcpu, stack.sub(long ? 8 : 4), long);
-    enterByLink(f, vcpu, { link: f.load("i32", entry, RETURN.link), linear, budget }, linkage, () =>
-      f.returnCall(linkage.callee("enterByReturn"), entry, linear),
-    );
   }
 
   /** Leaves the region at `exitIp`: `enter` has it go on at a linear address. */
@@ -536,7 +453,7 @@ export class RegionFrame {
       budget: this.#budget,
       granted: this.#granted,
       "exit: ip": this.#exitIp,
-      "exit: link": this.#exitLink,
+      "exit: link": this.#exits.link,
       "flags: kind": code,
       "flags: a": narrow.a,
       "flags: b": narrow.b,
