@@ -247,8 +247,8 @@ export interface FindBlockFunctions {
 
 /**
  * Exports `findBlock`, (linear) → record of the region or block to run there, or 0 with `exit` set; `enterAt`, (linear),
- * which runs that; `enterUnlinked`, `enterByLink` and `enterByReturn`, which note that as well; and `interpretAt`, (linear), which runs the block there in the
- * interpreter: what translated code leaves to it.
+ * which runs that; `enterUnlinked`, `enterByLink` and `enterByReturn`, which note that as well; and `interpretAt`, (linear),
+ * which runs the block there in the interpreter: what translated code leaves to it.
  */
 export function findBlockFunctions(
   module: ModuleBuilder,
