@@ -42,6 +42,27 @@ export interface MmuFunctions {
   readonly stackFault: Callee;
 }
 
+/** Visits the bytes of an access that begins at `physical`, where the page has `inPage` bytes more, and goes on at `second`. */
+function eachByte(
+  f: FunctionBuilder,
+  { physical, inPage, second, bytes }: Readonly<Record<"physical" | "inPage" | "second" | "bytes", Value>>,
+  visit: (address: Value, number: Value) => void,
+): void {
+  const i = f.variable("i32", 0);
+  f.loop((next) => {
+    const n = i.get();
+    const address = f.variable("i64");
+    f.if(
+      n.ltU(inPage),
+      () => address.set(physical.add(n.extendU())),
+      () => address.set(second.add(n.sub(inPage).extendU())),
+    );
+    visit(address.get(), n);
+    i.set(n.add(1));
+    f.branchIf(next, i.get().ltU(bytes));
+  });
+}
+
 export function mmuFunctions(
   module: ModuleBuilder,
   vcpu: number,
@@ -265,19 +286,9 @@ export function mmuFunctions(
       f.if(second.ltS(0), () => f.return(f.i64(0)));
       watch(f, linear, bytes, 0);
       const result = f.variable("i64", 0);
-      const i = f.variable("i32", 0);
-      f.loop((next) => {
-        const n = i.get();
-        const address = f.variable("i64");
-        f.if(
-          n.ltU(inPage),
-          () => address.set(physical.add(n.extendU())),
-          () => address.set(second.add(n.sub(inPage).extendU())),
-        );
-        const byte = f.call(readPhysical, address.get(), 1);
+      eachByte(f, { physical, inPage, second, bytes }, (address, n) => {
+        const byte = f.call(readPhysical, address, 1);
         result.set(result.get().or(byte.shl(n.shl(3).extendU())));
-        i.set(n.add(1));
-        f.branchIf(next, i.get().ltU(bytes));
       });
       f.return(result.get());
     },
@@ -301,18 +312,8 @@ export function mmuFunctions(
       const second = f.call(translate, linearPlus(f, linear, inPage), access.or(ACCESS.write));
       f.if(second.ltS(0), () => f.return());
       watch(f, linear, bytes, 1);
-      const i = f.variable("i32", 0);
-      f.loop((next) => {
-        const n = i.get();
-        const address = f.variable("i64");
-        f.if(
-          n.ltU(inPage),
-          () => address.set(physical.add(n.extendU())),
-          () => address.set(second.add(n.sub(inPage).extendU())),
-        );
-        f.call(writePhysical, address.get(), 1, value.shrU(n.shl(3).extendU()));
-        i.set(n.add(1));
-        f.branchIf(next, i.get().ltU(bytes));
+      eachByte(f, { physical, inPage, second, bytes }, (address, n) => {
+        f.call(writePhysical, address, 1, value.shrU(n.shl(3).extendU()));
       });
     },
     { export: "writeLinear" },
