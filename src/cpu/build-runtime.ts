@@ -24,7 +24,7 @@ import { privilegeFunctions } from "./system/privilege.ts";
 import { protectedPrivilegeFunctions } from "./system/protected-privilege.ts";
 import { segmentLoadFunctions } from "./system/segment-loads.ts";
 import { invalidationFunctions } from "./system/translation-caches.ts";
-import { keepPageFunction } from "./translate/kept-pages.ts";
+import { keepPageFunctions } from "./translate/kept-pages.ts";
 import { storeFlagsFunction } from "./translate/store-flags.ts";
 import { wayOutFunctions } from "./translate/ways-out.ts";
 import type { WasmFunctions } from "./wasm-functions.ts";
@@ -78,7 +78,7 @@ export function buildRuntime(vcpu = VCPU_BASE, observe: EmittedObservation = {})
   const finding = findBlockFunctions(module, vcpu, { translate: mmu.translate, decodeBlock, counts, observe });
   const { findBlock } = finding;
   const remakeRegion = host("remakeRegion", ["i32"]);
-  keepPageFunction(module, vcpu, mmu.fillTlb, remakeRegion, counts);
+  keepPageFunctions(module, vcpu, mmu.fillTlb, remakeRegion, counts);
   wayOutFunctions(module, vcpu, {
     ...finding,
     storeFlags: storeFlagsFunction(module, vcpu),

@@ -239,22 +239,33 @@ export const CODE_PAGES = area((2 * CODE_PAGES_BITS) / 8, 64);
  * linear address with `pageKey` in its low bits, and the host offset to add. Those for reads come first.
  */
 export const KEPT_PAGES_EACH = 4096;
-export const KEPT_PAGE = 32;
+export const KEPT_PAGE = 64;
 export const KEPT = {
   tag: 0,
   addend: 8,
   /** What the region had left of its `heat` when another page was asked for, and how often that was soon after the last time. */
   clock: 12,
   misses: 16,
+  /** How many pages were foretold by those before them, and the last ones (translate/kept-pages.ts). */
+  foretold: 18,
+  history: 60,
   /** Of the region that keeps it: its table entry, and the byte to set where that is too often. */
   handler: 20,
   scattered: 24,
+  /** Addends by themselves, which the TLB has to confirm: one, or one for each of KEPT_ADDENDS neighbouring pages. */
+  addends: 28,
 } as const;
+export const KEPT_ADDENDS = 8;
+/** What is kept for accesses by the byte noted for them in SCATTERED; nothing where that is more. */
+export const KEPT_KINDS = ["page", "addend", "addends"] as const;
 export const KEPT_READS = area(KEPT_PAGES_EACH * KEPT_PAGE, 4096);
 export const KEPT_WRITES = area(KEPT_PAGES_EACH * KEPT_PAGE, 4096);
-/** One byte each for what was found not to be worth doing: see translate/region-compiler.ts. */
+/** One byte each for what was found not to be worth doing, or for what to keep: see translate/region-compiler.ts. */
 export const SCATTERED_SIZE = 16384;
 export const SCATTERED = area(SCATTERED_SIZE, 4096);
+/** Which page came after others, one byte each: see translate/kept-pages.ts. */
+export const FORETOLD_SIZE = 4096;
+export const FORETOLD = area(FORETOLD_SIZE, 64);
 /**
  * Bits of `pageKey`: from bit 6 to 11 a number, not 0, that changes when a translation goes; below it the MMU mode. The low
  * four bits are zero, so that a comparison with a tag finds accesses that are not aligned, too.

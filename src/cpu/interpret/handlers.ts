@@ -278,6 +278,8 @@ const CODE_FUNCTIONS: Record<string, [params: readonly ValueType[], results: rea
   fillTlb: [["i64", "i32", "i32"], ["i32"]],
   reachPage: [["i64", "i32", "i32"], ["i32"]],
   keepPage: [["i64", "i32", "i32", "i32", "i32"], ["i32"]],
+  keepAddend: [["i64", "i32", "i32", "i32", "i32"], ["i32"]],
+  keepAddends: [["i64", "i32", "i32", "i32", "i32"], ["i32"]],
   storeFlags: [["i32", "i32", "i32", "i32", "i64", "i64", "i64"], []],
 };
 

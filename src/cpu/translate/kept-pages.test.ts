@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SeededRandom } from "../../bits/testing/seeded-random.ts";
 import { assemble } from "../../isa/assemble.ts";
+import { KEPT_KINDS, SCATTERED, SCATTERED_SIZE, VCPU_BASE } from "../state.ts";
 import { BareMachine, CODE } from "../system/testing/bare-machine.ts";
 import { InPlace } from "./in-place.ts";
 
@@ -32,9 +33,8 @@ class Chain {
   readonly #order: readonly number[];
   readonly #numbers: readonly number[];
 
-  constructor(random: SeededRandom) {
-    const left = Array.from({ length: NODES }, (_, i) => i);
-    this.#order = Array.from({ length: NODES }, () => left.splice(random.below(left.length), 1)[0] as number);
+  constructor(order: readonly number[], random: SeededRandom) {
+    this.#order = order;
     this.#numbers = this.#order.map(() => random.below(1000));
     new Uint8Array(this.machine.ram.buffer, this.machine.ram.byteOffset + CODE).set(bytes);
   }
@@ -76,10 +76,22 @@ class Chain {
   get regions(): number {
     return this.machine.processor.statistics.translated.regions;
   }
+
+  /** What is noted to be kept for some access. */
+  get kinds(): ReadonlySet<string | undefined> {
+    const noted = new Uint8Array(this.machine.ram.buffer, VCPU_BASE + SCATTERED, SCATTERED_SIZE);
+    return new Set([...noted].filter((kind) => kind !== 0).map((kind) => KEPT_KINDS[kind]));
+  }
+}
+
+function shuffled(random: SeededRandom): number[] {
+  const left = Array.from({ length: NODES }, (_, i) => i);
+  return Array.from({ length: NODES }, () => left.splice(random.below(left.length), 1)[0] as number);
 }
 
 test("a chain through pages is followed alike with its page kept, only its distance, or nothing", () => {
-  const chain = new Chain(new SeededRandom(5));
+  const random = new SeededRandom(5);
+  const chain = new Chain(shuffled(random), random);
   const made: number[] = [];
   for (const pages of [BESIDE, APART, BESIDE, APART.toReversed()]) {
     chain.lay(pages);
@@ -91,4 +103,21 @@ test("a chain through pages is followed alike with its page kept, only its dista
   assert.ok(beside >= 3, "made larger, and again for the pages that change");
   assert.ok(apart > beside, "made again where the distance changes, too");
   assert.ok(last - apart <= 2, "an end of it comes soon");
+  assert.ok(chain.kinds.has(undefined), "nothing is kept where no page follows from those before it");
+  assert.ok(!chain.kinds.has("addends"));
+});
+
+test("where a chain's pages follow from those before them, the distances of several are kept", () => {
+  const random = new SeededRandom(6);
+  // A stride without a factor of NODES: neighbours lie in different pages.
+  const chain = new Chain(
+    Array.from({ length: NODES }, (_, i) => (i * 247) % NODES),
+    random,
+  );
+  for (const pages of [APART, BESIDE, APART.toReversed(), APART.map((page) => page + 0x4000)]) {
+    chain.lay(pages);
+    chain.follow(pages, 6_000);
+  }
+  assert.ok(chain.kinds.has("addends"));
+  assert.ok(!chain.kinds.has(undefined));
 });

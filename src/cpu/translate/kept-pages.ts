@@ -1,68 +1,176 @@
 /**
  * What runs where translated code asks for another page than the one it has kept (state.ts, KEPT): looks the page up in
- * the TLB and keeps it instead. Where that happens again and again within few instructions, a look into the TLB would
- * have been cheaper: that is noted, and the region is made again.
+ * the TLB and keeps it instead. Where that happens again and again within few instructions, something else is better: that is
+ * noted, and the region is made again.
+ *
+ * - Page: finding it does not wait for the address. Where it changes too often, and the address was loaded, an addend is kept.
+ * - Addend: serves all pages that lie beside each other in the host's memory. Where it changes too often, some of the
+ *   following accesses are looked at. If their pages can be foretold by those before, addends are kept, else nothing.
+ * - Addends: one for each of eight pages that are neighbours. Which one is right the host's processor foretells.
+ * - Nothing: a look into the TLB, which waits for the address, costs less than what was foretold wrongly.
  */
-import type { Callee } from "../../wasm/function.ts";
+import type { Callee, FunctionBuilder } from "../../wasm/function.ts";
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
+import type { Value } from "../../wasm/value.ts";
 import { tlbEntry } from "../emit/memory.ts";
 import { TLB_ANSWER } from "../mmu/accesses.ts";
 import { ACCESS } from "../mmu/address-translation.ts";
 import type { CountBuilder } from "../observe/count-area.ts";
-import { fieldAddress, KEPT, TLB } from "../state.ts";
+import { FORETOLD, FORETOLD_SIZE, fieldAddress, KEPT, KEPT_ADDENDS, KEPT_KINDS, TLB } from "../state.ts";
 
 /** A miss within so many of the region's instructions of the last is soon: about what a wrong guess costs. */
 const SOON = 100;
 /** So many of them are too many. */
 const TOO_MANY = 200;
+/** After so many instructions without a miss those before are of something else: another process, most often. */
+const LONG_AGO = 10_000;
+/** So many accesses tell whether their pages can be foretold, */
+const TRIALS = 512;
+/** if so many are: a look into the TLB costs a quarter of what a wrong guess does. */
+const ENOUGH = TRIALS * 0.75;
+/** No addend, as those of pages are multiples of 4096: all accesses are misses. */
+const NO_ADDEND = 1;
+
+const KIND = {
+  addend: KEPT_KINDS.indexOf("addend"),
+  addends: KEPT_KINDS.indexOf("addends"),
+  nothing: KEPT_KINDS.length,
+};
+
+/** Parameters of the functions: see keepPageFunctions. */
+interface Miss {
+  readonly linear: Value;
+  readonly bytes: Value;
+  readonly access: Value;
+  readonly kept: Value;
+  readonly clock: Value;
+}
 
 /**
- * Exports `keepPage`, (linear, bytes, access, address of the kept page, the region's clock) → whether the access can be
- * done in the page that is kept now; with ACCESS.probe, the page must be in the TLB. `fillTlb` has the first
- * three as its parameters; `remakeRegion` takes a region's table entry.
+ * Exports `keepPage`, `keepAddend` and `keepAddends`, (linear, bytes, access, address of what is kept, the region's clock) →
+ * whether the access can be done in the page that the TLB has now; with ACCESS.probe, the page must be in the TLB. `fillTlb`
+ * has the first three as its parameters; `remakeRegion` takes a region's table entry.
  */
-export function keepPageFunction(
+export function keepPageFunctions(
   module: ModuleBuilder,
   vcpu: number,
   fillTlb: Callee,
   remakeRegion: Callee,
   counts: CountBuilder,
 ): void {
-  module.function(
-    signature(["i64", "i32", "i32", "i32", "i32"], ["i32"]),
-    (f) => {
-      const [linear, bytes, access, kept, clock] = [f.param(0), f.param(1), f.param(2), f.param(3), f.param(4)];
-      counts.single(f, "keepPage");
-      const page = linear.and(-4096n);
-      const entry = tlbEntry(f.load("i32", 0, fieldAddress(vcpu, "tlb")), linear);
-      const tag = f.load("i64", entry.add(access.and(ACCESS.write).mul(TLB.write)), TLB.read);
-      const inPage = linear.add(bytes.extendU()).sub(1).and(-4096n).eq(page);
-      f.if(inPage.and(page.eq(tag)).eqz(), () => {
-        counts.refusal(f, "group not ready");
-        f.if(access.and(ACCESS.probe), () => f.return(f.i32(0)));
-        const answer = f.call(fillTlb, linear, bytes, access);
-        f.if(answer.eqz(), () => f.return(f.i32(0)));
-        f.if(answer.eq(TLB_ANSWER.once), () => {
-          // Only the addend is good.
-          f.store("i64", kept, 0, KEPT.tag);
-          f.store("i32", kept, f.load("i32", entry, TLB.addend), KEPT.addend);
-          f.return(f.i32(1));
-        });
-      });
-      f.store("i64", kept, page.or(f.load("i64", 0, fieldAddress(vcpu, "pageKey"))), KEPT.tag);
+  const keep = (name: string, build: (f: FunctionBuilder, miss: Miss) => void) => {
+    module.function(
+      signature(["i64", "i32", "i32", "i32", "i32"], ["i32"]),
+      (f) => {
+        counts.single(f, "keepPage");
+        build(f, { linear: f.param(0), bytes: f.param(1), access: f.param(2), kept: f.param(3), clock: f.param(4) });
+        f.return(f.i32(1));
+      },
+      { export: name },
+    );
+  };
+
+  /** Leaves with 0 where the access cannot be done in one page; `once` where no later one can. The entry of the TLB. */
+  const find = (f: FunctionBuilder, { linear, bytes, access }: Miss, once: (entry: Value) => void) => {
+    const page = linear.and(-4096n);
+    const entry = tlbEntry(f.load("i32", 0, fieldAddress(vcpu, "tlb")), linear);
+    const tag = f.load("i64", entry.add(access.and(ACCESS.write).mul(TLB.write)), TLB.read);
+    const inPage = linear.add(bytes.extendU()).sub(1).and(-4096n).eq(page);
+    f.if(inPage.and(page.eq(tag)).eqz(), () => {
+      counts.refusal(f, "group not ready");
+      f.if(access.and(ACCESS.probe), () => f.return(f.i32(0)));
+      const answer = f.call(fillTlb, linear, bytes, access);
+      f.if(answer.eqz(), () => f.return(f.i32(0)));
+      f.if(answer.eq(TLB_ANSWER.once), () => once(entry));
+    });
+    return entry;
+  };
+
+  /** The region's instructions since the last miss. */
+  const sinceLast = (f: FunctionBuilder, { kept, clock }: Miss) => {
+    const since = f.load("i32", kept, KEPT.clock).sub(clock);
+    f.store("i32", kept, clock, KEPT.clock);
+    return since;
+  };
+
+  /** Counts a miss; `tooMany` where that were too many. */
+  const count = (f: FunctionBuilder, { kept }: Miss, tooMany: () => void) => {
+    const misses = f.load("i32.16u", kept, KEPT.misses).add(1);
+    f.store("i32.16", kept, misses, KEPT.misses);
+    f.if(misses.eq(TOO_MANY), tooMany);
+  };
+
+  /** Has the region made again, with `kind` kept, or with what was noted for it meanwhile. */
+  const change = (f: FunctionBuilder, { kept }: Miss, kind: number | Value) => {
+    const noted = f.load("i32", kept, KEPT.scattered);
+    const next = f.variable("i32", kind);
+    f.if(next.get().gtU(f.load("i32.8u", noted)), () => f.store("i32.8", noted, next.get()));
+    f.call(remakeRegion, f.load("i32", kept, KEPT.handler));
+  };
+
+  /** Which of the neighbouring pages it is. */
+  const neighbour = ({ linear }: Miss) =>
+    linear
+      .wrap()
+      .shrU(12)
+      .and(KEPT_ADDENDS - 1);
+
+  /** Whether the page is the one that came after the four before it when they came last. */
+  const isForetold = (f: FunctionBuilder, miss: Miss) => {
+    const page = neighbour(miss);
+    const history = f.load("i32", miss.kept, KEPT.history);
+    const guess = f.load("i32.8u", history, vcpu + FORETOLD);
+    f.store("i32.8", history, page, vcpu + FORETOLD);
+    const longer = history.mul(KEPT_ADDENDS).or(page);
+    f.store("i32", miss.kept, longer.and(FORETOLD_SIZE - 1), KEPT.history);
+    return guess.eq(page);
+  };
+
+  keep("keepPage", (f, miss) => {
+    const { linear, kept } = miss;
+    const entry = find(f, miss, (entry) => {
+      // Only the addend is good.
+      f.store("i64", kept, 0, KEPT.tag);
       f.store("i32", kept, f.load("i32", entry, TLB.addend), KEPT.addend);
-      const since = f.load("i32", kept, KEPT.clock).sub(clock);
-      f.store("i32", kept, clock, KEPT.clock);
-      f.if(since.ltU(SOON), () => {
-        const misses = f.load("i32", kept, KEPT.misses).add(1);
-        f.store("i32", kept, misses, KEPT.misses);
-        f.if(misses.eq(TOO_MANY), () => {
-          f.store("i32.8", f.load("i32", kept, KEPT.scattered), 1);
-          f.call(remakeRegion, f.load("i32", kept, KEPT.handler));
-        });
+      f.return(f.i32(1));
+    });
+    f.store("i64", kept, linear.and(-4096n).or(f.load("i64", 0, fieldAddress(vcpu, "pageKey"))), KEPT.tag);
+    f.store("i32", kept, f.load("i32", entry, TLB.addend), KEPT.addend);
+    f.if(sinceLast(f, miss).ltU(SOON), () => count(f, miss, () => change(f, miss, KIND.addend)));
+  });
+
+  keep("keepAddend", (f, miss) => {
+    const { kept } = miss;
+    const entry = find(f, miss, () => {});
+    const misses = f.load("i32.16u", kept, KEPT.misses);
+    f.if(misses.sub(TOO_MANY).ltU(TRIALS), () => {
+      const foretold = f.load("i32.16u", kept, KEPT.foretold).add(isForetold(f, miss));
+      f.store("i32.16", kept, foretold, KEPT.foretold);
+      f.store("i32.16", kept, misses.add(1), KEPT.misses);
+      f.if(misses.eq(TOO_MANY + TRIALS - 1), () => {
+        change(f, miss, f.i32(KIND.addends).when(foretold.geU(ENOUGH), KIND.nothing));
       });
       f.return(f.i32(1));
-    },
-    { export: "keepPage" },
-  );
+    });
+    f.store("i32", kept, f.load("i32", entry, TLB.addend), KEPT.addends);
+    f.if(sinceLast(f, miss).ltU(SOON), () => {
+      count(f, miss, () => {
+        f.store("i32", kept, NO_ADDEND, KEPT.addends);
+        f.store("i32", kept, 0, KEPT.history);
+        f.store("i32.16", kept, 0, KEPT.foretold);
+      });
+    });
+  });
+
+  keep("keepAddends", (f, miss) => {
+    const { kept } = miss;
+    const entry = find(f, miss, () => {});
+    f.store("i32", kept.add(neighbour(miss).shl(2)), f.load("i32", entry, TLB.addend), KEPT.addends);
+    const since = f.variable("i32", sinceLast(f, miss));
+    f.if(
+      since.get().ltU(SOON),
+      () => count(f, miss, () => change(f, miss, KIND.nothing)),
+      () => f.if(since.get().gtU(LONG_AGO), () => f.store("i32.16", kept, 0, KEPT.misses)),
+    );
+  });
 }

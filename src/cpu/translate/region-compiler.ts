@@ -17,7 +17,7 @@ import { CountAllocator } from "../observe/count-area.ts";
 import { RegionCountBuilder, type RegionCounts } from "../observe/region-counts.ts";
 import type { RegionListing } from "../observe/region-listing.ts";
 import type { RegionSettings } from "../processor-options.ts";
-import { KEPT, KEPT_PAGE, KEPT_PAGES_EACH, KEPT_READS, KEPT_WRITES, SCATTERED } from "../state.ts";
+import { KEPT, KEPT_KINDS, KEPT_PAGE, KEPT_PAGES_EACH, KEPT_READS, KEPT_WRITES, SCATTERED } from "../state.ts";
 import { cpuModel } from "../system/models.ts";
 import type { CodeReader, PlacedCode } from "./code-reader.ts";
 import { exceedsLimits } from "./function-limits.ts";
@@ -301,11 +301,9 @@ export class RegionCompiler {
   ): KeptPlace | undefined {
     if (!large) return undefined;
     const { vcpu } = this.#settings;
-    const slot = (of: string) => vcpu + SCATTERED + scatteredSlot(physical, of, write);
-    const what = this.#bytes[slot(origin)] ? "addend" : "page";
-    if (what === "addend" && !isLoaded) return undefined;
-    const scattered = what === "page" ? slot(origin) : slot(`${origin} addend`);
-    if (this.#bytes[scattered]) return undefined;
+    const scattered = vcpu + SCATTERED + scatteredSlot(physical, origin, write);
+    const what = KEPT_KINDS[this.#bytes[scattered] as number];
+    if (what === undefined || (what !== "page" && !isLoaded)) return undefined;
     const kind = write ? "writes" : "reads";
     this.#pages[kind] = (this.#pages[kind] + 1) % KEPT_PAGES_EACH;
     const at = vcpu + (write ? KEPT_WRITES : KEPT_READS) + this.#pages[kind] * KEPT_PAGE;

@@ -8,14 +8,14 @@
  * for, unless that was found to happen often. An instruction that reads after it has written could then find what it wrote
  * itself: it is not translated.
  */
-import type { FunctionBuilder } from "../../wasm/function.ts";
+import type { FunctionBuilder, Variable } from "../../wasm/function.ts";
 import { LOADS, type LoadKind } from "../../wasm/opcodes.ts";
 import type { Value } from "../../wasm/value.ts";
 import { LOAD, lockedUpdate, plainUpdate, storeKind } from "../emit/host-access.ts";
 import { type MemoryUnit, type OnStack, tlbAddress, tlbEntry, tlbHit } from "../emit/memory.ts";
 import type { Linkage } from "../emit/semantics.ts";
 import { ACCESS } from "../mmu/address-translation.ts";
-import { KEPT, TLB } from "../state.ts";
+import { KEPT, KEPT_ADDENDS, type KEPT_KINDS, TLB } from "../state.ts";
 import type { Access, AccessGroups, Extent } from "./access-groups.ts";
 import { NotTranslatable } from "./not-translatable.ts";
 
@@ -45,8 +45,11 @@ export interface MemoryOptions {
 
 /** What is kept for an access (state.ts, KEPT), and where. */
 export interface KeptPlace {
-  /** The page found last, or only its addend: the TLB tells whether it serves another page, too. */
-  readonly what: "page" | "addend";
+  /**
+   * The page found last; or only its addend: the TLB tells whether it serves another page, too; or an addend for each of some
+   * neighbouring pages.
+   */
+  readonly what: (typeof KEPT_KINDS)[number];
   readonly at: number;
 }
 
@@ -134,7 +137,8 @@ export class RegionMemory implements MemoryUnit {
 
   #look(extent: Extent, kept: KeptPlace | undefined): Look {
     if (kept === undefined) return this.#lookIntoTlb(extent);
-    return kept.what === "page" ? this.#lookIntoKept(extent, kept.at) : this.#lookWithKeptAddend(extent, kept.at);
+    if (kept.what === "page") return this.#lookIntoKept(extent, kept.at);
+    return kept.what === "addend" ? this.#lookWithAddend(extent, kept.at) : this.#lookWithAddends(extent, kept.at);
   }
 
   #lookIntoKept({ linear, bytes, isSame, writes, onlyReady }: Extent, kept: number): Look {
@@ -156,20 +160,57 @@ export class RegionMemory implements MemoryUnit {
   }
 
   /** The addend comes from an address that the code knows; the TLB says whether it is the right one. */
-  #lookWithKeptAddend({ linear, bytes, writes, onlyReady }: Extent, kept: number): Look {
+  #lookWithAddend(extent: Extent, kept: number): Look {
+    const addend = this.#f.variable("i32", this.#f.load("i32", 0, kept + KEPT.addends));
+    return this.#lookToConfirm(extent, addend, () => addend.get(), "keepAddend", kept);
+  }
+
+  /**
+   * The same with an addend for each of some pages. Branches find the right one: the host foretells them, so that nothing waits
+   * for the address, as it would with a place that follows from the address.
+   */
+  #lookWithAddends(extent: Extent, kept: number): Look {
     const f = this.#f;
-    const { pages } = this.#options;
+    const addend = f.variable("i32");
+    const choose = (from: number, count: number): void => {
+      if (count === 1) {
+        addend.set(f.load("i32", 0, kept + KEPT.addends + from * 4));
+        return;
+      }
+      const half = count / 2;
+      f.if(
+        extent.linear.wrap().and(half * 4096),
+        () => choose(from + half, half),
+        () => choose(from, half),
+      );
+    };
+    const chosen = () => {
+      choose(0, KEPT_ADDENDS);
+      return addend.get();
+    };
+    return this.#lookToConfirm(extent, addend, chosen, "keepAddends", kept);
+  }
+
+  /** A look with `choose()` as the addend, which the TLB has to have, too; in the end it is in `addend`. */
+  #lookToConfirm(
+    { linear, bytes, writes, onlyReady }: Extent,
+    addend: Variable,
+    choose: () => Value,
+    keep: "keepAddend" | "keepAddends",
+    kept: number,
+  ): Look {
+    const f = this.#f;
+    const { pages, linkage } = this.#options;
     const entry = tlbEntry(pages.tlb(), linear);
-    const addend = f.variable("i32", f.load("i32", 0, kept + KEPT.addend));
     const access = (writes ? ACCESS.write : 0) | (onlyReady ? ACCESS.probe : 0);
     return {
       isElsewhere: [
         () => tlbHit(f, entry, linear, bytes, writes ? TLB.write : TLB.read).eqz(),
-        () => f.load("i32", entry, TLB.addend).ne(addend.get()),
+        () => choose().ne(f.load("i32", entry, TLB.addend)),
       ],
       refill: () => {
-        const found = f.call(this.#options.linkage.callee("keepPage"), linear, bytes, access, kept, pages.clock());
-        addend.set(f.load("i32", 0, kept + KEPT.addend));
+        const found = f.call(linkage.callee(keep), linear, bytes, access, kept, pages.clock());
+        addend.set(f.load("i32", entry, TLB.addend));
         return found;
       },
       host: () => linear.wrap().add(addend.get()),
