@@ -111,7 +111,7 @@ test("where a chain's pages follow from those before them, the distances of seve
   const random = new SeededRandom(6);
   // A stride without a factor of NODES: neighbours lie in different pages.
   const chain = new Chain(
-    Array.from({ length: NODES }, (_, i) => (i * 247) % NODES),
+    Array.from({ length: NODES }, (_, i) => (i * 301) % NODES),
     random,
   );
   for (const pages of [APART, BESIDE, APART.toReversed(), APART.map((page) => page + 0x4000)]) {

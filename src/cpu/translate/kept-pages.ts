@@ -28,6 +28,10 @@ const LONG_AGO = 10_000;
 const TRIALS = 512;
 /** if so many are: a look into the TLB costs a quarter of what a wrong guess does. */
 const ENOUGH = TRIALS * 0.75;
+/** By so many accesses before them, */
+const HISTORY = 8;
+/** spread over the table by 2^32 divided by the golden ratio. */
+const GOLDEN = 0x9e3779b1 | 0;
 /** No addend, as those of pages are multiples of 4096: all accesses are misses. */
 const NO_ADDEND = 1;
 
@@ -115,14 +119,22 @@ export function keepPageFunctions(
       .shrU(12)
       .and(KEPT_ADDENDS - 1);
 
-  /** Whether the page is the one that came after the four before it when they came last. */
+  /** Whether the page is the one that came after the eight before it when they came last. */
   const isForetold = (f: FunctionBuilder, miss: Miss) => {
     const page = neighbour(miss);
     const history = f.load("i32", miss.kept, KEPT.history);
-    const guess = f.load("i32.8u", history, vcpu + FORETOLD);
-    f.store("i32.8", history, page, vcpu + FORETOLD);
-    const longer = history.mul(KEPT_ADDENDS).or(page);
-    f.store("i32", miss.kept, longer.and(FORETOLD_SIZE - 1), KEPT.history);
+    const place = history.mul(GOLDEN).shrU(32 - Math.log2(FORETOLD_SIZE));
+    const guess = f.load("i32.8u", place, vcpu + FORETOLD);
+    f.store("i32.8", place, page, vcpu + FORETOLD);
+    f.store(
+      "i32",
+      miss.kept,
+      history
+        .mul(KEPT_ADDENDS)
+        .or(page)
+        .and(KEPT_ADDENDS ** HISTORY - 1),
+      KEPT.history,
+    );
     return guess.eq(page);
   };
 
