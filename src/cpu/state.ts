@@ -246,9 +246,14 @@ export const KEPT = {
   /** What the region had left of its `heat` when another page was asked for, and how often that was soon after the last time. */
   clock: 12,
   misses: 16,
-  /** How many pages were foretold by those before them, and the last ones (translate/kept-pages.ts). */
+  /**
+   * While it is tried out what else to keep: how many pages were foretold by those before them, the last ones, the last addend,
+   * and how often that was another one (translate/kept-pages.ts).
+   */
   foretold: 18,
   history: 60,
+  lastAddend: 32,
+  changes: 36,
   /** Of the region that keeps it: its table entry, and the byte to set where that is too often. */
   handler: 20,
   scattered: 24,

@@ -1,12 +1,12 @@
 /**
  * What runs where translated code asks for another page than the one it has kept (state.ts, KEPT): looks the page up in
- * the TLB and keeps it instead. Where that happens again and again within few instructions, something else is better: that is
- * noted, and the region is made again.
+ * the TLB and keeps it instead. Where that happens again and again within few instructions, some of the following accesses are
+ * looked at. What they show to be better is noted, and the region is made again.
  *
- * - Page: finding it does not wait for the address. Where it changes too often, and the address was loaded, an addend is kept.
- * - Addend: serves all pages that lie beside each other in the host's memory. Where it changes too often, some of the
- *   following accesses are looked at. If their pages can be foretold by those before, addends are kept, else nothing.
- * - Addends: one for each of eight pages that are neighbours. Which one is right the host's processor foretells.
+ * - Page: finding it does not wait for the address. What else may be kept is for addresses that were loaded.
+ * - Addend: serves all pages that lie beside each other in the host's memory. It is kept where it seldom was another one.
+ * - Addends: one for each of eight pages that are neighbours. Which one is right the host's processor foretells. They are kept
+ *   where pages can be foretold by those before them.
  * - Nothing: a look into the TLB, which waits for the address, costs less than what was foretold wrongly.
  */
 import type { Callee, FunctionBuilder } from "../../wasm/function.ts";
@@ -28,6 +28,8 @@ const LONG_AGO = 10_000;
 const TRIALS = 512;
 /** if so many are: a look into the TLB costs a quarter of what a wrong guess does. */
 const ENOUGH = TRIALS * 0.75;
+/** One addend is enough where it changes less often. */
+const FEW_CHANGES = TRIALS / 16;
 /** By so many accesses before them, */
 const HISTORY = 8;
 /** spread over the table by 2^32 divided by the golden ratio. */
@@ -138,38 +140,69 @@ export function keepPageFunctions(
     return guess.eq(page);
   };
 
+  /** Begins to look at accesses, each of which has to be a miss from now on. */
+  const beginTrial = (f: FunctionBuilder, { kept }: Miss) => {
+    f.store("i32", kept, 0, KEPT.history);
+    f.store("i32", kept, 0, KEPT.changes);
+    f.store("i32.16", kept, 0, KEPT.foretold);
+  };
+
+  /** Where accesses are looked at: looks at this one, and leaves with 1. `decide` gets what all have shown. */
+  const tryOut = (f: FunctionBuilder, miss: Miss, entry: Value, decide: (foretold: Value, changes: Value) => void) => {
+    const { kept } = miss;
+    const misses = f.load("i32.16u", kept, KEPT.misses);
+    f.if(misses.sub(TOO_MANY).ltU(TRIALS), () => {
+      const addend = f.load("i32", entry, TLB.addend);
+      const changes = f.load("i32", kept, KEPT.changes).add(addend.ne(f.load("i32", kept, KEPT.lastAddend)));
+      const foretold = f.load("i32.16u", kept, KEPT.foretold).add(isForetold(f, miss));
+      f.store("i32", kept, addend, KEPT.lastAddend);
+      f.store("i32", kept, changes, KEPT.changes);
+      f.store("i32.16", kept, foretold, KEPT.foretold);
+      f.store("i32.16", kept, misses.add(1), KEPT.misses);
+      f.if(misses.eq(TOO_MANY + TRIALS - 1), () => decide(foretold, changes));
+      f.return(f.i32(1));
+    });
+  };
+
+  const addendsIf = (f: FunctionBuilder, foretold: Value) =>
+    f.i32(KIND.addends).when(foretold.geU(ENOUGH), KIND.nothing);
+
   keep("keepPage", (f, miss) => {
     const { linear, kept } = miss;
-    const entry = find(f, miss, (entry) => {
-      // Only the addend is good.
+    const keepAddend = (entry: Value) => {
       f.store("i64", kept, 0, KEPT.tag);
       f.store("i32", kept, f.load("i32", entry, TLB.addend), KEPT.addend);
+    };
+    const entry = find(f, miss, (entry) => {
+      // Only the addend is good.
+      keepAddend(entry);
       f.return(f.i32(1));
+    });
+    f.if(f.load("i32.16u", kept, KEPT.misses).geU(TOO_MANY), () => {
+      keepAddend(entry);
+      tryOut(f, miss, entry, (foretold, changes) =>
+        change(f, miss, f.i32(KIND.addend).when(changes.ltU(FEW_CHANGES), addendsIf(f, foretold))),
+      );
     });
     f.store("i64", kept, linear.and(-4096n).or(f.load("i64", 0, fieldAddress(vcpu, "pageKey"))), KEPT.tag);
     f.store("i32", kept, f.load("i32", entry, TLB.addend), KEPT.addend);
-    f.if(sinceLast(f, miss).ltU(SOON), () => count(f, miss, () => change(f, miss, KIND.addend)));
+    f.if(sinceLast(f, miss).ltU(SOON), () => {
+      count(f, miss, () => {
+        f.store("i64", kept, 0, KEPT.tag);
+        beginTrial(f, miss);
+      });
+    });
   });
 
   keep("keepAddend", (f, miss) => {
     const { kept } = miss;
     const entry = find(f, miss, () => {});
-    const misses = f.load("i32.16u", kept, KEPT.misses);
-    f.if(misses.sub(TOO_MANY).ltU(TRIALS), () => {
-      const foretold = f.load("i32.16u", kept, KEPT.foretold).add(isForetold(f, miss));
-      f.store("i32.16", kept, foretold, KEPT.foretold);
-      f.store("i32.16", kept, misses.add(1), KEPT.misses);
-      f.if(misses.eq(TOO_MANY + TRIALS - 1), () => {
-        change(f, miss, f.i32(KIND.addends).when(foretold.geU(ENOUGH), KIND.nothing));
-      });
-      f.return(f.i32(1));
-    });
+    tryOut(f, miss, entry, (foretold) => change(f, miss, addendsIf(f, foretold)));
     f.store("i32", kept, f.load("i32", entry, TLB.addend), KEPT.addends);
     f.if(sinceLast(f, miss).ltU(SOON), () => {
       count(f, miss, () => {
         f.store("i32", kept, NO_ADDEND, KEPT.addends);
-        f.store("i32", kept, 0, KEPT.history);
-        f.store("i32.16", kept, 0, KEPT.foretold);
+        beginTrial(f, miss);
       });
     });
   });
