@@ -248,7 +248,7 @@ export const KEPT = {
   misses: 16,
   /**
    * While it is tried out what else to keep: how many pages were foretold by those before them, the last ones, the last addend,
-   * and how often that was another one (translate/kept-pages.ts).
+   * and how often that was another one, which lie where several addends would (translate/kept-pages.ts).
    */
   foretold: 18,
   history: 60,

@@ -5,7 +5,7 @@
 import type { Callee, FunctionBuilder, Variable } from "../../wasm/function.ts";
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import type { Value } from "../../wasm/value.ts";
-import { hostAddressOf, tlbAddress, tlbEntry } from "../emit/memory.ts";
+import { hostAddressOf, type MemoryFunctions, tlbAddress, tlbEntry } from "../emit/memory.ts";
 import type { CountBuilder } from "../observe/count-area.ts";
 import { CODE_BITS, EXIT, fieldAddress, MMU_MODE, PAGE, PAGE_FLAGS, SCRATCH, TLB } from "../state.ts";
 import { ACCESS, notCanonical, type TranslationImports, translationFunctions } from "./address-translation.ts";
@@ -26,20 +26,13 @@ export interface MmuImports extends TranslationImports {
  */
 export const TLB_ANSWER = { no: 0, page: 1, once: 2 } as const;
 
-export interface MmuFunctions {
+export interface MmuFunctions extends MemoryFunctions {
   /** (linear): what INVLPG makes the processor forget. */
   readonly flushPage: Callee;
   /** (linear, access) → physical address, or -1 with the fault recorded. */
   readonly translate: Callee;
   /** (linear, bytes, access) → TLB_ANSWER. */
   readonly fillTlb: Callee;
-  readonly slowLoad: Callee;
-  readonly slowStore: Callee;
-  readonly slowLoad128: Callee;
-  readonly slowStore128: Callee;
-  readonly beginUpdate: Callee;
-  readonly endUpdate: Callee;
-  readonly stackFault: Callee;
 }
 
 /** Visits the bytes of an access that begins at `physical`, where the page has `inPage` bytes more, and goes on at `second`. */

@@ -169,23 +169,22 @@ export function keepPageFunctions(
 
   keep("keepPage", (f, miss) => {
     const { linear, kept } = miss;
-    const keepAddend = (entry: Value) => {
-      f.store("i64", kept, 0, KEPT.tag);
+    /** With 0 as the tag, this access is done and the next one a miss. */
+    const note = (entry: Value, tag: Value | number) => {
+      f.store("i64", kept, tag, KEPT.tag);
       f.store("i32", kept, f.load("i32", entry, TLB.addend), KEPT.addend);
     };
     const entry = find(f, miss, (entry) => {
-      // Only the addend is good.
-      keepAddend(entry);
+      note(entry, 0);
       f.return(f.i32(1));
     });
     f.if(f.load("i32.16u", kept, KEPT.misses).geU(TOO_MANY), () => {
-      keepAddend(entry);
+      note(entry, 0);
       tryOut(f, miss, entry, (foretold, changes) =>
         change(f, miss, f.i32(KIND.addend).when(changes.ltU(FEW_CHANGES), addendsIf(f, foretold))),
       );
     });
-    f.store("i64", kept, linear.and(-4096n).or(f.load("i64", 0, fieldAddress(vcpu, "pageKey"))), KEPT.tag);
-    f.store("i32", kept, f.load("i32", entry, TLB.addend), KEPT.addend);
+    note(entry, linear.and(-4096n).or(f.load("i64", 0, fieldAddress(vcpu, "pageKey"))));
     f.if(sinceLast(f, miss).ltU(SOON), () => {
       count(f, miss, () => {
         f.store("i64", kept, 0, KEPT.tag);

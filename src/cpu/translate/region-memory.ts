@@ -2,8 +2,8 @@
  * Guest memory in translated code. Accesses at fixed distances from each other are done with one look for their page
  * (access-groups.ts). Accesses whose addresses come from the same register tend to stay within a page: the
  * page last found is kept for them, at an address that the code knows, so that finding it does not wait for the access's
- * own address; where pages change, but addresses are loaded one from the other, its addend is, and the TLB only confirms
- * it. Otherwise the software TLB is looked up in line. What cannot be done in place (device memory, page crossings, pages
+ * own address; where pages change, but addresses are loaded one from the other, its addend is, or those of several pages, and the
+ * TLB only confirms it. Otherwise the software TLB is looked up in line. What cannot be done in place (device memory, page crossings, pages
  * with code, faults) is left to the interpreter, which starts the instruction again; so is what the TLB has no answer
  * for, unless that was found to happen often. An instruction that reads after it has written could then find what it wrote
  * itself: it is not translated.
