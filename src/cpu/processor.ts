@@ -10,23 +10,12 @@ import { EventDelivery, type GuestEvent } from "./event-delivery.ts";
 import { followMode } from "./follow-mode.ts";
 import { InstructionBudget } from "./instruction-budget.ts";
 import type { KeptHandlers } from "./interpret/kept-handlers.ts";
+import { emptyTlbs } from "./mmu/empty-tlbs.ts";
 import { allOf, type ProcessorObserver } from "./observe/observer.ts";
 import { type ProcessorOptions, REPEATED_COST } from "./processor-options.ts";
 import { Registers } from "./registers.ts";
 import type { RuntimeExports } from "./runtime.ts";
-import {
-  BLOCK_COUNT,
-  CONTEXT,
-  EXIT,
-  fieldAddress,
-  NEW_TASK,
-  RECORD,
-  RECORD_SIZE,
-  SHADOW,
-  TLB_SIZE,
-  TLBS,
-  VCPU_BASE,
-} from "./state.ts";
+import { BLOCK_COUNT, CONTEXT, EXIT, fieldAddress, NEW_TASK, RECORD, RECORD_SIZE, SHADOW, VCPU_BASE } from "./state.ts";
 import {
   addDebugTraps,
   DR6,
@@ -81,7 +70,7 @@ export class Processor implements SystemContext {
     this.#repeatedCost = options.repeatedCost ?? REPEATED_COST;
     const registers = new Registers(memory, VCPU_BASE);
     this.registers = registers;
-    registers.bytes.fill(0xff, VCPU_BASE + TLBS, VCPU_BASE + TLBS + 4 * TLB_SIZE);
+    emptyTlbs(registers);
     registers.set64("addressLines", ALL_LINES);
     registers.set32("observed", this.#observer ? 1 : 0);
     const budget = new InstructionBudget(registers, () => this.requestReturn());

@@ -1,18 +1,18 @@
 /**
  * Where everything lives in the guest's memory object: one table of names and offsets that emitters,
- * functions, tests and snapshots read. One vCPU's state is VCPU_SIZE bytes from VCPU_BASE on; shared
- * tables and guest RAM follow.
+ * functions, tests and snapshots read. One vCPU's state is VCPU_SIZE bytes from VCPU_BASE on, where the memory
+ * begins; shared tables and guest RAM follow.
  */
 export type StateType = "i32" | "i64";
 
-export const VCPU_BASE = 0x1_0000;
+export const VCPU_BASE = 0;
 export const VCPU_SIZE = 0x3c_0000;
 
 /** Software TLB: entries of TLB_ENTRY bytes, TLB_ENTRIES for each MMU mode. */
 export const TLB_ENTRIES = 4096;
 export const TLB_ENTRY = 32;
 /**
- * An entry's fields: page address for reads, writes and execution (or -1), host offset to add, guest frame. The frame's
+ * An entry's fields: page address for reads, writes and execution (or `noPage`), host offset to add, guest frame. The frame's
  * word has TLB_FRAME's bits and, above them, what kind of page it is; it is -1 where the entry is empty.
  */
 export const TLB = { read: 0, write: 8, addend: 16, frame: 20, execute: 24 } as const;
@@ -21,6 +21,9 @@ export const TLB_FRAME = 0xf_ffff;
 export const TLB_GLOBAL = 1 << 29;
 export const TLB_LARGE = 1 << 30;
 export const TLB_SIZE = TLB_ENTRIES * TLB_ENTRY;
+/** For the entry at an address, the address of a page that belongs in the entry beside it: no access here is to that page. */
+export const noPage = (entry: number): number => (entry ^ TLB_ENTRY) << NO_PAGE_SHIFT;
+export const NO_PAGE_SHIFT = 12 - Math.log2(TLB_ENTRY);
 /** MMU modes: which TLB an access looks into. The last is never filled: it forces checks (alignment, watchpoints). */
 export const MMU_MODE = { supervisor: 0, user: 1, supervisorAc: 2, checked: 3 } as const;
 
@@ -68,9 +71,8 @@ function area(size: number, align: number): number {
   return offset;
 }
 
-/** General registers, 8 bytes each, and a register that always reads zero (an absent base or index). */
-export const GPR = area(16 * 8, 16);
-export const ZERO = area(8, 8);
+// First what all code has to do with: in the first 128 bytes of the memory, where an instruction of the host's has one byte for
+// an address, elsewhere four (docs/translator.md).
 place(
   "i64",
   // Offset in the code segment of the block that runs, and of the instruction that faulted.
@@ -80,6 +82,19 @@ place(
 );
 // These two are stored as one i64 where both are cleared: flagAux first.
 place("i32", "flagAux", "flagCarry");
+place(
+  "i32",
+  // Address of the TLB of the present MMU mode, and of the one for implicit supervisor accesses.
+  "tlb",
+  // What decoding depends on, below the present mode's generation: a number that changes to empty the jump cache.
+  "context",
+  // Instructions left before control goes back, and what was set aside to force it back at once.
+  "budget",
+  "budgetAside",
+);
+/** General registers, 8 bytes each, and a register that always reads zero (an absent base or index). */
+export const GPR = area(16 * 8, 8);
+export const ZERO = area(8, 8);
 place(
   "i64",
   "cr0",
@@ -144,14 +159,7 @@ place(
   "fpuDs",
   "gdtLimit",
   "idtLimit",
-  // Address of the TLB of the present MMU mode, and of the one for implicit supervisor accesses.
-  "tlb",
   "mmuMode",
-  // What decoding depends on, below the present mode's generation: a number that changes to empty the jump cache.
-  "context",
-  // Instructions left before control goes back, and what was set aside to force it back at once.
-  "budget",
-  "budgetAside",
   // Why control came back (EXIT), and the fault's vector, error code and record.
   "exit",
   "faultVector",
@@ -217,7 +225,8 @@ place(
   "unlinked",
   "neverLinked",
 );
-export const TLBS = area(4 * TLB_SIZE, 4096);
+/** Aligned, so that an entry's address tells which pages belong in it. */
+export const TLBS = area(4 * TLB_SIZE, TLB_SIZE);
 /** Addresses of the TLBs' entries that are not empty. */
 export const TLB_FILLED = area(4 * TLB_ENTRIES * 4, 64);
 export const JUMP_CACHE = area(JUMP_ENTRIES * JUMP_ENTRY, 4096);

@@ -5,7 +5,7 @@
 import type { Callee, FunctionBuilder } from "../../wasm/function.ts";
 import { LOADS, type LoadKind } from "../../wasm/opcodes.ts";
 import type { Operand, Value } from "../../wasm/value.ts";
-import { fieldAddress, RAM_BASE, SCRATCH, TLB, TLB_ENTRIES, TLB_ENTRY } from "../state.ts";
+import { fieldAddress, NO_PAGE_SHIFT, RAM_BASE, SCRATCH, TLB, TLB_ENTRIES, TLB_ENTRY } from "../state.ts";
 import { LOAD, lockedUpdate, plainUpdate, storeKind } from "./host-access.ts";
 
 /** The slow paths, in the module under construction. */
@@ -45,24 +45,28 @@ export function toBits(value: Value): Value {
 }
 
 const ZEROS: readonly number[] = Array(16).fill(0);
-const TLB_INDEX_SHIFT = 12 - Math.log2(TLB_ENTRY);
 
 /** Address of the entry of the TLB at `tlb` (i32) that `linear` (i64) belongs in. */
 export function tlbEntry(tlb: Value, linear: Value): Value {
   return tlb.add(
     linear
       .wrap()
-      .shrU(TLB_INDEX_SHIFT)
+      .shrU(NO_PAGE_SHIFT)
       .and((TLB_ENTRIES - 1) * TLB_ENTRY),
   );
 }
 
 /** i32: whether the whole access lies in the page that `entry` maps for it, by the tag at `tag` (TLB.read, ...). */
 export function tlbHit(f: FunctionBuilder, entry: Value, linear: Value, bytes: number, tag: number): Value {
-  return linear
-    .add(bytes - 1)
-    .and(-4096n)
-    .eq(f.load("i64", entry, tag));
+  return f
+    .load("i64", entry, tag)
+    .xor(linear)
+    .leU(4096 - bytes);
+}
+
+/** What `entry` has for a tag where there is no page (i64): `noPage` of state.ts. */
+export function noPageOf(entry: Value): Value {
+  return entry.xor(TLB_ENTRY).shl(NO_PAGE_SHIFT).extendU();
 }
 
 /** Where in the shared memory the byte at a physical address (i32) of RAM or ROM is: `hostAddress` of state.ts. */

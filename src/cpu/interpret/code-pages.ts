@@ -13,6 +13,7 @@ import {
   BLOCK_SECOND,
   CODE_BITS,
   fieldAddress,
+  noPage,
   PAGE,
   PAGE_FLAGS,
   RECORD_SIZE,
@@ -301,11 +302,12 @@ export class CodePages {
     this.#forgetKeptPages();
     const filled = this.#i32[this.#filledCount] as number;
     for (let i = 0; i < filled; i++) {
-      const entry = (this.#i32[this.#filled + i] as number) >> 2;
+      const at = this.#i32[this.#filled + i] as number;
+      const entry = at >> 2;
       const frame = this.#i32[entry + TLB.frame / 4] as number;
       if ((frame & TLB_FRAME) === page && frame !== -1) {
-        this.#i32[entry + TLB.write / 4] = -1;
-        this.#i32[entry + TLB.write / 4 + 1] = -1;
+        this.#i32[entry + TLB.write / 4] = noPage(at);
+        this.#i32[entry + TLB.write / 4 + 1] = 0;
       }
     }
   }

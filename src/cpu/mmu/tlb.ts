@@ -7,7 +7,7 @@
 import type { Callee, FunctionBuilder, Label } from "../../wasm/function.ts";
 import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import type { Value } from "../../wasm/value.ts";
-import { hostAddressOf, tlbEntry } from "../emit/memory.ts";
+import { hostAddressOf, noPageOf, tlbEntry } from "../emit/memory.ts";
 import type { CountBuilder } from "../observe/count-area.ts";
 import {
   CODE_PAGES,
@@ -90,9 +90,10 @@ export function tlbFunctions(
       .and(PAGE.code | PAGE.readOnly)
       .eqz()
       .shl(1);
-    f.store("i64", entry, tag.when(kind.and(FILL.read), -1n), TLB.read);
-    f.store("i64", entry, tag.when(kind.and(FILL.write).and(isWritable), -1n), TLB.write);
-    f.store("i64", entry, tag.when(kind.and(FILL.execute), -1n), TLB.execute);
+    const none = noPageOf(entry);
+    f.store("i64", entry, tag.when(kind.and(FILL.read), none), TLB.read);
+    f.store("i64", entry, tag.when(kind.and(FILL.write).and(isWritable), none), TLB.write);
+    f.store("i64", entry, tag.when(kind.and(FILL.execute), none), TLB.execute);
     const host = hostAddressOf(physical.wrap().and(-4096)).add(video.get());
     f.store("i32", entry, host.sub(linear.wrap().and(-4096)), TLB.addend);
     const global = f.i32(TLB_GLOBAL).when(kind.and(FILL.global), 0);
@@ -156,7 +157,7 @@ export function tlbFunctions(
   );
 
   const forgetEntry = (f: FunctionBuilder, entry: Value) => {
-    for (const tag of [TLB.read, TLB.write, TLB.execute]) f.store("i64", entry, -1n, tag);
+    for (const tag of [TLB.read, TLB.write, TLB.execute]) f.store("i64", entry, noPageOf(entry), tag);
   };
 
   const eachFilled = (f: FunctionBuilder, visit: (entry: Value) => void) => {
