@@ -83,7 +83,6 @@ export function buildRuntime(vcpu = VCPU_BASE, observe: EmittedObservation = {})
     ...finding,
     storeFlags: storeFlagsFunction(module, vcpu),
     remakeRegion,
-    growRegion: host("growRegion", ["i32"], ["i32"]),
   });
   stringRunFunctions(module, vcpu, mmu.fillTlb);
   const delivering = host("delivering", ["i32", "i32", "i32"]);

@@ -45,6 +45,8 @@ export class CodeEngine {
   readonly #translator: Translator | undefined;
   readonly runtime: RuntimeExports;
   readonly blocks: BlockCache;
+  /** Instructions that had run when the budget was last used up. */
+  #sampledAt = 0;
 
   constructor(options: ProcessorOptions, wiring: EngineWiring) {
     const { memory, memoryPages, model, regions, heat = DEFAULT_HEAT } = options;
@@ -120,6 +122,20 @@ export class CodeEngine {
   /** Drops all blocks where a clear is due; not while one runs. */
   clearWhereFull(): void {
     if (this.blocks.full) this.blocks.clear();
+  }
+
+  /**
+   * A run has ended, where the budget was used up if `isSpent`: what was run last stands for all since the last such end. So
+   * regions need not count what they run.
+   */
+  runEnded(isSpent: boolean): void {
+    const { registers, budget } = this.#wiring;
+    const region = registers.get32("lastRegion");
+    registers.set32("lastRegion", 0);
+    if (!isSpent) return;
+    const ran = budget.instructions - this.#sampledAt;
+    this.#sampledAt = budget.instructions;
+    if (region !== 0) this.#translator?.regionRan(region, ran);
   }
 
   /** Linear address of the next instruction. */
@@ -205,7 +221,6 @@ export class CodeEngine {
       decodeBlock: (physical, linear) => this.#decodeBlock(Number(physical), linear),
       forgetLinks: () => this.blocks.forgetLinks(),
       remakeRegion: (handler) => this.#translator?.remake(handler),
-      growRegion: (handler) => this.#translator?.grow(handler) ?? 0,
       hot: (record) =>
         this.#translator?.translate(record, this.linearIp, Number(registers.get64("ip") & 0xffff_ffffn) | 0),
     };

@@ -29,6 +29,8 @@ import { createSystem, type System } from "./system/functions.ts";
 import { HAS_ERROR_CODE } from "./system/interrupts.ts";
 import type { LinearMemory, SystemContext } from "./system/system.ts";
 
+/** What the budget may have left where it does not reach through the next block. */
+const MOST_LEFT = 64;
 /** How often a repeated instruction is started again in a stretch: it may have more to do than anyone waits for. */
 const MOST_RESTARTS = 1000;
 
@@ -189,7 +191,7 @@ export class Processor implements SystemContext {
         if (this.debugger.steps) return { kind: "debug", stop: this.debugger.takeHit() ?? { kind: "step" } };
         if (registers.get32("exit") === EXIT.event && !this.#budget.isAside && !steps) {
           // The budget does not reach through the next block: hand back what is left of it.
-          if (this.#budget.left === before || this.#budget.left < 64) return { kind: "budget" };
+          if (this.#budget.left === before || this.#budget.left < MOST_LEFT) return { kind: "budget" };
         }
         this.#budget.recall();
       }
@@ -222,7 +224,9 @@ export class Processor implements SystemContext {
   #account(): void {
     this.#budget.recall();
     this.#observer?.pausing();
+    const isSpent = this.#budget.left < MOST_LEFT;
     this.#budget.account();
+    this.#engine.runEnded(isSpent);
   }
 
   /** Whether something waits that ends HLT. */

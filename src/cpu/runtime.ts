@@ -15,8 +15,6 @@ export interface RuntimeHost {
   readonly hot: (record: number) => void;
   /** A region is to be made again: what it was made for has turned out otherwise. */
   readonly remakeRegion: (handler: number) => void;
-  /** A region has run what it was to run before it may be made larger: how much more before this is asked again. */
-  readonly growRegion: (handler: number) => number;
   /** An exception or interrupt is about to be delivered, while `observed` is set: as the parameters of `deliver`. */
   readonly delivering: (vector: number, errorCode: number, how: number) => void;
 }

@@ -217,6 +217,8 @@ place(
   "localCode",
   // What was spent beside instructions since the host had its turn: see instruction-budget.ts.
   "effort",
+  // Record of the region that was left last, or 0 where other code has run since: whose budget it was that ends.
+  "lastRegion",
   // Whether someone is to be told of exceptions and interrupts.
   "observed",
   // Entries of the TLBs that are not empty: how many addresses stand at TLB_FILLED.
@@ -252,7 +254,7 @@ export const KEPT_PAGE = 64;
 export const KEPT = {
   tag: 0,
   addend: 8,
-  /** What the region had left of its `heat` when another page was asked for, and how often that was soon after the last time. */
+  /** The region's `clock` when another page was asked for, and how often that was soon after the last time. */
   clock: 12,
   misses: 16,
   /**
@@ -438,8 +440,8 @@ export const NOTED_TARGETS = 32;
 export const REGION = {
   handler: 0,
   pages: 4,
-  /** How many instructions it is still to run before it is worth making larger. */
-  heat: 8,
+  /** Where it keeps pages: a count of its instructions, downwards. */
+  clock: 8,
   /**
    * How often a group of its accesses was not found soon after another (translate/access-groups.ts), the byte to set where
    * that is too often, and the budget at the last one.

@@ -41,11 +41,17 @@ export function linearOf(f: FunctionBuilder, vcpu: number, ip: Value): Value {
   return ip.when(long, ip.add(f.load("i64", 0, vcpu + CS_BASE)).and(0xffff_ffffn));
 }
 
+/** A region that goes on with other code: its record, and what is left of the budget. */
+export interface Leaving {
+  readonly region: Value;
+  readonly budget: Value;
+}
+
 /**
- * Goes on with the block at linear address `linear`; `ip` is set. `budget` is what is left of the budget, where that is not
- * in memory. Whatever is rare is a matter of `enterAt`, as this is a part of every region.
+ * Goes on with the block at linear address `linear`; `ip` is set. Whatever is rare is a matter of `enterAt`, as this is a part
+ * of every region.
  */
-export function enterBlock(f: FunctionBuilder, vcpu: number, linear: Value, linkage: Linkage, budget?: Value): void {
+export function enterBlock(f: FunctionBuilder, vcpu: number, linear: Value, linkage: Linkage, leaving?: Leaving): void {
   const index = jumpEntry(linear);
   const entry = (field: number) => f.load("i32", index, vcpu + JUMP_CACHE + field);
   const context = f.load("i32", 0, fieldAddress(vcpu, "context"));
@@ -53,29 +59,35 @@ export function enterBlock(f: FunctionBuilder, vcpu: number, linear: Value, link
     f.ifRare(f.load("i64", index, vcpu + JUMP_CACHE + JUMP.linear).ne(linear), () => f.branch(rare));
     f.ifRare(entry(JUMP.context).ne(context), () => f.branch(rare));
     const record = entry(JUMP.record);
-    const before = budget ?? loadBudget(f, vcpu);
+    const before = leaving?.budget ?? loadBudget(f, vcpu);
     const left = before.sub(f.load("i32.8u", record, RECORD.left));
     f.ifRare(left.ltS(0), () => f.branch(rare));
     takeBudget(f, vcpu, record, { before, left }, linkage.observe);
     f.returnCallIndirect(HANDLER, f.load("i32", record), record);
   });
-  if (budget) storeBudget(f, vcpu, budget);
+  if (leaving) noteLeaving(f, vcpu, leaving);
   f.returnCall(linkage.callee("enterAt"), linear);
 }
 
+/** For what looks further, and may find the budget used up. */
+function noteLeaving(f: FunctionBuilder, vcpu: number, { region, budget }: Leaving): void {
+  storeBudget(f, vcpu, budget);
+  f.store("i32", 0, region, fieldAddress(vcpu, "lastRegion"));
+}
+
 /**
- * Goes on at linear address `linear` by a region's link at `link` (its address; state.ts, REGION); `ip` is set, and `budget`
- * is what is left of that. What it leads to need not be looked for among all that the jump cache has. Where it leads
+ * Goes on at linear address `linear` by a region's link at `link` (its address; state.ts, REGION); `ip` is set. What it leads to need not be looked for among all that the jump cache has. Where it leads
  * elsewhere, or nowhere any more, that is a matter of `otherwise`.
  */
 export function enterByLink(
   f: FunctionBuilder,
   vcpu: number,
-  { link, linear, budget }: { readonly link: Value; readonly linear: Value; readonly budget: Value },
+  { link, linear, leaving }: { readonly link: Value; readonly linear: Value; readonly leaving: Leaving },
   linkage: Linkage,
   otherwise: () => void,
 ): void {
   const context = f.load("i32", 0, fieldAddress(vcpu, "context"));
+  const { budget } = leaving;
   f.block((rare: Label) => {
     f.ifRare(f.load("i64", link, JUMP.linear).ne(linear), () => f.branch(rare));
     f.ifRare(f.load("i32", link, JUMP.context).ne(context), () => f.branch(rare));
@@ -87,7 +99,7 @@ export function enterByLink(
     takeBudget(f, vcpu, record, { before: budget, left }, linkage.observe);
     f.returnCallIndirect(HANDLER, handler, record);
   });
-  storeBudget(f, vcpu, budget);
+  noteLeaving(f, vcpu, leaving);
   otherwise();
 }
 
@@ -127,7 +139,7 @@ export function runBlock(
   f.returnCallIndirect(HANDLER, f.load("i32", block), block);
 }
 
-/** What comes before a block runs. Leaves the function where the budget does not reach. */
+/** What comes before a block runs that was looked for. Leaves the function where the budget does not reach. */
 export function beginBlock(
   f: FunctionBuilder,
   vcpu: number,
@@ -140,6 +152,7 @@ export function beginBlock(
     f.store("i32", 0, EXIT.event, fieldAddress(vcpu, "exit"));
     f.return();
   });
+  f.store("i32", 0, 0, fieldAddress(vcpu, "lastRegion"));
   takeBudget(f, vcpu, block, { before, left }, observe);
 }
 

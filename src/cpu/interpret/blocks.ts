@@ -68,8 +68,6 @@ export interface RegionEntry {
   /** Where its code was read from. */
   readonly pages: readonly CodePage[];
   readonly constants: readonly bigint[];
-  /** How many instructions it runs before it is worth making larger. */
-  readonly heat: number;
   /** Address of the byte to set where groups of its accesses are often not found. */
   readonly unsure: number;
 }
@@ -385,7 +383,7 @@ export class BlockCache {
    * Makes a region found in place of its first block, and of a region that it had before: returns the record that stands
    * for it, undefined where there is no room before the next clear.
    */
-  addRegion({ block, linear, handler, pages, constants, heat, unsure }: RegionEntry): number | undefined {
+  addRegion({ block, linear, handler, pages, constants, unsure }: RegionEntry): number | undefined {
     // What it goes on with stands in the same lines of the host's cache as what else it needs of itself.
     const record = (this.#next + regionConstant(constants.length - 1) + LINE - 1) & -LINE;
     const list = record + REGION.list;
@@ -407,7 +405,6 @@ export class BlockCache {
     this.#bytes[record + REGION.left] = 1;
     this.#i32[(record + REGION.handler) >> 2] = handler;
     this.#i32[(record + REGION.pages) >> 2] = pages.length;
-    this.#i32[(record + REGION.heat) >> 2] = heat;
     this.#i32[(record + REGION.misses) >> 2] = 0;
     this.#i32[(record + REGION.unsure) >> 2] = unsure;
     this.#i64[(record + REGION.linear) >> 3] = linear;
@@ -418,7 +415,7 @@ export class BlockCache {
     });
     this.#next = end;
     this.#i32[(block + BLOCK_REGION) >> 2] = record;
-    const region: Region = { record, block, handler, pages, heat };
+    const region: Region = { record, block, handler, pages, ran: 0 };
     this.#regions.set(record, region);
     this.#pages.addRegion(region);
     this.#wiring.forgetJump(linear);
@@ -448,6 +445,13 @@ export class BlockCache {
     }
   }
 
+  /** Notes that a region, by its record, has run so many instructions: its table entry, undefined where it is gone. */
+  regionRan(record: number, instructions: number): number | undefined {
+    const region = this.#regions.get(record);
+    if (region) region.ran += instructions;
+    return region?.handler;
+  }
+
   /** Where the region of a record was found last: processes may have the same code elsewhere. */
   linearOf(record: number): bigint {
     return this.#i64[(record + REGION.linear) >> 3] as bigint;
@@ -457,7 +461,7 @@ export class BlockCache {
   #makeRoom(): void {
     const { mostRegions = MOST_REGIONS } = this.#wiring;
     if (this.#regions.size < mostRegions) return;
-    for (const region of leastUsed(this.#i32, this.#regions.values(), Math.ceil(mostRegions * UNUSED_PART))) {
+    for (const region of leastUsed(this.#regions.values(), Math.ceil(mostRegions * UNUSED_PART))) {
       this.#pages.removeRegion(region);
       this.#regionDropped(region, "unused");
     }

@@ -274,7 +274,6 @@ const CODE_FUNCTIONS: Record<string, [params: readonly ValueType[], results: rea
   enterByReturn: [["i32", "i64"], []],
   interpretAt: [["i64"], []],
   interpretFrom: [["i64", "i32", "i32", "i32"], []],
-  growFrom: [["i32", "i64"], []],
   fillTlb: [["i64", "i32", "i32"], ["i32"]],
   reachPage: [["i64", "i32", "i32"], ["i32"]],
   keepPage: [["i64", "i32", "i32", "i32", "i32"], ["i32"]],

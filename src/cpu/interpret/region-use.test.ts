@@ -1,23 +1,19 @@
 /** How many regions are in use at once. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { REGION } from "../state.ts";
 import { GuestMachine } from "../system/testing/guest-machine.ts";
 import { leastUsed } from "./region-use.ts";
 
 test("of the older half of regions those go that have run least since the last look", () => {
-  const i32 = new Int32Array(1024);
-  const regions = Array.from({ length: 8 }, (_, i) => ({ record: i * 64, heat: 1000 }));
-  const setHeat = (region: number, heat: number) => {
-    i32[(region * 64 + REGION.heat) >> 2] = heat;
-  };
-  const numbers = (most: number) => leastUsed(i32, regions, most).map(({ record }) => record / 64);
-  [200, 900, 500, 600, 1000, 1000, 1000, 1000].forEach((heat, region) => setHeat(region, heat));
+  const regions = Array.from({ length: 8 }, (_, number) => ({ number, ran: 0 }));
+  const run = (...instructions: number[]) =>
+    instructions.forEach((ran, number) => {
+      (regions[number] as { ran: number }).ran += ran;
+    });
+  const numbers = (most: number) => leastUsed(regions, most).map(({ number }) => number);
+  run(800, 100, 500, 400, 0, 0, 0, 0);
   assert.deepEqual(numbers(2), [1, 3]);
-  // The first has not run since, the second has, and the third has run all that it was to run.
-  setHeat(1, 100);
-  setHeat(2, 5000);
-  setHeat(3, 500);
+  run(0, 800, 4000, 100);
   assert.deepEqual(numbers(8), [0, 3, 1, 2]);
 });
 

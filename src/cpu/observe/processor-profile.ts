@@ -68,7 +68,6 @@ export class Tally<K> {
 const PLACE_OF: Readonly<Record<string, Place>> = {
   decodeBlock: "decoding",
   hot: "translating",
-  growRegion: "translating",
   remakeRegion: "translating",
 };
 

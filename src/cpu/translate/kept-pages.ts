@@ -38,6 +38,7 @@ const GOLDEN = 0x9e3779b1 | 0;
 const NO_ADDEND = 1;
 
 const KIND = {
+  page: KEPT_KINDS.indexOf("page"),
   addend: KEPT_KINDS.indexOf("addend"),
   addends: KEPT_KINDS.indexOf("addends"),
   nothing: KEPT_KINDS.length,
@@ -121,11 +122,17 @@ export function keepPageFunctions(
       .shrU(12)
       .and(KEPT_ADDENDS - 1);
 
-  /** Whether the page is the one that came after the eight before it when they came last. */
-  const isForetold = (f: FunctionBuilder, miss: Miss) => {
+  /**
+   * Whether the page is the one that came after the eight before it when they came last, since it is tried out what is to be
+   * kept in place of `kind`: another trial begins by knowing nothing, as this one did.
+   */
+  const isForetold = (f: FunctionBuilder, miss: Miss, kind: number) => {
     const page = neighbour(miss);
     const history = f.load("i32", miss.kept, KEPT.history);
-    const place = history.mul(GOLDEN).shrU(32 - Math.log2(FORETOLD_SIZE));
+    const place = history
+      .mul(GOLDEN)
+      .shrU(32 - Math.log2(FORETOLD_SIZE))
+      .xor(kind);
     const guess = f.load("i32.8u", place, vcpu + FORETOLD);
     f.store("i32.8", place, page, vcpu + FORETOLD);
     f.store(
@@ -148,13 +155,19 @@ export function keepPageFunctions(
   };
 
   /** Where accesses are looked at: looks at this one, and leaves with 1. `decide` gets what all have shown. */
-  const tryOut = (f: FunctionBuilder, miss: Miss, entry: Value, decide: (foretold: Value, changes: Value) => void) => {
+  const tryOut = (
+    f: FunctionBuilder,
+    miss: Miss,
+    entry: Value,
+    kind: number,
+    decide: (foretold: Value, changes: Value) => void,
+  ) => {
     const { kept } = miss;
     const misses = f.load("i32.16u", kept, KEPT.misses);
     f.if(misses.sub(TOO_MANY).ltU(TRIALS), () => {
       const addend = f.load("i32", entry, TLB.addend);
       const changes = f.load("i32", kept, KEPT.changes).add(addend.ne(f.load("i32", kept, KEPT.lastAddend)));
-      const foretold = f.load("i32.16u", kept, KEPT.foretold).add(isForetold(f, miss));
+      const foretold = f.load("i32.16u", kept, KEPT.foretold).add(isForetold(f, miss, kind));
       f.store("i32", kept, addend, KEPT.lastAddend);
       f.store("i32", kept, changes, KEPT.changes);
       f.store("i32.16", kept, foretold, KEPT.foretold);
@@ -180,7 +193,7 @@ export function keepPageFunctions(
     });
     f.if(f.load("i32.16u", kept, KEPT.misses).geU(TOO_MANY), () => {
       note(entry, 0);
-      tryOut(f, miss, entry, (foretold, changes) =>
+      tryOut(f, miss, entry, KIND.page, (foretold, changes) =>
         change(f, miss, f.i32(KIND.addend).when(changes.ltU(FEW_CHANGES), addendsIf(f, foretold))),
       );
     });
@@ -196,7 +209,7 @@ export function keepPageFunctions(
   keep("keepAddend", (f, miss) => {
     const { kept } = miss;
     const entry = find(f, miss, () => {});
-    tryOut(f, miss, entry, (foretold) => change(f, miss, addendsIf(f, foretold)));
+    tryOut(f, miss, entry, KIND.addend, (foretold) => change(f, miss, addendsIf(f, foretold)));
     f.store("i32", kept, f.load("i32", entry, TLB.addend), KEPT.addends);
     f.if(sinceLast(f, miss).ltU(SOON), () => {
       count(f, miss, () => {

@@ -76,14 +76,14 @@ export class RegionExits {
 
   #enter(way: Way, linear: Value): void {
     const { f, vcpu, linkage, context } = this.#frame;
-    const budget = this.#frame.budget();
+    const leaving = { region: this.#region, budget: this.#frame.budget() };
     switch (way) {
       case "jump":
-        enterBlock(f, vcpu, linear, linkage, budget);
+        enterBlock(f, vcpu, linear, linkage, leaving);
         return;
       case "link": {
         const link = this.#region.add(this.link.get());
-        enterByLink(f, vcpu, { link, linear, budget }, linkage, () =>
+        enterByLink(f, vcpu, { link, linear, leaving }, linkage, () =>
           f.returnCall(linkage.callee("enterByLink"), link, linear),
         );
         return;
@@ -92,7 +92,7 @@ export class RegionExits {
         const popped = this.#frame.stack()?.sub(context.long ? 8 : 4);
         if (!popped) throw new Error("a return has not touched the stack");
         const entry = returnEntry(vcpu, popped, context.long);
-        enterByLink(f, vcpu, { link: f.load("i32", entry, RETURN.link), linear, budget }, linkage, () =>
+        enterByLink(f, vcpu, { link: f.load("i32", entry, RETURN.link), linear, leaving }, linkage, () =>
           f.returnCall(linkage.callee("enterByReturn"), entry, linear),
         );
       }

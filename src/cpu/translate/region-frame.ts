@@ -102,7 +102,7 @@ export class RegionFrame {
   readonly pages: PageLookup = {
     tlb: () => this.#tlb.get(),
     key: () => this.#pageKey.get(),
-    clock: () => this.#heatLeft(),
+    clock: () => this.#clock(),
   };
 
   constructor(options: FrameOptions) {
@@ -292,6 +292,7 @@ export class RegionFrame {
     this.#options.counts?.exit(f, { delta: from, reason, ...(to === undefined ? {} : { to }) });
     const point = this.#pointOf(facts, flags);
     if (reason === "budget") {
+      this.#noteLeft();
       this.#leaveToInterpreter(ip, 0, point, false);
       return;
     }
@@ -348,7 +349,7 @@ export class RegionFrame {
     // One instruction was taken from the budget on the way in.
     const granted = f.load("i32", 0, fieldAddress(vcpu, "budget")).add(1);
     this.#budget.set(granted);
-    this.#granted.set(granted);
+    if (this.#keepsPages) this.#granted.set(granted);
     this.loadPages();
     const wayIn = f.label("block");
     f.block(() => {}, wayIn);
@@ -368,9 +369,8 @@ export class RegionFrame {
     const { f, vcpu } = this;
     if (this.#ran) this.#options.counts?.left(f, this.#ran.get());
     f.store("i64", 0, this.#exitIp.get(), fieldAddress(vcpu, "ip"));
-    const linear = this.#linear();
-    this.#cool(linear);
-    enter(linear);
+    if (this.#keepsPages) f.store("i32", this.#region, this.#clock(), REGION.clock);
+    enter(this.#linear());
   }
 
   /** Leaves the region so that the interpreter goes on at `ip`, after `executed` instructions of the node at hand. */
@@ -396,22 +396,20 @@ export class RegionFrame {
     });
   }
 
-  /** How many instructions the region is still to run before it is worth making larger, as of now. */
-  #heatLeft(): Value {
+  /** A count of the region's instructions, downwards, as of now. */
+  #clock(): Value {
     const ran = this.#granted.get().sub(this.#budget.get());
-    return this.f.load("i32", this.#region, REGION.heat).sub(ran);
+    return this.f.load("i32", this.#region, REGION.clock).sub(ran);
   }
 
-  /** Counts instructions that the region has run, and has it made larger where that is worth it. */
-  #cool(linear: Value): void {
-    const { f, linkage } = this;
-    const region = this.#region;
-    const left = this.#heatLeft();
-    f.store("i32", region, left, REGION.heat);
-    f.ifRare(left.ltS(0), () => {
-      f.store("i32", 0, this.#budget.get(), fieldAddress(this.vcpu, "budget"));
-      f.returnCall(linkage.callee("growFrom"), region, linear);
-    });
+  /** Whether what is kept for its accesses is looked at by that clock. */
+  get #keepsPages(): boolean {
+    return [...this.#keptPages.values()].some((place) => place !== undefined);
+  }
+
+  /** Tells whose instructions they were if the budget is found to be used up now. */
+  #noteLeft(): void {
+    this.f.store("i32", 0, this.#region, fieldAddress(this.vcpu, "lastRegion"));
   }
 
   /** Leaves code to the interpreter that does not lie in the code segment as a whole. @spec SDM 3A 5.3 */

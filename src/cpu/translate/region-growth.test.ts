@@ -10,7 +10,7 @@ import { GROWTH_STEP, type Growth, RegionGrowth } from "./region-growth.ts";
 function due(regions: number, times: number, others: number): number {
   const policy = new RegionGrowth();
   const turn = GROWTH_STEP * (1 + others);
-  const all = Array.from({ length: regions }, (_, i): Growth => ({ ran: 0, at: (i + 1) * turn }));
+  const all = Array.from({ length: regions }, (_, i): Growth => ({ left: GROWTH_STEP, ran: 0, at: (i + 1) * turn }));
   let now = regions * turn;
   let found = 0;
   for (let i = 0; i < times; i++) {

@@ -1,6 +1,6 @@
 /** Whether regions are worth making larger: where few of them run most of the time. */
 
-/** Instructions that a region runs between two looks at it. */
+/** Instructions that a region runs between two looks at it, as far as samples tell (Translator.regionRan). */
 export const GROWTH_STEP = 16_000_000;
 /** Looks that are remembered. */
 const LOOKS = 64;
@@ -12,6 +12,8 @@ const MOST_RUN = 400_000_000;
 
 /** What is known of one region. */
 export interface Growth {
+  /** What it is to run before the next look. */
+  left: number;
   /** What it had run when it was looked at last, and what the processor had. */
   ran: number;
   at: number;

@@ -22,9 +22,7 @@ function prepare(source: string) {
     registers.setGpr(1, BigInt(turns));
     registers.setGpr(2, BigInt(tables));
     registers.setGpr(4, 0x20_1000n);
-    let fault = processor.stretch(1_000_000);
-    while (!fault) fault = processor.stretch(1_000_000);
-    assert.equal(fault.vector, 6);
+    assert.equal(machine.runInSlices(Number.POSITIVE_INFINITY), 6);
     assert.equal(registers.gpr(1), 0n);
   };
   return { machine, made, run };
@@ -62,6 +60,28 @@ test("a region of which the first process is gone is made larger as the one that
   const large = made.filter(({ job }) => job.large);
   assert.ok(large.some(({ instructions }) => instructions >= 3 + 7));
   assert.ok(large.every(({ job }) => job.linear < BigInt(ALIAS)));
+});
+
+test("what runs little is not made larger, though it comes between what runs a lot", () => {
+  const { made, run } = prepare(
+    `again: mov rbx, 1000
+    hot: rol rax, 3
+    add rax, rbx
+    dec rbx
+    jnz hot
+    call rare
+    dec rcx
+    jnz again
+    ud2
+    align 1024
+    rare: ${"inc rdx\n".repeat(30)}
+    ret`,
+  );
+  run(CODE, Math.ceil((8 * GROWTH_STEP) / 4000), 0);
+  const starts = made.filter(({ job }) => job.large).map(({ job }) => Number(job.linear));
+  assert.ok(starts.length > 0);
+  assert.ok(!starts.includes(CODE + 1024));
+  assert.ok(made.some(({ job, instructions }) => instructions > 0 && Number(job.linear) === CODE + 1024));
 });
 
 test("a region of which several accesses ask for a new one is asked for once until it is there", () => {

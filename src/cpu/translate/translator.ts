@@ -33,8 +33,6 @@ const FEW = 64;
  * all code need have been there.
  */
 const [FIRST_LOOK, LAST_LOOK] = [0.01, 0.1];
-/** Instructions that a region does not come to run: it is not looked at again. */
-const NEVER = 0x7fff_ffff;
 /** The table entry of none. */
 const NO_REGION = -1;
 /** Blocks that may have a ready region, as far as that is remembered: a guest can make more for ever. */
@@ -251,16 +249,19 @@ export class Translator {
   }
 
   /**
-   * Asks for a large region in place of one, if that is worth it; after how many instructions more this is to be asked again.
-   * Large ones ask as well, which tells how many regions run most of the time.
+   * A region, by its record, has run so many instructions more. Asks for a large one in its place, if that is worth it. Large
+   * ones are looked at as well, which tells how many regions run most of the time.
    */
-  grow(handler: number): number {
+  regionRan(record: number, instructions: number): void {
+    const handler = this.#wiring.blocks.regionRan(record, instructions) ?? NO_REGION;
     const region = this.#installed.get(handler);
-    if (!region) return NEVER;
-    const isDue = this.#growth.isDue(handler, region.growth, this.#wiring.instructions());
-    if (!isDue || region.job.large) return GROWTH_STEP;
-    this.remake(handler, true);
-    return NEVER;
+    if (!region) return;
+    const { growth, job } = region;
+    growth.left -= instructions;
+    if (growth.left >= 0) return;
+    growth.left += GROWTH_STEP;
+    const isDue = this.#growth.isDue(handler, growth, this.#wiring.instructions());
+    if (isDue && !job.large) this.remake(handler, true);
   }
 
   /** The region of a table entry is not run any more. */
@@ -320,12 +321,12 @@ export class Translator {
     }
     const pages = code.map(({ distance, first, last, pieces }) => ({ distance, first, last, pieces }));
     const { linear, handler } = job;
-    const record = blocks.addRegion({ block, linear, handler, pages, constants, heat: GROWTH_STEP, unsure });
+    const record = blocks.addRegion({ block, linear, handler, pages, constants, unsure });
     if (record === undefined) return false;
     this.#installed.set(job.handler, {
       job,
       record,
-      growth: { ran: 0, at: this.#wiring.instructions() },
+      growth: { left: GROWTH_STEP, ran: 0, at: this.#wiring.instructions() },
       isReplaced: false,
     });
     if (observed) observer?.regionAdded({ job, instructions, record, ...observed });

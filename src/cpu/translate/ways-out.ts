@@ -20,22 +20,19 @@ export const parkedFlags = (vcpu: number): FlagSlots => ({
   r: fieldAddress(vcpu, "parkedR"),
 });
 
-export interface WayOutImports extends Pick<FindBlockFunctions, "enterAt" | "interpretAt"> {
+export interface WayOutImports extends Pick<FindBlockFunctions, "interpretAt"> {
   /** `storeFlags` of store-flags.ts. */
   readonly storeFlags: Callee;
-  /** The host's: takes a region's table entry, and has it made larger or tells how many instructions later to ask again. */
-  readonly growRegion: Callee;
   /** The host's: takes a region's table entry. */
   readonly remakeRegion: Callee;
 }
 
 /**
  * Exports `interpretFrom`, (offset in the code segment, what is left of the budget, code of the flags that are parked, record
- * of a region that has not found a page, or 0): goes on in the interpreter there. Exports `growFrom`, (record of a region,
- * linear address): has the region made larger, and goes on there with whatever code there is.
+ * of a region that has not found a page, or 0): goes on in the interpreter there.
  */
 export function wayOutFunctions(module: ModuleBuilder, vcpu: number, imports: WayOutImports): void {
-  const { enterAt, interpretAt, storeFlags, growRegion, remakeRegion } = imports;
+  const { interpretAt, storeFlags, remakeRegion } = imports;
   const missPage = missPageFunction(module, remakeRegion);
   module.function(
     signature(["i64", "i32", "i32", "i32"]),
@@ -48,15 +45,6 @@ export function wayOutFunctions(module: ModuleBuilder, vcpu: number, imports: Wa
       f.returnCall(interpretAt, linearOf(f, vcpu, ip));
     },
     { export: "interpretFrom" },
-  );
-  module.function(
-    signature(["i32", "i64"]),
-    (f) => {
-      const [region, linear] = [f.param(0), f.param(1)];
-      f.store("i32", region, f.call(growRegion, f.load("i32", region, REGION.handler)), REGION.heat);
-      f.returnCall(enterAt, linear);
-    },
-    { export: "growFrom" },
   );
 }
 

@@ -17,6 +17,7 @@ const TABLES = 0x8000;
 export const PAGE_TABLES = TABLES + 0x3000;
 const TSS = 0x4000;
 const TSS_LIMIT = 0x87;
+const SLICE = 400_000;
 
 export type PortAccess = readonly [kind: "in" | "out", port: number, bytes: number, value: number];
 
@@ -144,6 +145,16 @@ export class BareMachine {
       const at = TSS + bitmap + (port >> 3);
       this.ram.setUint8(at, this.ram.getUint8(at) | (1 << (port & 7)));
     }
+  }
+
+  /**
+   * Runs to the first exception, whose vector is returned, in slices as a machine does: between two of them it is looked at which
+   * regions run. Undefined where that takes more than `most` instructions.
+   */
+  runInSlices(most: number): number | undefined {
+    let fault: Outcome | undefined;
+    for (let left = most; left > 0 && !fault; left -= SLICE) fault = this.processor.stretch(Math.min(left, SLICE));
+    return fault?.vector;
   }
 
   /** Runs `source` one instruction after the other, until the end or the first exception, which is returned. */
