@@ -279,6 +279,9 @@ export const KEPT_WRITES = area(KEPT_PAGES_EACH * KEPT_PAGE, 4096);
 /** One byte each for what was found not to be worth doing, or for what to keep: see translate/region-compiler.ts. */
 export const SCATTERED_SIZE = 16384;
 export const SCATTERED = area(SCATTERED_SIZE, 4096);
+/** How often what a group of accesses looks for was not found, one byte each, up to 255: see translate/region-job.ts. */
+export const GROUP_MISSES_SIZE = 16384;
+export const GROUP_MISSES = area(GROUP_MISSES_SIZE, 64);
 /** Which page came after others, one byte each: see translate/kept-pages.ts. */
 export const FORETOLD_SIZE = 4096;
 export const FORETOLD = area(FORETOLD_SIZE, 64);
@@ -444,7 +447,7 @@ export const REGION = {
   clock: 8,
   /**
    * How often a group of its accesses was not found soon after another (translate/access-groups.ts), the byte to set where
-   * that is too often, and the budget at the last one.
+   * that is too often (by whose place GROUP_MISSES of its groups are found, too), and the budget at the last one.
    */
   misses: 12,
   unsure: 16,

@@ -2,7 +2,7 @@
  * Accesses at fixed distances from each other: fields of a structure, a frame on the stack. They share one look for
  * their page, which stands where the first of them is, and serves also nodes that control comes to from nowhere else.
  * Their code is made when all of them are known. Where the look finds nothing (they do not lie within one page, or
- * it cannot be written yet), the interpreter goes on. In a region where that was found to happen often, each of them
+ * it cannot be written yet), the interpreter goes on. In a group where that was found to happen often, each of them
  * looks for itself then, which costs all of them a comparison.
  */
 import type { FunctionBuilder, Label, Variable } from "../../wasm/function.ts";
@@ -29,6 +29,8 @@ export interface Access {
   readonly linear: Value;
   readonly bytes: number;
   readonly write: boolean;
+  /** Whether what it looks for, with others, is nearly always found. */
+  readonly isSure: boolean;
   /**
    * Looks for `extent`, and leaves the instruction at hand where it is not found; where it is in the shared memory.
    * `isShared`: for other accesses, too.
@@ -95,8 +97,13 @@ class Group {
     return true;
   }
 
+  /** Whether its look nearly always finds all of them. */
+  get #isSure(): boolean {
+    return (this.#accesses[0] as GroupedAccess).access.isSure;
+  }
+
   /** Makes its code, all that it takes being taken; `joined` is the group that it is found with. */
-  finish(f: FunctionBuilder, joined: Reach | undefined, isSure: boolean): void {
+  finish(f: FunctionBuilder, joined: Reach | undefined): void {
     const { access, place } = this.#accesses[0] as GroupedAccess;
     const first = access.linear.add(this.first);
     const bytes = this.end - this.first;
@@ -109,7 +116,7 @@ class Group {
     if (!joined) {
       f.fill(this.#place, () => {
         const whole = { ...extent, onlyReady };
-        this.#host.set(isSure ? access.look(whole, true) : access.tryLook(whole));
+        this.#host.set(this.#isSure ? access.look(whole, true) : access.tryLook(whole));
       });
     }
     const { group, distance } = joined ?? { group: this, distance: 0 };
@@ -117,7 +124,7 @@ class Group {
       const offset = distance + at - group.first;
       f.fill(place, () => {
         const host = group.#host.get();
-        if (isSure) access.perform(host, offset);
+        if (group.#isSure) access.perform(host, offset);
         else {
           f.if(
             host,
@@ -239,8 +246,8 @@ export class NodeGroups {
     return this.#reaches;
   }
 
-  /** Makes the code of all accesses; all groups that could join have joined. `isSure`: nearly all looks find all. */
-  finish(isSure: boolean): void {
-    for (const group of this.#groups) group.finish(this.#f, this.#joined.get(group), isSure);
+  /** Makes the code of all accesses; all groups that could join have joined. */
+  finish(): void {
+    for (const group of this.#groups) group.finish(this.#f, this.#joined.get(group));
   }
 }

@@ -39,8 +39,8 @@ export interface FrameOptions {
   keptPage(origin: string, write: boolean, isLoaded: boolean): KeptPlace | undefined;
   /** Number of the constant that the record has for a field of the instruction at a distance, where it has one. */
   constant(delta: number, what: keyof AddressFields): number | undefined;
-  /** Whether groups of accesses are nearly always found in the region, as far as is known. */
-  readonly isSure: boolean;
+  /** Whether what the instruction at a distance looks for is nearly always found, as far as is known. */
+  isSure(delta: number): boolean;
   /** What the region counts of itself; nothing unless given. */
   readonly counts?: RegionCountBuilder | undefined;
   /** Gets what the code is about, where it is to be listed. */
@@ -222,12 +222,12 @@ export class RegionFrame {
     this.#pageKey.set(f.load("i64", 0, fieldAddress(vcpu, "pageKey")));
   }
 
-  get isSure(): boolean {
-    return this.#options.isSure;
+  isSure(delta: number): boolean {
+    return this.#options.isSure(delta);
   }
   /** Whether what the TLB has no answer for is left to the interpreter: not where it is counted why. */
-  get leavesMisses(): boolean {
-    return this.isSure && this.#options.counts === undefined;
+  leavesMisses(delta: number): boolean {
+    return this.isSure(delta) && this.#options.counts === undefined;
   }
 
   /** The record that stands for the region (state.ts, REGION). */
@@ -321,7 +321,7 @@ export class RegionFrame {
       place,
       build: () => {
         this.#options.counts?.exit(f, { delta, reason });
-        this.#leaveToInterpreter(this.ip(delta), executed, point, misses && this.isSure);
+        this.#leaveToInterpreter(this.ip(delta), executed, point, misses && this.isSure(delta));
       },
     });
   }

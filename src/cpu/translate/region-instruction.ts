@@ -103,7 +103,8 @@ export class RegionInstruction extends WasmSemantics {
         const { name, registers } = this.#origin;
         return (write) => frame.keptPage(name, registers, write);
       },
-      leavesMisses: frame.leavesMisses,
+      isSure: frame.isSure(delta),
+      leavesMisses: frame.leavesMisses(delta),
       interpret: () => this.#wayOut(),
       groups: () => (frame.isApart ? undefined : frame.groups),
     });

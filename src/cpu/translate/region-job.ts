@@ -3,7 +3,7 @@ import type { Feature } from "../../isa/instruction.ts";
 import { codeKey } from "../interpret/code-key.ts";
 import { codeContext } from "../interpret/handlers.ts";
 import type { CodeWalk, PagingMode } from "../mmu/code-walk.ts";
-import { hostAddress, SCATTERED, SCATTERED_SIZE } from "../state.ts";
+import { GROUP_MISSES, GROUP_MISSES_SIZE, hostAddress, SCATTERED, SCATTERED_SIZE } from "../state.ts";
 import { CodeReader } from "./code-reader.ts";
 import type { RegionIdentity } from "./region-encoding.ts";
 
@@ -47,6 +47,25 @@ export function scatteredSlot(physical: number, origin: string, write: boolean):
 /** Address of the byte to set where groups of accesses are often not found in the region. */
 export function unsureByte(vcpu: number, { physical }: Pick<RegionJob, "physical">): number {
   return vcpu + SCATTERED + scatteredSlot(physical, "group", false);
+}
+
+/**
+ * Where in GROUP_MISSES the byte is for what the instruction at `delta` looks for, in a region with its `unsureByte` at a place in
+ * SCATTERED.
+ */
+export const MISSES_STRIDE = 2501;
+const missesSlot = (place: number, delta: number): number =>
+  (place + Math.imul(delta, MISSES_STRIDE)) & (GROUP_MISSES_SIZE - 1);
+
+/** How many of the misses for which a region is made again a group has to have for its accesses to look for themselves. */
+const SOME_MISSES = 10;
+
+/** Whether what the instruction at `delta` looks for is nearly always found in the region, as far as is known. */
+export function isSure(memory: Uint8Array, vcpu: number, job: Pick<RegionJob, "physical">, delta: number): boolean {
+  const unsure = unsureByte(vcpu, job);
+  if (memory[unsure] === 0) return true;
+  const slot = missesSlot(unsure - vcpu - SCATTERED, delta);
+  return (memory[vcpu + GROUP_MISSES + slot] as number) < SOME_MISSES;
 }
 
 /** Where code is read from. */

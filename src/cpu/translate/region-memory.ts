@@ -39,6 +39,8 @@ export interface MemoryOptions {
   readonly interpret: () => (misses: boolean) => void;
   /** Groups that the access at hand may join; undefined where it stands alone. */
   readonly groups: () => AccessGroups | undefined;
+  /** Whether what is looked for is nearly always found, as far as is known. */
+  readonly isSure: boolean;
   /** Whether the interpreter does what the TLB has no answer for. */
   readonly leavesMisses: boolean;
 }
@@ -78,13 +80,14 @@ export class RegionMemory implements MemoryUnit {
   /** An access, of which the code is made when all of its group are known, or here where it has none. */
   #access(linear: Value, width: number, write: boolean, perform: Access["perform"]): void {
     const f = this.#f;
-    const { keptPage, interpret, groups, linkage, leavesMisses } = this.#options;
+    const { keptPage, interpret, groups, linkage, isSure, leavesMisses } = this.#options;
     const [kept, leave] = [keptPage(), interpret()];
     const bytes = width / 8;
     const access: Access = {
       linear,
       bytes,
       write,
+      isSure,
       look: (extent, isShared) => {
         const { isElsewhere, refill, host, isLight } = this.#look(extent, kept(extent.writes));
         const miss = () => leave(isShared || isLight);

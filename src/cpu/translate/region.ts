@@ -46,7 +46,7 @@ class RegionWriter {
 
   writeAll(): void {
     this.#write(this.#graph.entry, NONE);
-    for (const { groups } of this.#written) groups.finish(this.#frame.isSure);
+    for (const { groups } of this.#written) groups.finish();
   }
 
   /** Writes `node` and all that it dominates; `reaches` are groups that all who come to it have come by. */

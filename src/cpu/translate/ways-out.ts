@@ -5,8 +5,9 @@ import { type ModuleBuilder, signature } from "../../wasm/module.ts";
 import type { Value } from "../../wasm/value.ts";
 import { linearOf } from "../emit/enter-block.ts";
 import type { FindBlockFunctions } from "../interpret/find-block.ts";
-import { fieldAddress, REGION } from "../state.ts";
+import { fieldAddress, GROUP_MISSES, GROUP_MISSES_SIZE, REGION, SCATTERED } from "../state.ts";
 import type { FlagSlots } from "./lazy-flags.ts";
+import { MISSES_STRIDE } from "./region-job.ts";
 
 /** A page not found within so many instructions of the last is soon: each costs some hundred of the interpreter's. */
 const SOON = 3000;
@@ -33,16 +34,17 @@ export interface WayOutImports extends Pick<FindBlockFunctions, "interpretAt"> {
  */
 export function wayOutFunctions(module: ModuleBuilder, vcpu: number, imports: WayOutImports): void {
   const { interpretAt, storeFlags, remakeRegion } = imports;
-  const missPage = missPageFunction(module, remakeRegion);
+  const missPage = missPageFunction(module, vcpu, remakeRegion);
   module.function(
     signature(["i64", "i32", "i32", "i32"]),
     (f) => {
       const [ip, budget, flags, missing] = [f.param(0), f.param(1), f.param(2), f.param(3)];
+      const linear = f.variable("i64", linearOf(f, vcpu, ip)).get();
       f.store("i64", 0, ip, fieldAddress(vcpu, "ip"));
       f.store("i32", 0, budget, fieldAddress(vcpu, "budget"));
       f.if(flags, () => evaluate(f, vcpu, flags, storeFlags));
-      f.if(missing, () => void f.call(missPage, missing, budget));
-      f.returnCall(interpretAt, linearOf(f, vcpu, ip));
+      f.if(missing, () => void f.call(missPage, missing, budget, linear));
+      f.returnCall(interpretAt, linear);
     },
     { export: "interpretFrom" },
   );
@@ -56,12 +58,12 @@ function evaluate(f: FunctionBuilder, vcpu: number, code: Value, storeFlags: Cal
 }
 
 /**
- * (record of a region, budget): notes that a page was not found that accesses are to, and has the region made again where
- * that was too often.
+ * (record of a region, budget, linear address of an instruction): notes that a page was not found that accesses of it are to, and
+ * has the region made again where that was too often.
  */
-function missPageFunction(module: ModuleBuilder, remakeRegion: Callee): Callee {
-  return module.function(signature(["i32", "i32"]), (f) => {
-    const [region, budget] = [f.param(0), f.param(1)];
+function missPageFunction(module: ModuleBuilder, vcpu: number, remakeRegion: Callee): Callee {
+  return module.function(signature(["i32", "i32", "i64"]), (f) => {
+    const [region, budget, linear] = [f.param(0), f.param(1), f.param(2)];
     const since = f.load("i32", region, REGION.missedAt).sub(budget);
     f.store("i32", region, budget, REGION.missedAt);
     const before = f.load("i32", region, REGION.misses);
@@ -69,10 +71,20 @@ function missPageFunction(module: ModuleBuilder, remakeRegion: Callee): Callee {
       f.if(before, () => f.store("i32", region, before.sub(1), REGION.misses));
       f.return();
     });
+    const unsure = f.load("i32", region, REGION.unsure);
+    const delta = linear.wrap().sub(f.load("i32", region, REGION.linear));
+    const slot = unsure
+      .sub(vcpu + SCATTERED)
+      .add(delta.mul(MISSES_STRIDE))
+      .and(GROUP_MISSES_SIZE - 1);
+    const ofGroup = f.load("i32.8u", slot, vcpu + GROUP_MISSES);
+    // Where the region has been made again for it in vain (it runs at another address than was noted), that is that.
+    f.if(ofGroup.eq(255), () => f.return());
+    f.store("i32.8", slot, ofGroup.add(1), vcpu + GROUP_MISSES);
     const misses = before.add(1);
     f.store("i32", region, misses, REGION.misses);
     f.if(misses.eq(TOO_MANY), () => {
-      f.store("i32.8", f.load("i32", region, REGION.unsure), 1);
+      f.store("i32.8", unsure, 1);
       f.call(remakeRegion, f.load("i32", region, REGION.handler));
     });
   });
