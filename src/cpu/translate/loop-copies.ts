@@ -28,7 +28,7 @@ const MOST_NODES = 3;
 
 /**
  * The copy that `to` is to be in, for control that comes from the end of the node at `from`, before the distance `next`, within
- * one subroutine. `isPlain`: whether control leaves a node of the region by a jump or a branch.
+ * one subroutine. `isPlain`: whether control leaves a node of the region forwards, by a jump or a branch.
  */
 export function copyAfter<N extends Place>(
   from: Place,
@@ -45,7 +45,10 @@ export function copyAfter<N extends Place>(
   return number < Math.min(MOST_COPIES, MOST_BYTES / (next - to)) ? { head: to, end: next, number } : undefined;
 }
 
-/** Whether the turn from `head` to the node `last` has few nodes, all of them plain. */
+/**
+ * Whether the turn from `head` to the node `last` has few nodes, all of them plain: a loop within it is better off with copies of
+ * its own.
+ */
 function isSmallLoop<N extends Place>(
   last: Place,
   head: number,

@@ -58,7 +58,7 @@ const missesSlot = (place: number, delta: number): number =>
   (place + Math.imul(delta, MISSES_STRIDE)) & (GROUP_MISSES_SIZE - 1);
 
 /** How many of the misses for which a region is made again a group has to have for its accesses to look for themselves. */
-const SOME_MISSES = 10;
+const SOME_MISSES = 20;
 
 /** Whether what the instruction at `delta` looks for is nearly always found in the region, as far as is known. */
 export function isSure(memory: Uint8Array, vcpu: number, job: Pick<RegionJob, "physical">, delta: number): boolean {

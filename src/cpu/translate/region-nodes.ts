@@ -355,7 +355,7 @@ export class NodeBuilder {
 
   #copyAfter(from: Target, next: number, to: number): LoopCopy | undefined {
     if (!this.#input.size.copies) return undefined;
-    return copyAfter(from, next, to, this.#nodes.values(), ({ calls, exit }) => isPlain(exit, calls.length));
+    return copyAfter(from, next, to, this.#nodes.values(), isPlain);
   }
 
   /** Builds one instruction; undefined where it is left to the interpreter. */
@@ -411,9 +411,10 @@ function exitOf(
   }
 }
 
-/** Whether control leaves a node by a jump or a branch, and calls nothing: it is within `depth` calls. */
-function isPlain(exit: Exit, depth: number): boolean {
-  return exit.kind === "branch" || (exit.kind === "jump" && exit.to.calls.length === depth);
+/** Whether control leaves a node by a jump or a branch, goes on behind it, and calls nothing. */
+function isPlain({ exit, delta, calls }: Node): boolean {
+  if (exit.kind === "jump") return exit.to.delta > delta && exit.to.calls.length === calls.length;
+  return exit.kind === "branch" && exit.taken.delta > delta;
 }
 
 /** An exit with other targets in place of its own. */

@@ -71,6 +71,8 @@ function missPageFunction(module: ModuleBuilder, vcpu: number, remakeRegion: Cal
       f.if(before, () => f.store("i32", region, before.sub(1), REGION.misses));
       f.return();
     });
+    // Another one is on its way.
+    f.if(before.geU(TOO_MANY), () => f.return());
     const unsure = f.load("i32", region, REGION.unsure);
     const delta = linear.wrap().sub(f.load("i32", region, REGION.linear));
     const slot = unsure
