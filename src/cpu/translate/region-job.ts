@@ -49,13 +49,8 @@ export function unsureByte(vcpu: number, { physical }: Pick<RegionJob, "physical
   return vcpu + SCATTERED + scatteredSlot(physical, "group", false);
 }
 
-/**
- * Where in GROUP_MISSES the byte is for what the instruction at `delta` looks for, in a region with its `unsureByte` at a place in
- * SCATTERED.
- */
+/** How far apart the bytes of GROUP_MISSES are for instructions whose distances differ by one: odd, so that they spread. */
 export const MISSES_STRIDE = 2501;
-const missesSlot = (place: number, delta: number): number =>
-  (place + Math.imul(delta, MISSES_STRIDE)) & (GROUP_MISSES_SIZE - 1);
 
 /** How many of the misses for which a region is made again a group has to have for its accesses to look for themselves. */
 const SOME_MISSES = 20;
@@ -64,7 +59,7 @@ const SOME_MISSES = 20;
 export function isSure(memory: Uint8Array, vcpu: number, job: Pick<RegionJob, "physical">, delta: number): boolean {
   const unsure = unsureByte(vcpu, job);
   if (memory[unsure] === 0) return true;
-  const slot = missesSlot(unsure - vcpu - SCATTERED, delta);
+  const slot = (unsure - vcpu - SCATTERED + Math.imul(delta, MISSES_STRIDE)) & (GROUP_MISSES_SIZE - 1);
   return (memory[vcpu + GROUP_MISSES + slot] as number) < SOME_MISSES;
 }
 

@@ -129,6 +129,24 @@ const byTable = (count: number, body: string, after: string) => {
     ${places.join("\n")}`;
 };
 
+test("the inner one of two loops has copies in a large region, the outer one has none", () => {
+  const inner = "inner: add rax, rbx\n xor rdx, rax\n dec rbx\n jnz inner";
+  const { processor, made } = runLarge(
+    `start: nop
+    again: mov ebx, 9
+    ${inner}
+    dec rcx
+    jnz again
+    ud2`,
+    { 0: 0n, 1: 5000n },
+  );
+  const sum = Array.from({ length: 9 }, (_, i) => BigInt(i + 1)).reduce((a, b) => a + b);
+  assert.equal(processor.registers.gpr(0), 5000n * sum);
+  const largest = Math.max(...made.map(({ instructions }) => instructions));
+  // Four turns of the inner one, and one of the outer one around them.
+  assert.ok(largest >= 4 * 4 && largest <= 4 * 4 + 8, `${largest}`);
+});
+
 test("a large region has every subroutine that a table of twelve leads to", () => {
   const { processor, made } = runLarge(byTable(12, "inc rax\n add rax, 2\n inc rax\n inc rax\n inc rax", ""), {
     0: 0n,

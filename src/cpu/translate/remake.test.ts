@@ -2,10 +2,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assemble } from "../../isa/assemble.ts";
+import { VCPU_BASE } from "../state.ts";
 import { BareMachine, CODE } from "../system/testing/bare-machine.ts";
 import type { CompiledRegion } from "./region-compiler.ts";
 import { GROWTH_STEP } from "./region-growth.ts";
 import type { RegionJob } from "./region-job.ts";
+import { isSure } from "./region-job.ts";
 import { listing } from "./testing/listing-maker.ts";
 
 /** A machine with a program at CODE, and the regions that are made of it, in place. */
@@ -82,6 +84,36 @@ test("what runs little is not made larger, though it comes between what runs a l
   assert.ok(starts.length > 0);
   assert.ok(!starts.includes(CODE + 1024));
   assert.ok(made.some(({ job, instructions }) => instructions > 0 && Number(job.linear) === CODE + 1024));
+});
+
+test("what is often not found is known of each group of accesses, and no longer left to the interpreter", () => {
+  const { machine, made, run } = prepare(
+    `again: mov rax, [rsi]
+    add rax, [rsi + 8]
+    add rax, [rdi]
+    add rax, [rdi + 8]
+    add rbx, rax
+    dec rcx
+    jnz again
+    ud2`,
+  );
+  const { processor, ram } = machine;
+  const [turns, crossing, within] = [1000, 0x20_0ff8, 0x20_2000];
+  [crossing, crossing + 8, within, within + 8].forEach((at, i) => ram.setBigUint64(at, BigInt(i + 1), true));
+  const sum = () => {
+    processor.registers.setGpr(3, 0n);
+    processor.registers.setGpr(6, BigInt(crossing));
+    processor.registers.setGpr(7, BigInt(within));
+    run(CODE, turns, 0);
+    assert.equal(processor.registers.gpr(3), BigInt(turns * 10));
+    return made.filter(({ instructions }) => instructions > 0).length;
+  };
+  const regions = sum();
+  assert.ok(regions >= 2, "made again");
+  const memory = new Uint8Array(ram.buffer);
+  const sure = (delta: number) => isSure(memory, VCPU_BASE, { physical: CODE }, delta);
+  assert.deepEqual([sure(0), sure(7)], [false, true]);
+  assert.equal(sum(), regions);
 });
 
 test("a region of which several accesses ask for a new one is asked for once until it is there", () => {
