@@ -35,6 +35,7 @@ const INTERNAL = new Set([
   "supervisorGeneration",
   "localCode",
   "effort",
+  "lastRegion",
   "observed",
   "tlbFilled",
   "largePages",
