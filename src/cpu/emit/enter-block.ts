@@ -76,8 +76,9 @@ function noteLeaving(f: FunctionBuilder, vcpu: number, { region, budget }: Leavi
 }
 
 /**
- * Goes on at linear address `linear` by a region's link at `link` (its address; state.ts, REGION); `ip` is set. What it leads to need not be looked for among all that the jump cache has. Where it leads
- * elsewhere, or nowhere any more, that is a matter of `otherwise`.
+ * Goes on at linear address `linear` by a region's link at `link` (its address; state.ts, REGION); `ip` is set. What it
+ * leads to need not be looked for among all that the jump cache has. Where it leads elsewhere, or nowhere any more, that
+ * is a matter of `otherwise`.
  */
 export function enterByLink(
   f: FunctionBuilder,

@@ -349,7 +349,7 @@ export class RegionFrame {
     // One instruction was taken from the budget on the way in.
     const granted = f.load("i32", 0, fieldAddress(vcpu, "budget")).add(1);
     this.#budget.set(granted);
-    if (this.#keepsPages) this.#granted.set(granted);
+    this.#granted.set(granted);
     this.loadPages();
     const wayIn = f.label("block");
     f.block(() => {}, wayIn);
@@ -402,7 +402,7 @@ export class RegionFrame {
     return this.f.load("i32", this.#region, REGION.clock).sub(ran);
   }
 
-  /** Whether what is kept for its accesses is looked at by that clock. */
+  /** Whether what is kept for its accesses is looked at by that clock: known when all of them are built. */
   get #keepsPages(): boolean {
     return [...this.#keptPages.values()].some((place) => place !== undefined);
   }
