@@ -77,11 +77,15 @@ class Chain {
     return this.machine.processor.statistics.translated.regions;
   }
 
-  /** What is noted to be kept for some access. */
   get kinds(): ReadonlySet<string | undefined> {
-    const noted = new Uint8Array(this.machine.ram.buffer, VCPU_BASE + SCATTERED, SCATTERED_SIZE);
-    return new Set([...noted].filter((kind) => kind !== 0).map((kind) => KEPT_KINDS[kind]));
+    return kindsOf(this.machine);
   }
+}
+
+/** What is noted to be kept for some access. */
+function kindsOf({ ram }: BareMachine): ReadonlySet<string | undefined> {
+  const noted = new Uint8Array(ram.buffer, VCPU_BASE + SCATTERED, SCATTERED_SIZE);
+  return new Set([...noted].filter((kind) => kind !== 0).map((kind) => KEPT_KINDS[kind]));
 }
 
 function shuffled(random: SeededRandom): number[] {
@@ -120,4 +124,39 @@ test("where a chain's pages follow from those before them, the distances of seve
   }
   assert.ok(chain.kinds.has("addends"));
   assert.ok(!chain.kinds.has(undefined));
+});
+
+test("a page that changes with each of a region's short runs is not kept for long", () => {
+  // Calls that are too deep for one region: the last ones are another, which is entered and left in each turn.
+  const depth = 8;
+  const calls = Array.from({ length: depth }, (_, i) => `f${i}: call f${i + 1}\n nop\n ret`);
+  const { bytes } = assemble(
+    `again: xor rsi, 0x5000
+    call f0
+    dec rcx
+    jnz again
+    ud2
+    ${calls.join("\n")}
+    f${depth}: ${"add rdx, [rsi]\n rol rbx, 1\n add rbx, rdx\n".repeat(3)}
+    ret`,
+    { bits: 64, origin: BigInt(CODE) },
+  );
+  const machine = new BareMachine(64, "max", (settings) => new InPlace(settings, { large: true }));
+  new Uint8Array(machine.ram.buffer, machine.ram.byteOffset + CODE).set(bytes);
+  const { registers } = machine.processor;
+  const [turns, first, second] = [4000, 0x20_0000, 0x20_5000];
+  [first, second].forEach((at, i) => machine.ram.setBigUint64(at, BigInt(i + 1), true));
+  registers.set64("ip", BigInt(CODE));
+  for (const [index, value] of [
+    [1, turns],
+    [2, 0],
+    [4, 0x21_0000],
+    [6, first],
+  ] as const) {
+    registers.setGpr(index, BigInt(value));
+  }
+  assert.equal(machine.runInSlices(turns * 100), 6);
+  assert.equal(registers.gpr(2), BigInt((turns / 2) * 3 * (1 + 2)));
+  // These pages lie where their addresses say.
+  assert.deepEqual([...kindsOf(machine)], ["addend"]);
 });
