@@ -280,7 +280,7 @@ export const KEPT_WRITES = area(KEPT_PAGES_EACH * KEPT_PAGE, 4096);
 export const SCATTERED_SIZE = 16384;
 export const SCATTERED = area(SCATTERED_SIZE, 4096);
 /** How often what a group of accesses looks for was not found, one byte each, up to 255: see translate/region-job.ts. */
-export const GROUP_MISSES_SIZE = 16384;
+export const GROUP_MISSES_SIZE = 65536;
 export const GROUP_MISSES = area(GROUP_MISSES_SIZE, 64);
 /** Which page came after others, one byte each: see translate/kept-pages.ts. */
 export const FORETOLD_SIZE = 4096;

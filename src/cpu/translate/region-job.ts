@@ -50,7 +50,7 @@ export function unsureByte(vcpu: number, { physical }: Pick<RegionJob, "physical
 }
 
 /** How far apart the bytes of GROUP_MISSES are for instructions whose distances differ by one: odd, so that they spread. */
-export const MISSES_STRIDE = 2501;
+export const MISSES_STRIDE = 10007;
 
 /** How many of the misses for which a region is made again a group has to have for its accesses to look for themselves. */
 const SOME_MISSES = 20;

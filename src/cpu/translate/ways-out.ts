@@ -80,9 +80,10 @@ function missPageFunction(module: ModuleBuilder, vcpu: number, remakeRegion: Cal
       .add(delta.mul(MISSES_STRIDE))
       .and(GROUP_MISSES_SIZE - 1);
     const ofGroup = f.load("i32.8u", slot, vcpu + GROUP_MISSES);
+    const isFull = ofGroup.eq(255);
     // Where the region has been made again for it in vain (it runs at another address than was noted), that is that.
-    f.if(ofGroup.eq(255), () => f.return());
-    f.store("i32.8", slot, ofGroup.add(1), vcpu + GROUP_MISSES);
+    f.if(isFull.and(f.load("i32.8u", unsure)), () => f.return());
+    f.store("i32.8", slot, ofGroup.add(isFull.eqz()), vcpu + GROUP_MISSES);
     const misses = before.add(1);
     f.store("i32", region, misses, REGION.misses);
     f.if(misses.eq(TOO_MANY), () => {
