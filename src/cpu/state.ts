@@ -21,9 +21,10 @@ export const TLB_FRAME = 0xf_ffff;
 export const TLB_GLOBAL = 1 << 29;
 export const TLB_LARGE = 1 << 30;
 export const TLB_SIZE = TLB_ENTRIES * TLB_ENTRY;
+/** How far an address is shifted so that the bits of its page that tell the entry stand where those of the entry's address do. */
+export const TLB_INDEX_SHIFT = 12 - Math.log2(TLB_ENTRY);
 /** For the entry at an address, the address of a page that belongs in the entry beside it: no access here is to that page. */
-export const noPage = (entry: number): number => (entry ^ TLB_ENTRY) << NO_PAGE_SHIFT;
-export const NO_PAGE_SHIFT = 12 - Math.log2(TLB_ENTRY);
+export const noPage = (entry: number): number => (entry ^ TLB_ENTRY) << TLB_INDEX_SHIFT;
 /** MMU modes: which TLB an access looks into. The last is never filled: it forces checks (alignment, watchpoints). */
 export const MMU_MODE = { supervisor: 0, user: 1, supervisorAc: 2, checked: 3 } as const;
 

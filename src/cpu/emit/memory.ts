@@ -5,7 +5,7 @@
 import type { Callee, FunctionBuilder } from "../../wasm/function.ts";
 import { LOADS, type LoadKind } from "../../wasm/opcodes.ts";
 import type { Operand, Value } from "../../wasm/value.ts";
-import { fieldAddress, NO_PAGE_SHIFT, RAM_BASE, SCRATCH, TLB, TLB_ENTRIES, TLB_ENTRY } from "../state.ts";
+import { fieldAddress, RAM_BASE, SCRATCH, TLB, TLB_ENTRIES, TLB_ENTRY, TLB_INDEX_SHIFT } from "../state.ts";
 import { LOAD, lockedUpdate, plainUpdate, storeKind } from "./host-access.ts";
 
 /** The slow paths, in the module under construction. */
@@ -51,7 +51,7 @@ export function tlbEntry(tlb: Value, linear: Value): Value {
   return tlb.add(
     linear
       .wrap()
-      .shrU(NO_PAGE_SHIFT)
+      .shrU(TLB_INDEX_SHIFT)
       .and((TLB_ENTRIES - 1) * TLB_ENTRY),
   );
 }
@@ -66,7 +66,7 @@ export function tlbHit(f: FunctionBuilder, entry: Value, linear: Value, bytes: n
 
 /** What `entry` has for a tag where there is no page (i64): `noPage` of state.ts. */
 export function noPageOf(entry: Value): Value {
-  return entry.xor(TLB_ENTRY).shl(NO_PAGE_SHIFT).extendU();
+  return entry.xor(TLB_ENTRY).shl(TLB_INDEX_SHIFT).extendU();
 }
 
 /** Where in the shared memory the byte at a physical address (i32) of RAM or ROM is: `hostAddress` of state.ts. */

@@ -6,8 +6,7 @@ import { GROUP_MISSES, GROUP_MISSES_SIZE, VCPU_BASE } from "../state.ts";
 import { BareMachine, CODE } from "../system/testing/bare-machine.ts";
 import type { CompiledRegion } from "./region-compiler.ts";
 import { GROWTH_STEP } from "./region-growth.ts";
-import type { RegionJob } from "./region-job.ts";
-import { isSure } from "./region-job.ts";
+import { isSure, type RegionJob } from "./region-job.ts";
 import { listing } from "./testing/listing-maker.ts";
 
 /** A machine with a program at CODE, and the regions that are made of it, in place. */
